@@ -1,0 +1,32 @@
+// Every hard limit of the formats, in one place: value, unit, reason. Checked before any allocation (rule 6).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tocsin::protocol {
+
+inline constexpr std::size_t kEntryHeaderBytes = 152;         // fixed layout, see entry.h
+inline constexpr std::size_t kSignatureBytes = 64;            // Ed25519
+inline constexpr std::size_t kRootSignatureBytes = 65;        // index byte and Ed25519 signature, organisation log
+inline constexpr std::size_t kRootsMax = 16;                  // root keys of an organisation; bounds the signature field
+inline constexpr std::size_t kSignatureFieldBytesMax = kRootSignatureBytes * kRootsMax;
+inline constexpr std::size_t kBodyBytesMax = 48 * 1024;       // rule 8: an entry always fits one frame
+inline constexpr std::size_t kFrameBytesMax = 65519;          // plaintext of one Noise message; with the tag 65,535
+inline constexpr std::size_t kChunkEntriesMax = 1024;         // rule 10: one signature check for each chunk
+inline constexpr std::size_t kChunkBytesMax = 1024 * 1024;    // rule 10
+inline constexpr std::size_t kPlaintextBytesMax = 47 * 1024;  // feed plaintext: seals into kBodyBytesMax after Padmé
+inline constexpr std::size_t kReportBytesMax = 46 * 1024;     // canonical report inside a feed plaintext
+
+inline constexpr std::size_t kOrgLogEntriesMax = 4096;        // certificates and revocations of one organisation
+inline constexpr std::size_t kNodesPerOrgMax = 64;            // certified at one time
+inline constexpr std::size_t kMembersMax = 256;               // organisations in one channel's roster
+inline constexpr std::size_t kChannelsMax = 256;              // channels of one node; bounds the token slots of a session
+inline constexpr std::size_t kLogsPerChannelMax = 65536;      // feeds and control logs known of one channel
+inline constexpr std::size_t kWrapSlotsMin = 8;               // rule 31
+inline constexpr std::size_t kWrapSlotsMax = 1024;            // rule 31
+inline constexpr std::size_t kPrekeysMax = 12;                // rule 32: months ahead
+inline constexpr std::size_t kAddressesMax = 8;               // of one node's card
+inline constexpr std::size_t kNameBytesMax = 200;             // organisation or channel name, UTF-8
+
+}  // namespace tocsin::protocol
