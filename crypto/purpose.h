@@ -50,4 +50,38 @@ inline constexpr Personal kPersonalSealNonce{"tocsin sealnonce"};  // nonce of a
 inline constexpr Personal kPersonalStreamKey{"tocsin streamkey"};  // storage key + label -> key of one sealed stream
 inline constexpr Personal kPersonalTextSum{"tocsin text sum"};     // checksum of a text code
 
+// ---- Hashes of the protocol layer (docs/protocol.md) -----------------------------------------------------------------
+inline constexpr Personal kPersonalEntry{"tocsin entry"};         // entry hash
+inline constexpr Personal kPersonalBody{"tocsin body"};           // body hash in a header
+inline constexpr Personal kPersonalOrg{"tocsin org"};             // organisation id
+inline constexpr Personal kPersonalNode{"tocsin node"};           // node id
+inline constexpr Personal kPersonalRoots{"tocsin roots"};         // commitment to a set of root keys (rule 17)
+inline constexpr Personal kPersonalWords{"tocsin words"};         // safety words
+inline constexpr Personal kPersonalChannel{"tocsin channel"};     // channel id
+inline constexpr Personal kPersonalPseudonym{"tocsin pseudonym"}; // channel pseudonym
+inline constexpr Personal kPersonalTerms{"tocsin terms"};         // digest of a channel's terms
+inline constexpr Personal kPersonalAccess{"tocsin access"};       // epoch key -> access key seed (rule 35)
+inline constexpr Personal kPersonalEpochCommit{"tocsin epochcom"};// commitment to an epoch key (rule 29)
+inline constexpr Personal kPersonalPin{"tocsin pin"};             // pin of a feed (rule 20)
+inline constexpr Personal kPersonalReport{"tocsin report"};       // report id
+inline constexpr Personal kPersonalReceipt{"tocsin receipt"};     // entry key of a receipt
+inline constexpr Personal kPersonalToken{"tocsin token"};         // channel token of a session (rule 36)
+inline constexpr Personal kPersonalEqual{"tocsin equal"};         // equality value of a session
+inline constexpr Personal kPersonalTrie{"tocsin trie"};           // frontier digest
+
+// ---- Signatures and envelopes of the protocol layer ------------------------------------------------------------------
+inline constexpr Label kLabelEntry{"tocsin.v1.entry"};
+inline constexpr Label kLabelNodeCertificate{"tocsin.v1.node-certificate"};
+inline constexpr Label kLabelPrekeys{"tocsin.v1.prekeys"};
+inline constexpr Label kLabelCard{"tocsin.v1.card"};
+inline constexpr Label kLabelGenesis{"tocsin.v1.genesis"};
+inline constexpr Label kLabelControlCertificate{"tocsin.v1.control-certificate"};
+inline constexpr Label kLabelFeedCertificate{"tocsin.v1.feed-certificate"};
+inline constexpr Label kLabelAcceptance{"tocsin.v1.acceptance"};
+inline constexpr Label kLabelReceipt{"tocsin.v1.receipt"};
+inline constexpr Label kLabelAccess{"tocsin.v1.access"};
+inline constexpr Label kLabelApproval{"tocsin.v1.approval"};
+inline constexpr Label kLabelInvitation{"tocsin.v1.invitation"};        // envelope to the invited node
+inline constexpr Label kLabelAcceptanceMail{"tocsin.v1.acceptance-mail"};// envelope of an acceptance to a member's node
+
 }  // namespace tocsin::crypto

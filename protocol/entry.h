@@ -11,7 +11,7 @@
 //       24   32 log key
 //       56   32 channel pseudonym    zero in an organisation log
 //       88   32 previous entry hash  zero for number 1
-//      120   32 body hash            BLAKE2b-256, personal "tocsin.body", of the body as stored
+//      120   32 body hash            BLAKE2b-256, personal "tocsin body", of the body as stored
 // The signature field follows the header wherever an entry is stored: 64 bytes, or in an organisation log threshold-many
 // (index byte, 64 bytes) by rising index. Signed: Label "tocsin.v1.entry" ‖ header. The body stands beside them.
 #pragma once

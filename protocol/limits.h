@@ -15,7 +15,7 @@ inline constexpr std::size_t kBodyBytesMax = 48 * 1024;       // rule 8: an entr
 inline constexpr std::size_t kFrameBytesMax = 65519;          // plaintext of one Noise message; with the tag 65,535
 inline constexpr std::size_t kChunkEntriesMax = 1024;         // rule 10: one signature check for each chunk
 inline constexpr std::size_t kChunkBytesMax = 1024 * 1024;    // rule 10
-inline constexpr std::size_t kPlaintextBytesMax = 47 * 1024;  // feed plaintext: seals into kBodyBytesMax after Padmé
+inline constexpr std::size_t kPlaintextBytesMax = 47100;       // feed plaintext: the most that seals into kBodyBytesMax (crypto/body.h)
 inline constexpr std::size_t kReportBytesMax = 46 * 1024;     // canonical report inside a feed plaintext
 
 inline constexpr std::size_t kOrgLogEntriesMax = 4096;        // certificates and revocations of one organisation

@@ -1,0 +1,217 @@
+@0x9d7c2a41e8f35b02;
+# Channels: genesis, control log, invitation, acceptance, feed certificate, receipt (docs/protocol.md, sections 4, 6, 7; rules
+# 13, 22 to 35). Everything here is signed, hashed or sealed: canonical single segments only (rule 5).
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("tocsin::protocol::schema");
+
+enum ChannelClass {
+  unknown @0;
+  shared @1;                       # the ordinary channel
+  alert @2;                        # the mass-atrocities alert channel: synced first, its readers' inboxes on top
+  public @3;                       # what is meant for publication
+  private @4;                      # an organisation's own nodes
+}
+
+enum Role {
+  unknown @0;
+  steward @1;                      # member that approves changes
+  member @2;                       # reads and writes
+  reader @3;                       # reads
+  contributor @4;                  # writes, sees nobody (rule 24)
+}
+
+struct ChannelGenesis {
+  # Its hash is the channel id, which is secret.
+  formatVersion @0 :UInt16;        # 1
+  random @1 :Data;                 # 32 random bytes: they make the id unguessable
+  network @2 :Text;                # as in OrgGenesis
+  name @3 :Text;                   # 1 to 200 bytes; known to members and invited only
+  class @4 :ChannelClass;
+  terms @5 :Text;                  # purpose, handling, contact; what an accepting organisation signs; at most 8,192 bytes
+  termsDigest @6 :Data;            # 32 bytes: hash of `terms` (rule 25)
+  retentionDays @7 :UInt32;        # bodies older than this are erased; 0: kept
+  stewards @8 :List(Data);         # organisation ids in order; the chair of term t is number t mod n (rule 22)
+  quorum @9 :UInt8;                # k of n stewards; 1 of 1, or n >= 3 and n/2 < k <= n-1
+  chairOrg @10 :Data;              # 32 bytes: organisation of the first chair
+  chairNode @11 :Data;             # 32 bytes: its node, whose signature stands beside the genesis
+  controlKey @12 :Data;            # 32 bytes, Ed25519: writes the control log of term 1
+  created @13 :Int64;              # milliseconds since 1970 UTC, as claimed
+}
+
+struct ControlCertificate {
+  # In the first entry of the control log of every term after the first (rule 22).
+  formatVersion @0 :UInt16;        # 1
+  channelId @1 :Data;              # 32 bytes
+  term @2 :UInt32;                 # 2 and up
+  controlKey @3 :Data;             # 32 bytes
+  chairOrg @4 :Data;               # 32 bytes
+  chairNode @5 :Data;              # 32 bytes
+  lastKey @6 :Data;                # 32 bytes: control log of the term before
+  lastNumber @7 :UInt64;           # its last entry that counts
+  lastHash @8 :Data;               # 32 bytes
+  approvals @9 :List(Data);        # k steward approvals, each a 64-byte signature and a canonical Approval
+}
+
+struct Approval {
+  # One steward's yes or no to one proposal (rule 22).
+  formatVersion @0 :UInt16;        # 1
+  channelId @1 :Data;              # 32 bytes
+  proposal @2 :Data;               # 32 bytes: hash of the control entry or feed entry that proposes
+  stewardSet @3 :Data;             # 32 bytes: hash of the set in force; another set lapses it
+  orgId @4 :Data;                  # 32 bytes: the steward
+  nodeId @5 :Data;                 # 32 bytes: its node that signs
+  approve @6 :Bool;
+  reason @7 :Text;                 # at most 500 bytes
+  headNumber @8 :UInt64;           # highest control entry that the steward holds
+  headHash @9 :Data;               # 32 bytes
+}
+
+struct ControlBody {
+  # Body of a control log entry: what a relay may see, and the sealed rest.
+  formatVersion @0 :UInt16;        # 1
+  kind @1 :UInt16;                 # 1 epoch, 2 event; unknown kinds stop writing in the channel (rule 16)
+  epoch @2 :EpochPublic;           # for kind 1
+  sealed @3 :Data;                 # sealed body (section 6): ControlState for kind 1, ControlEvent for kind 2
+  certificate @4 :Data;            # first entry of a later term: 64-byte signature and canonical ControlCertificate
+}
+
+struct EpochPublic {
+  accessKey @0 :Data;              # 32 bytes, Ed25519: who can sign with it knows the epoch key (rule 35)
+  commitment @1 :Data;             # 32 bytes: commitment to the epoch key (rule 29)
+  ephemeralKey @2 :Data;           # 32 bytes, X25519: serves all slots of this entry (rule 31)
+  slots @3 :Data;                  # n * 104 bytes: shuffled wraps and random ones, n a power of two from 8 to 1,024
+  part @4 :UInt16;                 # 1 to parts (rule 31)
+  parts @5 :UInt16;                # 1 for an epoch that fits one entry
+}
+
+struct Member {
+  orgId @0 :Data;                  # 32 bytes
+  role @1 :Role;
+  logNumber @2 :UInt64;            # head of its organisation log as the chair holds it
+  logHash @3 :Data;                # 32 bytes
+  name @4 :Text;                   # from its genesis: for screens before its log has arrived
+  kind @5 :UInt16;                 # OrgKind of its genesis, likewise
+  country @6 :Text;                # likewise
+}
+
+struct Pin {
+  # Where a feed ends for good (rule 20).
+  feed @0 :Data;                   # 32 bytes
+  lastNumber @1 :UInt64;
+  lastHash @2 :Data;               # 32 bytes; zero with number 0
+  nodeId @3 :Data;                 # 32 bytes: whose feed it was
+}
+
+struct ControlState {
+  # The whole state of a channel at the start of an epoch: a joiner starts here (rule 29).
+  formatVersion @0 :UInt16;        # 1
+  genesis @1 :Data;                # canonical ChannelGenesis
+  genesisSignature @2 :Data;       # 64 bytes by the first chair's node
+  epoch @3 :UInt64;
+  term @4 :UInt32;
+  roster @5 :List(Member);         # members, readers and contributors; ordered by organisation id
+  stewards @6 :List(Data);         # in order
+  quorum @7 :UInt8;
+  invited @8 :List(Member);        # invited and not yet accepted
+  pins @9 :List(Pin);              # in force, in full
+  reason @10 :EpochReason;         # why the key is new (rule 27)
+  created @11 :Int64;              # milliseconds since 1970 UTC, as claimed
+  successorOf @12 :Data;           # channel id that this one follows (rule 23), or empty
+}
+
+enum EpochReason {
+  unknown @0;
+  genesis @1;
+  joined @2;
+  nodeAdded @3;
+  removed @4;
+  revoked @5;
+  stewards @6;
+  age @7;                          # 30 days
+  missingSlot @8;                  # a member could not open its slot (rule 29)
+}
+
+struct ControlEvent {
+  formatVersion @0 :UInt16;        # 1
+  created @1 :Int64;               # milliseconds since 1970 UTC, as claimed
+  union {
+    none @2 :Void;                 # also what an event of a later version reads as
+    invite @3 :Member;             # the adding entry (rule 26)
+    cancelInvite @4 :Data;         # organisation id
+    proposal @5 :Data;             # canonical ControlEvent that needs k approvals (rule 22)
+    approval @6 :Data;             # 64-byte signature and canonical Approval
+    historyGrant @7 :HistoryGrant; # rule 34
+  }
+
+  struct HistoryGrant {
+    orgId @0 :Data;                # 32 bytes: who is given old epochs
+    fromEpoch @1 :UInt64;
+    approvals @2 :List(Data);
+  }
+}
+
+struct Invitation {
+  # What an invited node needs to decide and to check (rule 26). Sealed to it.
+  formatVersion @0 :UInt16;        # 1
+  genesis @1 :Data;                # canonical ChannelGenesis
+  genesisSignature @2 :Data;       # 64 bytes
+  addingEntry @3 :Data;            # entry byte string of the `invite` event
+  addingEntryKey @4 :Data;         # 32 bytes: opens that entry alone
+  epochEntry @5 :Data;             # entry byte string of the newest epoch entry
+  chairOrgLog @6 :List(Data);      # organisation log of the first chair's organisation, entry byte strings
+}
+
+struct Acceptance {
+  # Signed answer to an invitation (rules 25, 26).
+  formatVersion @0 :UInt16;        # 1
+  channelId @1 :Data;              # 32 bytes
+  orgId @2 :Data;                  # 32 bytes: who answers
+  nodeId @3 :Data;                 # 32 bytes: its node, which signs
+  addingEntry @4 :Data;            # 32 bytes: hash of the entry that is answered
+  termsDigest @5 :Data;            # 32 bytes: the terms agreed to
+  accepted @6 :Bool;               # false: declined
+  created @7 :Int64;               # milliseconds since 1970 UTC, as claimed
+  orgLog @8 :List(Data);           # the own organisation log, entry byte strings, so that the chair knows every node
+  prekeys @9 :Data;                # 64-byte signature and canonical PrekeyList of the signing node; may be empty
+}
+
+struct FeedCertificate {
+  # Whose feed this is. Sealed in the first entry of each epoch (rule 28).
+  formatVersion @0 :UInt16;        # 1
+  channelId @1 :Data;              # 32 bytes
+  orgId @2 :Data;                  # 32 bytes
+  nodeId @3 :Data;                 # 32 bytes
+  feedKey @4 :Data;                # 32 bytes: the log key
+  generation @5 :UInt32;           # rises when a node must start another feed in the channel (rule 21); the highest is live
+  created @6 :Int64;               # milliseconds since 1970 UTC, as claimed
+}
+
+struct Receipt {
+  # "I hold these logs up to here" (rule 13).
+  formatVersion @0 :UInt16;        # 1
+  channelId @1 :Data;              # 32 bytes
+  nodeId @2 :Data;                 # 32 bytes
+  counter @3 :UInt64;              # rises by one with each receipt of this node in this channel
+  controlKey @4 :Data;             # 32 bytes: control log of the newest term held
+  controlNumber @5 :UInt64;
+  controlHash @6 :Data;            # 32 bytes
+  frontier @7 :Data;               # 32 bytes: digest of all heads (section 8)
+  heads @8 :List(Head);            # those that changed since the last receipt; at most 512, the rest with the next
+  created @9 :Int64;               # milliseconds since 1970 UTC, as claimed
+
+  struct Head {
+    log @0 :Data;                  # 32 bytes
+    headNumber @1 :UInt64;         # newest header held
+    headHash @2 :Data;             # 32 bytes
+    bodyNumber @3 :UInt64;         # bodies are held without a gap from the start of the copy up to here
+  }
+}
+
+struct KeyMissing {
+  # A member that found no slot, or one that does not match, tells the chair (rule 29).
+  formatVersion @0 :UInt16;        # 1
+  epoch @1 :UInt64;
+  epochEntry @2 :Data;             # 32 bytes: hash of the epoch entry
+  nodeId @3 :Data;                 # 32 bytes
+}
