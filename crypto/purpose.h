@@ -84,4 +84,16 @@ inline constexpr Label kLabelApproval{"tocsin.v1.approval"};
 inline constexpr Label kLabelInvitation{"tocsin.v1.invitation"};        // envelope to the invited node
 inline constexpr Label kLabelAcceptanceMail{"tocsin.v1.acceptance-mail"};// envelope of an acceptance to a member's node
 
+// ---- What a node keeps on its own disk (node/store) ------------------------------------------------------------------
+inline constexpr Personal kPersonalStoreName{"tocsin storename"};  // store key + table + name -> database key (rule 47)
+inline constexpr Personal kPersonalMachine{"tocsin machine"};      // machine-id as the home records it (rule 21)
+inline constexpr Label kLabelStoreCheck{"tocsin.store.check"};     // proves that a store belongs to a store key
+inline constexpr Label kLabelStoreLog{"tocsin.store.log"};         // log records
+inline constexpr Label kLabelStoreEntry{"tocsin.store.entry"};     // entries of organisation logs, which name partners
+inline constexpr Label kLabelStoreRecord{"tocsin.store.record"};   // names and values of the record tables
+inline constexpr Label kLabelKeyring{"tocsin.keys.keyring"};       // passphrase -> keys of the two tiers (rule 48)
+inline constexpr Label kLabelTier1{"tocsin.keys.tier1"};           // transport secret, store key
+inline constexpr Label kLabelTier2{"tocsin.keys.tier2"};           // signing, encryption, prekeys, reading key
+inline constexpr Label kLabelRootKey{"tocsin.keys.root"};          // one root key of an organisation, a file apart
+
 }  // namespace tocsin::crypto
