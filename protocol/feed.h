@@ -1,0 +1,53 @@
+// Plaintext of a feed entry and the certificate of a feed (docs/protocol.md, section 6; rules 28, 37, 39).
+#pragma once
+
+#include "crypto/sign.h"
+#include "protocol/ids.h"
+#include "protocol/entry.h"
+
+namespace tocsin::protocol {
+
+enum class FeedKind : std::uint16_t {
+  kReport = 1,
+  kAttachmentPart = 2,
+  kCarriedAcceptance = 3,
+  kCheckpoint = 4,
+  kKeyMissing = 5,
+  // Others are kept, forwarded and shown as unknown (rule 16).
+};
+
+struct FeedPlaintext {
+  FeedKind kind;
+  ByteView certificate;  // empty when absent
+  ByteView payload;
+};
+Bytes encode_feed_plaintext(FeedKind kind, ByteView certificate, ByteView payload);
+void encode_feed_plaintext_into(Bytes& out, FeedKind kind, ByteView certificate, ByteView payload);  // replaces `out`
+// Views into `plaintext`. Error (peer): bad_plaintext.
+Result<FeedPlaintext> decode_feed_plaintext(ByteView plaintext);
+
+struct FeedCertificate {
+  ChannelId channel;
+  OrgId org;
+  NodeId node;
+  LogKey feed;
+  std::uint32_t generation = 1;
+  Time created;
+};
+// signature ‖ message.
+Bytes sign_feed_certificate(const FeedCertificate& certificate, const crypto::SigningKey& node_key);
+// Decodes without checking the signature, so that the caller can look up the node's key. Error (peer): bad_feed_certificate.
+Result<FeedCertificate> decode_feed_certificate(ByteView signed_certificate);
+bool verify_feed_certificate(ByteView signed_certificate, const crypto::VerifyKey& node_key, crypto::Verifier& verifier);
+
+// channel ‖ epoch ‖ log ‖ number (80 bytes), and with entry version and log type behind it (82 bytes).
+inline constexpr std::size_t kBodyContextBytes = 80;
+inline constexpr std::size_t kBodyAssociatedBytes = 82;
+struct BodyBinding {
+  std::array<std::uint8_t, kBodyAssociatedBytes> bytes;
+  BodyBinding(const ChannelId& channel, Epoch epoch, const LogKey& log, Number number, LogType type);
+  ByteView context() const { return ByteView(bytes).first(kBodyContextBytes); }
+  ByteView associated() const { return ByteView(bytes); }
+};
+
+}  // namespace tocsin::protocol
