@@ -64,6 +64,7 @@ inline constexpr Personal kPersonalAccess{"tocsin access"};       // epoch key -
 inline constexpr Personal kPersonalEpochCommit{"tocsin epochcom"};// commitment to an epoch key (rule 29)
 inline constexpr Personal kPersonalPin{"tocsin pin"};             // pin of a feed (rule 20)
 inline constexpr Personal kPersonalReport{"tocsin report"};       // report id
+inline constexpr Personal kPersonalContent{"tocsin content"};     // what a report says, for imports
 inline constexpr Personal kPersonalReceipt{"tocsin receipt"};     // entry key of a receipt
 inline constexpr Personal kPersonalToken{"tocsin token"};         // channel token of a session (rule 36)
 inline constexpr Personal kPersonalEqual{"tocsin equal"};         // equality value of a session

@@ -1,0 +1,15 @@
+# cmake -DOUT=file.cc -DFILES=a.json;b.json -P embed.cmake: writes a table of (name, contents) of the files.
+set(text "// Made by embed.cmake from protocol/vocab/*.json.\n#include \"node/reports/vocab_data.h\"\n\nnamespace tocsin::reports {\n")
+set(table "")
+set(n 0)
+foreach(file ${FILES})
+  get_filename_component(name ${file} NAME_WE)
+  file(READ ${file} hex HEX)
+  string(REGEX REPLACE "(..)" "'\\\\x\\1'," bytes "${hex}")
+  string(APPEND text "static constexpr char kFile${n}[] = {${bytes}};\n")
+  string(APPEND table "    {\"${name}\", {kFile${n}, sizeof kFile${n}}},\n")
+  math(EXPR n "${n} + 1")
+endforeach()
+string(APPEND text "static constexpr VocabFile kFiles[] = {\n${table}};\n"
+  "std::span<const VocabFile> vocab_files() { return kFiles; }\n}  // namespace tocsin::reports\n")
+file(WRITE ${OUT} "${text}")
