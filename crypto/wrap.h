@@ -3,7 +3,7 @@
 //
 //   key ‖ commitment = BLAKE2b-512(key = X25519(ephemeral, recipient), personal "tocsin wrap keys",
 //                                  context ‖ ephemeral public (32) ‖ recipient public (32)), 32 bytes each
-//   nonce            = BLAKE2b-192(key = key, personal "tocsin wrapnonce", 32 random bytes ‖ payload)
+//   nonce            = BLAKE2b-192(key = key, personal "tocsin wrapnonce", 32 random bytes ‖ zero (u64) ‖ payload)
 //   slot             = commitment (32) ‖ nonce (24) ‖ XChaCha20-Poly1305-IETF(payload; no associated data)
 //   envelope         = suite 0x01 ‖ ephemeral public (32) ‖ slot, with context = label (32) ‖ context and the payload
 //   padded
