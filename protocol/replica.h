@@ -1,0 +1,267 @@
+// All logs that this node holds, and every decision about them: what is valid, who may write, who may be served, what is sealed for whom.
+// Ties identity, channels, feeds and receipts to an EntryStore; knows neither sockets nor threads nor which report kinds there are.
+//
+// One thread calls everything here. Calls that change something take `done`, which is called later on the same thread, once the change
+// is durable, never from inside the call (rule 9); a Result that is returned at once with an error means that nothing was queued and `done`
+// will not be called. Listeners hear of a change only after it is durable.
+//
+// Two states are kept for each log: *accepted* (what has been queued for the store) and *durable*. New entries are built on the accepted
+// state; sessions, receipts and readers see the durable one alone. When a commit fails, the accepted state falls back to the durable one
+// and `failures()` rises: every RangeReceiver made before refuses to go on.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "crypto/random.h"
+#include "protocol/card.h"
+#include "protocol/channel_info.h"
+#include "protocol/clock.h"
+#include "protocol/entry_store.h"
+#include "protocol/feed.h"
+#include "protocol/frontier.h"
+#include "protocol/node_secrets.h"
+#include "protocol/reading_table.h"
+
+namespace tocsin::protocol {
+
+template <class T>
+using Done = std::function<void(Result<T>)>;
+
+// ---- What is known of others -----------------------------------------------------------------------------------------
+
+enum class PeerState : std::uint8_t {
+  kIntroduced = 1,  // known by card or roster, words not compared
+  kVerified = 2,
+  kBlocked = 3,     // neither dialled nor answered
+};
+std::string_view to_string(PeerState state);
+
+struct PeerNode {
+  NodeId node;
+  std::vector<std::string> addresses;  // newest first; from cards and the operator
+  crypto::TransportPublic transport;
+  std::optional<PrekeyList> prekeys;
+  bool revoked = false;
+  Time expires;
+};
+struct Peer {
+  OrgId org;
+  OrgProfile profile;
+  std::string local_name;  // what this node's people call it; empty: profile.name
+  PeerState state = PeerState::kIntroduced;
+  bool by_card = false;    // false: known by a roster alone
+  std::vector<PeerNode> nodes;
+};
+
+// ---- What a session exchanges beside entries -------------------------------------------------------------------------
+
+enum class MailKind : std::uint8_t { kInvitation = 1, kAcceptance = 2 };
+struct Mail {
+  MailKind kind;
+  std::uint32_t prekey_month;
+  Bytes envelope;
+  crypto::Hash id;  // equal for the same content to the same node: so that a session does not send it twice
+};
+
+struct OwnReceipt {
+  Epoch epoch;
+  std::uint64_t counter = 0;
+  Bytes sealed;
+};
+// Newest statement of one node about one channel, merged over its receipts.
+struct ReceiptInfo {
+  OrgId org;
+  NodeId node;
+  std::uint64_t counter = 0;
+  Time created;  // as claimed
+  std::map<LogKey, Number> heads;
+};
+
+// ---- Local acts ------------------------------------------------------------------------------------------------------
+
+struct NewChannel {
+  std::string name;
+  ChannelClass channel_class = ChannelClass::kShared;
+  std::string terms;
+  std::uint32_t retention_days = 0;
+};
+struct FeedItem {
+  FeedKind kind;
+  ByteView payload;  // read during the call
+};
+struct EntryRef {
+  LogKey log;
+  Number number;
+  EntryHash hash;
+  friend bool operator==(const EntryRef&, const EntryRef&) = default;
+};
+
+class ReplicaListener {
+ public:
+  virtual ~ReplicaListener() = default;
+  virtual void on_heads(const ChannelId& channel, const LogKey& log) = 0;  // a durable head rose
+  virtual void on_org_log(const OrgId& org) = 0;                           // an organisation log grew
+  virtual void on_channels() = 0;                                          // a channel, roster, epoch or standing changed
+  virtual void on_peers() = 0;                                             // a peer, its state or addresses changed
+  virtual void on_mail() = 0;                                              // invitations or acceptances wait for some node
+  virtual void on_arrival(Arrival newest) = 0;                             // entries are durable: the index may read on
+};
+
+class Replica;
+
+// One range of one log while it arrives (rule 10). Rebuilds headers, chains them, and hands over whole chunks. Made by
+// Replica::receive; must not outlive the replica.
+class RangeReceiver {
+ public:
+  ~RangeReceiver();
+  // The next entry of the range. `signature` is the signature field, `epoch` the entry's. Errors (peer): bad_entry, bad_epoch (it fell), body_too_large, quota_exceeded.
+  Result<void> add(ByteView signature, Epoch epoch, ByteView body);
+  // An entry whose body is not given.
+  Result<void> add_without_body(ByteView signature, Epoch epoch, const BodyHash& hash, std::uint32_t body_bytes);
+  // True when a chunk is complete (1,024 entries or 1 MiB): commit before adding more.
+  bool full() const;
+  std::size_t pending_entries() const;
+  std::size_t pending_bytes() const;
+  Number next_number() const;
+  // Checks the chunk (newest signature, chain, and for feeds the certificate at each change of epoch, rule 28; for control and organisation logs
+  // every entry) and queues it. `done` gets the durable head. Errors (peer): bad_signature, wrong_previous, fork (a proof was kept, rule 12), not_authorised, past_pin (rule
+  // 20), unknown_epoch (control log first), wrong_epoch, bad_feed_certificate, wrong_number, frozen, stale_receiver (environment). After an error nothing of the chunk is kept.
+  Result<void> commit(Done<Number> done);
+
+ private:
+  friend class Replica;
+  struct State;
+  explicit RangeReceiver(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+struct ReplicaStatus {
+  std::uint64_t refused_entries = 0;  // by peers' fault, since start
+  std::uint64_t fork_proofs = 0;
+  std::uint64_t entries = 0;          // durable
+  std::vector<std::string> warnings;  // STALE certificates, old epochs (rules 18, 27), certificate-key wraps (rule 32), key_missing; for people
+};
+
+class Replica {
+ public:
+  // References outlive the replica. `table` is where it keeps the reading keys for openers.
+  Replica(EntryStore& store, Clock& clock, crypto::Random& random, const NodeSecrets& secrets, ReadingTable& table);
+  ~Replica();
+
+  // Makes the records of a new organisation's first node: organisation log `entries` (genesis and the own certificate), private channel (class
+  // private, epoch 1). Called once, on an empty store.
+  Result<void> create(std::span<const Entry> org_log, const NodeId& own_node, Done<ChannelId> done);
+  // Reads everything back at start. Errors (environment): store_failed, damaged_record.
+  Result<void> load();
+  void set_listener(ReplicaListener* listener);  // null: nobody
+
+  // ---- identity
+  const OrgLog& own_org() const;
+  const NodeId& own_node() const;
+  const ChannelId& private_channel() const;
+  const std::string& network() const;
+  // The own card with these addresses (rule 32: with twelve months of prekeys from the secrets).
+  std::string own_card(std::vector<std::string> addresses) const;
+  Bytes own_prekeys() const;  // signed list
+
+  // ---- peers
+  // Adds or renews. Answers which organisation it was. Errors: those of open_card; own_card (caller).
+  Result<OrgId> add_card(std::string_view text, Done<void> done);
+  // Errors (caller): unknown_peer, wrong_words.
+  Result<void> verify_peer(const OrgId& org, std::span<const std::string> words, Done<void> done);
+  Result<void> set_peer_blocked(const OrgId& org, bool blocked, Done<void> done);
+  Result<void> rename_peer(const OrgId& org, std::string_view name, Done<void> done);
+  // Forgets a peer. Error (caller): peer_in_channel.
+  Result<void> remove_peer(const OrgId& org, Done<void> done);
+  Result<void> add_address(const NodeId& node, std::string_view address, Done<void> done);
+  std::vector<Peer> peers() const;
+  std::optional<Peer> peer(const OrgId& org) const;
+  // Who is at the other end of a handshake: a live node of an unblocked organisation that is known here. `newer_log`: the end of its organisation log from the third message
+  // (rule 43), applied first when it verifies. Nothing when unknown.
+  std::optional<std::pair<OrgId, NodeId>> identify(const crypto::TransportPublic& key, std::span<const Bytes> newer_log);
+  bool is_blocked(const OrgId& org) const;
+  const OrgLog* org_log(const OrgId& org) const;
+  Result<void> accept_prekeys(const NodeId& node, ByteView signed_list);
+  std::optional<std::uint32_t> prekey_month_of(const NodeId& node) const;  // first month of the list held
+
+  // ---- channels
+  Result<ChannelId> create_channel(const NewChannel& channel, Done<ChannelId> done);
+  std::vector<ChannelInfo> channels() const;  // invitations too; ordered by name; the private one first
+  std::optional<ChannelInfo> channel(const ChannelId& id) const;
+  // Invites a verified peer. Errors (caller): unknown_channel, not_chair (name who is), unknown_peer, peer_not_verified, already_member,
+  // role_not_supported, channel_full.
+  Result<void> invite(const ChannelId& channel, const OrgId& org, Role role, Done<void> done);
+  Result<void> accept(const ChannelId& channel, Done<void> done);  // queues the signed acceptance; joined when an epoch arrives
+  Result<void> refuse(const ChannelId& channel, Done<void> done);
+  // Drops a member: new epoch, its feeds pinned where this node holds them (rules 20, 27).
+  Result<void> remove_member(const ChannelId& channel, const OrgId& org, Done<void> done);
+  Result<void> rotate(const ChannelId& channel, Done<void> done);
+
+  // ---- writing
+  // Appends to the own feed of the channel, as one batch: all or nothing. `done` gets the references in order. The first entry of an epoch carries the certificate; checkpoints are put in between
+  // as rule 13 says. Errors (caller): unknown_channel, not_a_writer, payload_too_large, needs_newer.
+  Result<void> append(const ChannelId& channel, std::span<const FeedItem> items, Done<std::vector<EntryRef>> done);
+
+  // ---- reading
+  const ReadingTable& reading_table() const;
+  Result<void> read_arrivals(Arrival cursor, std::size_t bytes_max, const EntryVisitor& visit) const;
+  Arrival newest_arrival() const;
+  Result<Entry> read_entry(const LogKey& log, Number number) const;  // kNotHeld
+  std::vector<ReceiptInfo> receipts(const ChannelId& channel) const;
+  std::optional<LogRecord> log_record(const LogKey& log) const;      // durable
+  std::vector<LogRecord> channel_logs(const ChannelId& channel) const;
+  ReplicaStatus status() const;
+  std::uint64_t failures() const;
+
+  // Small named values of the layers above (inbox, sources, policies).
+  Result<Bytes> get_record(Table table, ByteView name) const;
+  Result<void> scan_records(Table table, const RecordVisitor& visit) const;
+  void put_record(Table table, ByteView name, ByteView value, Done<void> done);
+  void remove_record(Table table, ByteView name, Done<void> done);
+
+  // ---- for sessions
+  // Channels to make slots for: the peer's node stands in the newest roster held here, or this node waits there as an accepted invitee.
+  std::vector<ChannelId> channels_with(const NodeId& peer) const;
+  const Frontier& frontier(const ChannelId& channel) const;
+  // Key of the equality value: access seed of the newest epoch; 32 zero bytes before the first.
+  ByteView equality_key(const ChannelId& channel) const;
+  ChannelClass channel_class(const ChannelId& channel) const;
+  // First epoch that this node was given in the channel (0: all); what `want` names.
+  Epoch first_epoch(const ChannelId& channel) const;
+  // May this log be sent to that node in that channel? False for unknown logs too.
+  bool may_serve(const NodeId& peer, const std::optional<ChannelId>& channel, const LogKey& log) const;
+  // Is this log worth asking for: known or acceptable in the channel, not frozen, not past a pin?
+  bool wants_log(const std::optional<ChannelId>& channel, const LogKey& log, LogType type) const;
+  Number accepted_head(const LogKey& log) const;  // 0: nothing
+  // First number of the log whose entry has `epoch` or a later one; the head when none has.
+  Result<Number> first_number_at(const LogKey& log, Epoch epoch) const;
+  // Entries for a session; verifies the signature of the last one visited when it is only chained (rule 10).
+  Result<void> serve(const LogKey& log, Number from, Number to, std::size_t bytes_max, const EntryVisitor& visit) const;
+  // `previous` when the range does not begin right above what is held. Errors (peer): not_acceptable, frozen, wrong_number.
+  Result<RangeReceiver> receive(const std::optional<ChannelId>& channel, const LogKey& log, LogType type, Number first,
+                                const std::optional<EntryHash>& previous);
+  // A head of the same number with another hash was seen: ask for that entry, then give it here to keep the proof (rule 12).
+  Result<void> fork_candidate(const ChannelId& channel, const EntryView& entry);
+
+  std::vector<Mail> mail_for(const OrgId& org, const NodeId& node) const;
+  // Errors (peer): bad_mail, not_for_us, bad_invitation, bad_acceptance, unknown_channel, bad_signature; harmless duplicates are a no-op.
+  Result<void> handle_mail(const OrgId& from, MailKind kind, std::uint32_t prekey_month, ByteView envelope);
+  // The newest own receipt, made anew when heads have changed and the last is a minute old.
+  std::optional<OwnReceipt> own_receipt(const ChannelId& channel);
+  Result<void> handle_receipt(const ChannelId& channel, Epoch epoch, const NodeId& node, std::uint64_t counter, ByteView sealed);
+
+  // Chair's chores (answer acceptances, rotate after 30 days or when a member's node was added or revoked) and prekey upkeep. Call every
+  // few seconds, and after on_channels or on_org_log; cheap when there is nothing to do.
+  void handle_tick();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tocsin::protocol
