@@ -1,0 +1,32 @@
+# Shared by tools/build, tools/test and tools/demo: where things are, and the packages they need.
+# shellcheck shell=bash
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+build="${BUILD:-$root/build}"
+say() { printf '%s\n' "$*"; }
+die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+# Installs what is missing of packages.txt. Needs root or sudo only when something is missing.
+install_packages() {
+  local missing=() name sudo=()
+  while read -r name; do
+    case "$name" in ''|'#'*) continue ;; esac
+    dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q '^install ok installed$' || missing+=("$name")
+  done < "$root/tools/lib/packages.txt"
+  [ ${#missing[@]} -eq 0 ] && return 0
+  say "installing ${#missing[@]} Debian packages: ${missing[*]}"
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || die "these packages are missing and there is no sudo: ${missing[*]}"
+    sudo=(sudo)
+  fi
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq || die "apt-get update failed"
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" \
+    > "${TMPDIR:-/tmp}/tocsin-apt.$$.log" 2>&1 || { cat "${TMPDIR:-/tmp}/tocsin-apt.$$.log" >&2; die "apt-get install failed"; }
+  rm -f "${TMPDIR:-/tmp}/tocsin-apt.$$.log"
+}
+
+# configure DIR [CMAKE ARGS…]: once; later calls only check.
+configure() {
+  local dir=$1; shift
+  cmake -G Ninja -S "$root" -B "$dir" "$@" > "$dir.configure.log" 2>&1 || { cat "$dir.configure.log" >&2; die "cmake failed"; }
+  rm -f "$dir.configure.log"
+}
