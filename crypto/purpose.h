@@ -88,6 +88,7 @@ inline constexpr Label kLabelAcceptanceMail{"tocsin.v1.acceptance-mail"};// enve
 // ---- What a node keeps on its own disk (node/store) ------------------------------------------------------------------
 inline constexpr Personal kPersonalStoreName{"tocsin storename"};  // store key + table + name -> database key (rule 47)
 inline constexpr Personal kPersonalMachine{"tocsin machine"};      // machine-id as the home records it (rule 21)
+inline constexpr Personal kPersonalKeyFile{"tocsin key file"};     // checksum of a key file: tells damage from a wrong passphrase
 inline constexpr Label kLabelStoreCheck{"tocsin.store.check"};     // proves that a store belongs to a store key
 inline constexpr Label kLabelStoreLog{"tocsin.store.log"};         // log records
 inline constexpr Label kLabelStoreEntry{"tocsin.store.entry"};     // entries of organisation logs, which name partners
