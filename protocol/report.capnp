@@ -285,7 +285,7 @@ struct Actor {
   role @1 :ActorRole;   # Vocabulary: actor-role
 }
 
-# Counts of people below are Int64, -1 where not stated, else 0 or more.
+# Counts of people below are Int64: -1 where not stated, else 0 to 10,000,000,000.
 
 struct Incident {
   eventType @0 :Text;                # what happened, in the author's or publisher's words, such as "air strike". At most 200 bytes
@@ -293,8 +293,8 @@ struct Incident {
   conflict @2 :Text;                 # name of the conflict that it belongs to. At most 200 bytes
   actors @3 :List(Actor);            # at most 32
   deathsBest @4 :Int64 = -1;         # killed, all told: best estimate
-  deathsLow @5 :Int64 = -1;          # low estimate, not above best
-  deathsHigh @6 :Int64 = -1;         # high estimate, not below best
+  deathsLow @5 :Int64 = -1;          # low estimate, as given: publishers' rows are not always in order
+  deathsHigh @6 :Int64 = -1;         # high estimate, as given
   deathsCivilians @7 :Int64 = -1;    # civilians among the killed
   deathsSideA @8 :Int64 = -1;        # killed on side A
   deathsSideB @9 :Int64 = -1;        # killed on side B
@@ -335,8 +335,8 @@ enum Movement { unknown @0; flight @1; return @2; relocation @3; }
 
 struct Displacement {
   people @0 :Int64 = -1;             # people, best estimate
-  peopleLow @1 :Int64 = -1;          # low estimate, not above best
-  peopleHigh @2 :Int64 = -1;         # high estimate, not below best
+  peopleLow @1 :Int64 = -1;          # low estimate, as given
+  peopleHigh @2 :Int64 = -1;         # high estimate, as given
   households @3 :Int64 = -1;         # households
   movement @4 :Movement;             # flight, return or relocation
   cause @5 :DisplacementCause;       # why

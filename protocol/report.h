@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -309,7 +310,16 @@ std::optional<ReportId> target_of(const Report& report);
 // The details that belong to a kind (empty ones), monostate for kinds without fields.
 ReportDetails empty_details(ReportKind kind);
 
+// May these details stand under this kind? None may where all fields are optional; unknown ones may (rule 16).
+bool details_fit(ReportKind kind, const ReportDetails& details);
+// Every limit of a report but the size of its bytes; salt, author, kind, status and tlp may still be missing. What
+// encode_report and decode_report both check. Errors (origin caller): report_field_too_long, report_field_invalid,
+// report_details_mismatch, report_field_missing for a target.
+Result<void> check_report_fields(const Report& report);
 // What a text may be: UTF-8 (no surrogates, no overlong forms), no control character other than tab and line feed.
 bool is_clean_text(std::string_view text);
+// A UTF-8 character that starts at text[at]: its length in bytes, or 0 when it is none (cut, overlong, surrogate, above
+// U+10FFFF).
+std::size_t utf8_length(std::string_view text, std::size_t at);
 
 }  // namespace tocsin::protocol

@@ -15,7 +15,7 @@ void apply_defaults(protocol::Report& report);
 // as a whole), and the rules of the kinds:
 //   - a title for every kind that is not about another report, a target for those that are
 //   - countries and risk factors from the vocabularies, latitude and longitude together and in range
-//   - low <= best <= high; observed_from <= observed_to
+//   - observed_from <= observed_to; low <= best <= high is advice only, since publishers' rows break it
 //   - fields of the right kind
 // Does not look at salt, author and created: the caller sets them last.
 // An alert is never refused for something missing (rule 52): all that is advice. What is malformed in it is a problem;
