@@ -13,7 +13,7 @@ namespace {
 
 namespace schema = report_schema;
 
-capnp::Data::Reader data(ByteView bytes) { return {bytes.data(), bytes.size()}; }
+capnp::Data::Reader blob(ByteView bytes) { return {bytes.data(), bytes.size()}; }
 capnp::Text::Reader text(const std::string& value) { return {value.c_str(), value.size()}; }
 std::int64_t people(const People& value) { return value.value_or(-1); }
 // The schema's enums have the numbers of ours.
@@ -71,7 +71,7 @@ void write_lists(schema::Report::Builder to, const Report& from) {
   if (!from.sources.empty()) {
     auto list = to.initSources(static_cast<unsigned>(from.sources.size()));
     for (unsigned i = 0; i < list.size(); ++i) {
-      list[i].setReference(data(from.sources[i].reference.view()));
+      list[i].setReference(blob(from.sources[i].reference.view()));
       list[i].setReliability(as<schema::Reliability>(from.sources[i].reliability));
       list[i].setCredibility(as<schema::Credibility>(from.sources[i].credibility));
     }
@@ -86,7 +86,7 @@ void write_lists(schema::Report::Builder to, const Report& from) {
   if (!from.references.empty()) {
     auto list = to.initReferences(static_cast<unsigned>(from.references.size()));
     for (unsigned i = 0; i < list.size(); ++i) {
-      list[i].setReport(data(from.references[i].report.view()));
+      list[i].setReport(blob(from.references[i].report.view()));
       list[i].setRelation(as<schema::Relation>(from.references[i].relation));
     }
   }
@@ -94,7 +94,7 @@ void write_lists(schema::Report::Builder to, const Report& from) {
   auto list = to.initAttachments(static_cast<unsigned>(from.attachments.size()));
   for (unsigned i = 0; i < list.size(); ++i) {
     const Attachment& attachment = from.attachments[i];
-    list[i].setDigest(data(attachment.digest.view()));
+    list[i].setDigest(blob(attachment.digest.view()));
     list[i].setFirstNumber(attachment.first.value);
     list[i].setCount(attachment.count);
     list[i].setSize(attachment.bytes);
@@ -169,39 +169,39 @@ struct DetailsWriter {
   }
   void operator()(const CorroborateDetails& d) {
     auto out = to.initCorroborate();
-    out.setTarget(data(d.target.view()));
+    out.setTarget(blob(d.target.view()));
     if (!d.note.empty()) out.setNote(text(d.note));
   }
   void operator()(const DisputeDetails& d) {
     auto out = to.initDispute();
-    out.setTarget(data(d.target.view()));
+    out.setTarget(blob(d.target.view()));
     if (!d.reason.empty()) out.setReason(text(d.reason));
   }
   void operator()(const CorrectDetails& d) {
     auto out = to.initCorrect();
-    out.setTarget(data(d.target.view()));
-    if (d.previous) out.setPrevious(data(d.previous->view()));
+    out.setTarget(blob(d.target.view()));
+    if (d.previous) out.setPrevious(blob(d.previous->view()));
     if (!d.reason.empty()) out.setReason(text(d.reason));
-    out.setReplacement(data(d.replacement));
+    out.setReplacement(blob(d.replacement));
   }
   void operator()(const WithdrawDetails& d) {
     auto out = to.initWithdraw();
-    out.setTarget(data(d.target.view()));
+    out.setTarget(blob(d.target.view()));
     if (!d.reason.empty()) out.setReason(text(d.reason));
   }
   void operator()(const AcknowledgeDetails& d) {
     auto out = to.initAcknowledge();
-    out.setTarget(data(d.target.view()));
+    out.setTarget(blob(d.target.view()));
     if (!d.note.empty()) out.setNote(text(d.note));
   }
 };
 
 void write_report(schema::Report::Builder to, const Report& from) {
   to.setFormatVersion(kReportFormatVersion);
-  if (!from.salt.is_zero()) to.setSalt(data(from.salt.view()));
+  if (!from.salt.is_zero()) to.setSalt(blob(from.salt.view()));
   to.setKind(as<schema::Kind>(from.kind));
   to.setStatus(as<schema::Status>(from.status));
-  if (!from.author.is_zero()) to.setAuthor(data(from.author.view()));
+  if (!from.author.is_zero()) to.setAuthor(blob(from.author.view()));
   to.setCreatedMs(from.created.ms);
   write_period(to, from);
   to.setTlp(as<schema::Tlp>(from.tlp));
