@@ -35,6 +35,18 @@ bool decrypt(MutableByteView out, ByteView ciphertext, ByteView associated, Byte
                                                     key.data()) == 0;
 }
 
+void encrypt_chacha(MutableByteView buffer, ByteView associated, ByteView nonce, ByteView key) {
+  assert(buffer.size() >= kTagSize && nonce.size() == kChachaNonceSize && key.size() == kKeySize);
+  crypto_aead_chacha20poly1305_ietf_encrypt(buffer.data(), nullptr, buffer.data(), buffer.size() - kTagSize,
+                                            associated.data(), associated.size(), nullptr, nonce.data(), key.data());
+}
+
+bool decrypt_chacha(MutableByteView buffer, ByteView associated, ByteView nonce, ByteView key) {
+  assert(nonce.size() == kChachaNonceSize && key.size() == kKeySize);
+  return crypto_aead_chacha20poly1305_ietf_decrypt(buffer.data(), nullptr, nullptr, buffer.data(), buffer.size(),
+                                                   associated.data(), associated.size(), nonce.data(), key.data()) == 0;
+}
+
 std::size_t padded_size(std::size_t size) { return padme(kLengthField + size); }
 
 void pad_into(MutableByteView out, ByteView plaintext) {

@@ -12,6 +12,7 @@ namespace tocsin::crypto::internal {
 
 inline constexpr std::size_t kKeySize = 32;
 inline constexpr std::size_t kNonceSize = 24;
+inline constexpr std::size_t kChachaNonceSize = 12;
 inline constexpr std::size_t kTagSize = 16;
 inline constexpr std::size_t kCommitmentSize = 32;
 inline constexpr std::size_t kLengthField = 4;
@@ -25,6 +26,12 @@ void derive_nonce(MutableByteView nonce, ByteView key, Personal personal, ByteVi
 void encrypt(MutableByteView out, ByteView plaintext, ByteView associated, ByteView nonce, ByteView key);
 // False when the tag does not hold or `ciphertext` is shorter than a tag. `out` is ciphertext.size() - 16 bytes.
 [[nodiscard]] bool decrypt(MutableByteView out, ByteView ciphertext, ByteView associated, ByteView nonce, ByteView key);
+
+// ChaCha20-Poly1305-IETF in place: `buffer` is plaintext and 16 spare bytes, or ciphertext with its tag at the end.
+// Decrypting gives false, and leaves the content undefined, when the tag does not hold or the buffer is shorter than
+// one.
+void encrypt_chacha(MutableByteView buffer, ByteView associated, ByteView nonce, ByteView key);
+[[nodiscard]] bool decrypt_chacha(MutableByteView buffer, ByteView associated, ByteView nonce, ByteView key);
 
 // padme(4 + size).
 std::size_t padded_size(std::size_t size);

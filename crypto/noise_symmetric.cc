@@ -4,6 +4,8 @@
 
 #include <cassert>
 
+#include "crypto/aead.h"
+
 namespace tocsin::crypto::internal {
 namespace {
 
@@ -55,17 +57,11 @@ std::array<std::uint8_t, 12> nonce_bytes(std::uint64_t nonce) {
 }  // namespace
 
 void noise_encrypt(MutableByteView buffer, ByteView associated, ByteView key, std::uint64_t nonce) {
-  assert(buffer.size() >= kNoiseTag && key.size() == kNoiseKey);
-  crypto_aead_chacha20poly1305_ietf_encrypt(buffer.data(), nullptr, buffer.data(), buffer.size() - kNoiseTag,
-                                            associated.data(), associated.size(), nullptr, nonce_bytes(nonce).data(),
-                                            key.data());
+  encrypt_chacha(buffer, associated, nonce_bytes(nonce), key);
 }
 
 bool noise_decrypt(MutableByteView buffer, ByteView associated, ByteView key, std::uint64_t nonce) {
-  assert(key.size() == kNoiseKey);
-  return crypto_aead_chacha20poly1305_ietf_decrypt(buffer.data(), nullptr, nullptr, buffer.data(), buffer.size(),
-                                                   associated.data(), associated.size(), nonce_bytes(nonce).data(),
-                                                   key.data()) == 0;
+  return decrypt_chacha(buffer, associated, nonce_bytes(nonce), key);
 }
 
 void noise_hkdf(MutableByteView out, ByteView chaining_key, ByteView input, std::size_t count) {
