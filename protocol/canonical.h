@@ -16,15 +16,13 @@
 #include <utility>
 
 #include "crypto/bytes.h"
-#include "crypto/result.h"
+#include "protocol/codes.h"
 
 namespace tocsin::protocol {
 
-// Not a whole number of words, longer than allowed, more than one segment, not in canonical form, bytes behind its end,
-// nested or traversed beyond the limits, or a field of another type than the schema's. One code: whoever made it broke
-// rule 5.
-inline constexpr Code kNotCanonical{"not_canonical"};
-
+// not_canonical is: not a whole number of words, longer than allowed, more than one segment, not in canonical form,
+// bytes behind its end, nested or traversed beyond the limits, or a field of another type than the schema's. One code:
+// whoever made it broke rule 5.
 namespace canonical {
 
 inline constexpr int kNestingMax = 16;  // pointers below pointers; our schemas need at most 7
@@ -87,8 +85,8 @@ Bytes encode(Fill&& fill) {
 inline ByteView view(capnp::Data::Reader data) { return {data.begin(), data.size()}; }
 inline std::string_view view(capnp::Text::Reader text) { return {text.begin(), text.size()}; }
 inline capnp::Data::Reader data(ByteView bytes) { return {bytes.data(), bytes.size()}; }
-template <class Fixed>
-capnp::Data::Reader data(const Fixed& fixed) {
+template <class Tag, std::size_t N>
+capnp::Data::Reader data(const FixedBytes<Tag, N>& fixed) {
   return data(fixed.view());
 }
 // `text` has no zero byte inside and one behind it, as std::string has.

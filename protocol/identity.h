@@ -1,20 +1,25 @@
-// Organisations and their nodes: genesis, certificates, organisation log, prekeys (docs/protocol.md, section 3; rules 17 to 20, 32).
+// Organisations and their nodes: genesis, certificates, organisation log, prekeys (docs/protocol.md, section 3; rules
+// 17 to 20, 32).
 #pragma once
 
 #include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "crypto/dh.h"
+#include "crypto/hash.h"
 #include "crypto/random.h"
 #include "crypto/sign.h"
+#include "protocol/codes.h"
 #include "protocol/entry.h"
 #include "protocol/ids.h"
 
 namespace tocsin::protocol {
 
 enum class OrgKind : std::uint16_t { kUnknown = 0, kGovernment = 1, kRegional = 2, kUn = 3, kNgo = 4 };
-// "government", "regional", "un", "ngo", "unknown". parse: nothing for another word.
+// "government", "regional", "un", "ngo", "unknown" (a kind of a later version too). parse: nothing for another word.
 std::string_view to_string(OrgKind kind);
 std::optional<OrgKind> parse_org_kind(std::string_view word);
 
@@ -24,7 +29,8 @@ struct OrgProfile {
   OrgKind kind = OrgKind::kUnknown;
   std::string country;  // ISO 3166-1 alpha-3
   std::string network;
-  Time created;
+  Time created;  // as claimed
+  friend bool operator==(const OrgProfile&, const OrgProfile&) = default;
 };
 
 struct NodeCertificate {
@@ -37,42 +43,63 @@ struct NodeCertificate {
   crypto::EncryptionPublic encryption;
   std::uint32_t serial = 1;
   Time issued;
-  Time expires;  // past it: STALE, never refused (rule 18)
+  Time expires;  // past it: STALE, never refused (rules 7, 18)
   std::string name;
+  friend bool operator==(const NodeCertificate&, const NodeCertificate&) = default;
 };
 
+// The canonical message; `name` is a line of at most kNameBytesMax (assert).
 Bytes encode_certificate(const NodeCertificate& certificate);
-// Errors (peer): bad_certificate (not canonical, wrong sizes, node id that does not follow from its parts, equal keys).
+// Errors (peer): not_canonical; bad_certificate (version, sizes, a node id that does not follow from its parts, an
+// X25519 key that is not canonical, one key for two uses (rule 3), serial 0, a name that is no line). Says nothing
+// about who signed it.
 Result<NodeCertificate> decode_certificate(ByteView message);
 NodeId make_node_id(const OrgId& org, ByteView random16, const crypto::VerifyKey& first_signing);
 
-// The root keys of an organisation that are needed to sign one entry. Owner keeps them off the node in normal work.
+// The root keys of an organisation, of which `threshold` sign one entry. Owner keeps their secrets off the node in
+// normal work.
 struct RootSet {
   std::vector<crypto::VerifyKey> keys;
   std::uint8_t threshold = 1;
+  // 1 to 16 different keys, a threshold from 1 to their number.
+  bool valid() const;
+  // What a genesis or rotation publishes of the set that may replace it (rule 17). Of a valid set (assert).
   crypto::Hash commitment() const;
+  friend bool operator==(const RootSet&, const RootSet&) = default;
 };
 struct RootSigner {
-  std::uint8_t index;              // place in the root set
-  const crypto::SigningKey* key;   // outlives the call
+  std::uint8_t index;             // place in the root set
+  const crypto::SigningKey* key;  // outlives the call
 };
 
 struct CertifiedNode {
   NodeCertificate certificate;
   bool revoked = false;
-  Number certified_at;  // entry of the newest certificate
-  Number revoked_at;
-  std::vector<crypto::Hash> pins;
+  Number certified_at;             // entry of the newest certificate
+  Number revoked_at;               // entry that revoked it first; 0: none did
+  std::string revoke_reason;       // claimed, of that entry
+  std::vector<crypto::Hash> pins;  // of all entries that revoked it, padding included (rule 20)
 };
 
-// The verified state of one organisation's log, grown entry by entry. Holds no entries. A value: copy it to try something.
+// The verified state of one organisation's log, grown entry by entry. Holds no entries. A value: copy it to try
+// something.
+//
+// What it decides depends on the entries alone, never on a clock (rule 7): an expired certificate counts like any
+// other.
 class OrgLog {
  public:
-  // `entry` is entry 1. Errors (peer): bad_genesis, bad_signature, bad_entry_hash, and those of EntryHeader::decode.
+  // `entry` is entry 1. Errors (peer): those of EntryHeader::decode, wrong_log, wrong_number, bad_body_hash,
+  // not_canonical, bad_genesis (also an organisation id that is not the hash of the body), bad_signature.
   static Result<OrgLog> from_genesis(const EntryView& entry, crypto::Verifier& verifier);
-  // The next entry. Errors (peer): wrong_log, wrong_number, wrong_previous, bad_body_hash, bad_signature (threshold-many root
-  // signatures by rising index, rule 17), bad_event, bad_certificate, bad_counter_signature, bad_rotation, too_many_entries, too_many_nodes.
-  // After an error the state is as before. Unknown events are taken and counted (rule 16).
+  // The next entry. Errors (peer): those of EntryHeader::decode, wrong_log, wrong_number, wrong_previous,
+  // too_many_entries, bad_body_hash, not_canonical, bad_event, bad_rotation, bad_signature (threshold-many root
+  // signatures by rising index, rule 17), bad_certificate (also of a node that was revoked, a serial that does not
+  // rise, a key that stands in another certificate or is a root's), bad_counter_signature, too_many_nodes. After an
+  // error the state is as before. Events of a later version are taken, counted and have no effect (rule 16).
+  //
+  // A rotation is taken when it follows the head. One that names an earlier last good entry, and so supersedes entries
+  // that are here (rule 19), is bad_rotation: the caller that holds the entries replays them up to that one into a new
+  // OrgLog and applies the rotation there.
   Result<void> apply(const EntryView& entry, crypto::Verifier& verifier);
 
   const OrgProfile& profile() const { return profile_; }
@@ -80,15 +107,24 @@ class OrgLog {
   Number head() const { return head_; }
   const EntryHash& head_hash() const { return head_hash_; }
   const RootSet& roots() const { return roots_; }
+  // Commitment to the only root set that may replace `roots()`.
+  const crypto::Hash& next_roots() const { return next_roots_; }
+  // Entries whose event this version does not know: what they did is missing here, so a newer version is advised (rule
+  // 16).
+  std::uint32_t unknown_events() const { return unknown_events_; }
   // Ordered by node id; revoked nodes stay listed.
   const std::map<NodeId, CertifiedNode>& nodes() const { return nodes_; }
   // Certified and not revoked; null otherwise.
   const CertifiedNode* live_node(const NodeId& node) const;
   const CertifiedNode* live_node_by_transport(const crypto::TransportPublic& key) const;
 
-  // Writing side: the next entry, signed. `signers` are exactly threshold-many by rising index (assert).
+  // Writing side: the next entry, signed. `signers` are exactly threshold-many by rising index (assert). These make
+  // what they are asked for, without judging it: apply the entry to a copy of this log before it leaves, for a log
+  // cannot take back an entry that its readers refuse.
   Entry make_certify(const NodeCertificate& certificate, const crypto::SigningKey& node_key, Time created,
                      std::span<const RootSigner> signers) const;
+  // `pins` are at most kRevocationPinsMax (assert); padded in count with random ones and sorted, so that neither number
+  // nor order says more.
   Entry make_revoke(const NodeId& node, std::string_view reason, std::span<const crypto::Hash> pins, Time created,
                     std::span<const RootSigner> signers, crypto::Random& random) const;
   // `signers` belong to `next`, whose commitment is the one in force.
@@ -96,44 +132,56 @@ class OrgLog {
                           std::span<const RootSigner> signers) const;
 
  private:
+  OrgLog() = default;
+  Entry make_next(ByteView body, std::span<const RootSigner> signers) const;
+  // Each checks one event and applies it; nothing changes on an error.
+  struct Events;
+
   OrgProfile profile_;
   RootSet roots_;
   crypto::Hash next_roots_;
   Number head_;
   EntryHash head_hash_;
+  std::uint32_t unknown_events_ = 0;
   std::map<NodeId, CertifiedNode> nodes_;
 };
 
 struct NewOrg {
   std::string name;
-  OrgKind kind;
+  OrgKind kind = OrgKind::kUnknown;
   std::string country;
   std::string network;
   RootSet roots;
   crypto::Hash next_roots;
   Time created;
 };
-// Entry 1. Errors (caller): bad_name, bad_country, bad_roots.
+// Entry 1. `signers` are threshold-many of `org.roots` by rising index (assert). Errors (caller): bad_name,
+// bad_country, bad_network, bad_roots.
 Result<Entry> make_genesis(const NewOrg& org, std::span<const RootSigner> signers, crypto::Random& random);
 
-// Months since 1970-01, UTC (rule 32).
+// Months since 1970-01, UTC (rule 32); 0 for times before, and the last month of 9999 for times after it.
 std::uint32_t month_of(Time time);
 
 struct PrekeyList {
   NodeId node;
   std::uint32_t first_month = 0;
-  std::vector<crypto::EncryptionPublic> keys;
+  std::vector<crypto::EncryptionPublic> keys;  // of consecutive months
+  friend bool operator==(const PrekeyList&, const PrekeyList&) = default;
 };
-// signature ‖ message.
+// signature ‖ message. 1 to 12 keys (assert).
 Bytes sign_prekeys(const PrekeyList& list, const crypto::SigningKey& node_key);
-// Errors (peer): bad_prekeys, bad_signature. The caller compares `node`.
+// Errors (peer): bad_signature; not_canonical; bad_prekeys (version, sizes, count, a key that is not canonical or
+// stands twice). The caller compares `node`.
 Result<PrekeyList> open_prekeys(ByteView signed_list, const crypto::VerifyKey& node_key, crypto::Verifier& verifier);
 
+inline constexpr std::uint32_t kCertificateKeyMonth =
+    0xffffffff;  // in the place of a prekey's month: the certificate's encryption key
 // The key to wrap to a node in `month`: a prekey, else the certificate's encryption key (shown as a warning, rule 32).
+// A list of another node counts as none.
 struct WrapTarget {
   NodeId node;
   crypto::EncryptionPublic key;
-  std::uint32_t month = 0xffffffff;  // 0xffffffff: the certificate's key
+  std::uint32_t month = kCertificateKeyMonth;
 };
 WrapTarget wrap_target(const NodeCertificate& certificate, const PrekeyList* prekeys, std::uint32_t month);
 

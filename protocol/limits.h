@@ -27,6 +27,13 @@ inline constexpr std::size_t kWrapSlotsMin = 8;               // rule 31
 inline constexpr std::size_t kWrapSlotsMax = 1024;            // rule 31
 inline constexpr std::size_t kPrekeysMax = 12;                // rule 32: months ahead
 inline constexpr std::size_t kAddressesMax = 8;               // of one node's card
-inline constexpr std::size_t kNameBytesMax = 200;             // organisation or channel name, UTF-8
+inline constexpr std::size_t kNameBytesMax = 200;             // organisation, node or channel name, UTF-8
+inline constexpr std::size_t kReasonBytesMax = 200;           // why a node was revoked, UTF-8
+inline constexpr std::size_t kNetworkBytesMax = 64;           // network name: stands in the handshake's prologue
+inline constexpr std::size_t kHostBytesMax = 253;             // longest name that DNS knows
+inline constexpr std::size_t kAddressBytesMax = 255;          // "host:port" in a card
+inline constexpr std::size_t kRevocationPinsMin = 8;          // rule 20: padded in count
+inline constexpr std::size_t kRevocationPinsMax = 256;        // of one entry: a power of two that holds a feed in each channel
+inline constexpr std::size_t kPinsPerNodeMax = 1024;          // over all entries that revoke one node
 
 }  // namespace tocsin::protocol

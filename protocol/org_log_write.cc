@@ -1,0 +1,129 @@
+// Writing an organisation log. What is made here is checked like a peer's: org_log.cc.
+#include <algorithm>
+#include <bit>
+#include <cassert>
+
+#include "protocol/canonical.h"
+#include "protocol/identity.capnp.h"
+#include "protocol/identity.h"
+#include "protocol/names.h"
+
+namespace tocsin::protocol {
+namespace {
+
+constexpr std::uint16_t kFormatVersion = 1;
+constexpr std::size_t kOrgRandomBytes = 16;
+
+Entry sign_entry(EntryHeader header, ByteView body, std::span<const RootSigner> signers) {
+  header.type = LogType::kOrganisation;
+  header.body_bytes = static_cast<std::uint32_t>(body.size());
+  header.body_hash = hash_body(body);
+  const auto bytes = header.encode();
+  Bytes signature;
+  for (std::size_t i = 0; i < signers.size(); ++i) {
+    assert(i == 0 || signers[i].index > signers[i - 1].index);
+    signature.push_back(signers[i].index);
+    append(signature, signers[i].key->sign(crypto::kLabelEntry, {ByteView(bytes)}).view());
+  }
+  return Entry(bytes, signature, body);
+}
+
+void set_roots(capnp::List<capnp::Data>::Builder out, const RootSet& roots) {
+  for (unsigned i = 0; i < out.size(); ++i) out.set(i, canonical::data(roots.keys[i]));
+}
+
+}  // namespace
+
+Entry OrgLog::make_next(ByteView body, std::span<const RootSigner> signers) const {
+  EntryHeader header;
+  header.number = head_.next();
+  header.log = LogKey{id().bytes()};
+  header.previous = head_hash_;
+  return sign_entry(header, body, signers);
+}
+
+Entry OrgLog::make_certify(const NodeCertificate& certificate, const crypto::SigningKey& node_key, Time created,
+                           std::span<const RootSigner> signers) const {
+  assert(signers.size() == roots_.threshold);
+  const Bytes message = encode_certificate(certificate);
+  const crypto::Signature signature = node_key.sign(crypto::kLabelNodeCertificate, {message});
+  const Bytes body = canonical::encode<schema::OrgEvent>([&](schema::OrgEvent::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    out.setCreated(created.ms);
+    auto certify = out.initCertify();
+    certify.setCertificate(canonical::data(message));
+    certify.setCounterSignature(canonical::data(signature));
+  });
+  return make_next(body, signers);
+}
+
+Entry OrgLog::make_revoke(const NodeId& node, std::string_view reason, std::span<const crypto::Hash> pins, Time created,
+                          std::span<const RootSigner> signers, crypto::Random& random) const {
+  assert(signers.size() == roots_.threshold);
+  assert(pins.size() <= kRevocationPinsMax && is_line(reason, kReasonBytesMax));
+  std::vector<crypto::Hash> padded(pins.begin(), pins.end());
+  const std::size_t count = std::bit_ceil(std::max(padded.size(), kRevocationPinsMin));
+  while (padded.size() < count) padded.push_back(crypto::random_fixed<crypto::Hash>(random));
+  std::sort(padded.begin(), padded.end());
+  const Bytes body = canonical::encode<schema::OrgEvent>([&](schema::OrgEvent::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    out.setCreated(created.ms);
+    auto revoke = out.initRevoke();
+    revoke.setNodeId(canonical::data(node));
+    revoke.setReason(canonical::text(std::string(reason)));
+    auto list = revoke.initPins(static_cast<unsigned>(padded.size()));
+    for (unsigned i = 0; i < list.size(); ++i) list.set(i, canonical::data(padded[i]));
+  });
+  return make_next(body, signers);
+}
+
+Entry OrgLog::make_rotate_roots(const RootSet& next, const crypto::Hash& commitment_after, Time created,
+                                std::span<const RootSigner> signers) const {
+  assert(next.valid() && signers.size() == next.threshold);
+  const Bytes body = canonical::encode<schema::OrgEvent>([&](schema::OrgEvent::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    out.setCreated(created.ms);
+    auto rotate = out.initRotateRoots();
+    set_roots(rotate.initRootKeys(static_cast<unsigned>(next.keys.size())), next);
+    rotate.setThreshold(next.threshold);
+    rotate.setNextRoots(canonical::data(commitment_after));
+    rotate.setLastGoodNumber(head_.value);
+    rotate.setLastGoodHash(canonical::data(head_hash_));
+  });
+  return make_next(body, signers);
+}
+
+Result<Entry> make_genesis(const NewOrg& org, std::span<const RootSigner> signers, crypto::Random& random) {
+  if (org.name.empty() || !is_line(org.name, kNameBytesMax)) {
+    return caller_error(kBadName, "the name is one line of 1 to 200 bytes without control characters");
+  }
+  if (!is_country_code(org.country))
+    return caller_error(kBadCountry, "the country is three capital letters, such as KEN");
+  if (!is_network_name(org.network)) {
+    return caller_error(kBadNetwork, "the network is 1 to 64 printable ASCII characters without blanks");
+  }
+  if (!org.roots.valid()) {
+    return caller_error(kBadRoots, "roots are 1 to 16 different keys, the threshold is 1 to their number");
+  }
+  assert(signers.size() == org.roots.threshold);
+  std::array<std::uint8_t, kOrgRandomBytes> salt;
+  random.fill(salt);
+  const Bytes body = canonical::encode<schema::OrgGenesis>([&](schema::OrgGenesis::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    out.setRandom(canonical::data(ByteView(salt)));
+    out.setName(canonical::text(org.name));
+    out.setKind(static_cast<schema::OrgKind>(org.kind));
+    out.setCountry(canonical::text(org.country));
+    set_roots(out.initRootKeys(static_cast<unsigned>(org.roots.keys.size())), org.roots);
+    out.setThreshold(org.roots.threshold);
+    out.setNextRoots(canonical::data(org.next_roots));
+    out.setNetwork(canonical::text(org.network));
+    out.setCreated(org.created.ms);
+  });
+  EntryHeader header;
+  header.number = {1};
+  header.log = LogKey{crypto::hash256(crypto::kPersonalOrg, {body}).bytes()};
+  return sign_entry(header, body, signers);
+}
+
+}  // namespace tocsin::protocol
