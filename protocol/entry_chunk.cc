@@ -5,6 +5,7 @@ namespace tocsin::protocol {
 void EntryChunk::clear() {
   bytes.clear();
   items.clear();
+  after = {};
   last = {};
   newest = {};
 }

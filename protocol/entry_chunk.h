@@ -20,6 +20,7 @@ struct EntryChunk {
   };
   Bytes bytes;
   std::vector<Item> items;  // by rising arrival
+  Arrival after;            // the cursor that it was read from: nothing between `after` and `last` is left out
   Arrival last;             // the cursor once this chunk is done: at least the arrival of the last item
   Arrival newest;           // newest arrival when it was read: how far there is to go, for progress
 

@@ -1,0 +1,110 @@
+// The query index: a view of the reports in the store that this node can read (rules 11, 14, 16, 50). It lives in
+// memory; deleting it costs the time of building it again. It takes nothing but chunks of stored, verified entries,
+// opens them itself, and keeps no report, only what finds one.
+//
+// What it holds is decided by the set of entries given and, among copies of one report, by which was opened first.
+//
+// One thread calls everything (IndexThread has one). No call throws. Memory, measured with 100,000 reports like UCDP
+// GED's with 100 words each: see node/index/README.md.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "crypto/random.h"
+#include "node/index/query.h"
+#include "node/index/snapshot_file.h"
+#include "protocol/entry_chunk.h"
+#include "protocol/node_secrets.h"
+#include "protocol/reading_table.h"
+
+namespace tocsin::index {
+
+struct IndexOptions {
+  std::uint64_t bytes_max = kIndexBytesMax;  // of the database; above it chunks are refused with index_full
+};
+
+// What one chunk did.
+struct FeedOutcome {
+  protocol::Arrival cursor;    // the next chunk begins after this
+  protocol::Arrival newest;    // as the chunk said, for progress
+  std::uint64_t reports = 0;   // new rows, reports about others among them
+  std::uint64_t copies = 0;    // further copies of known reports
+  std::uint64_t unknown = 0;   // entries of unknown kind
+  std::uint64_t other = 0;     // entries that are no reports: other logs, attachments, checkpoints
+  std::uint64_t unopened = 0;  // for want of a key: see wanted()
+  std::uint64_t refused = 0;   // counted by code in stats()
+  // New rows of kind alert by arrival, for those who notify; the first kAlertsToldMax of them.
+  std::vector<protocol::ReportId> alerts;
+};
+inline constexpr std::size_t kAlertsToldMax = 64;
+
+// What a snapshot belongs to. `key` is that of the reading tier (rule 50). `binding` names the store, and changes
+// whenever bodies were erased while no index was running: a snapshot made for another is refused. `build` names the
+// program: another may read words and ranks differently.
+struct SnapshotContext {
+  protocol::ReadingKey key;
+  Bytes binding;
+  std::string build;
+};
+
+class Index {
+ public:
+  // `table` outlives the index. Errors: index_memory, index_broken.
+  static Result<std::unique_ptr<Index>> create(const protocol::ReadingTable& table, IndexOptions options = {});
+  ~Index();
+
+  // ---- Taking in. After an error nothing of the chunk is taken; index_broken asks for a rebuild.
+  // The next chunk by arrival: chunk.after must be the cursor. Errors: feed_gap, index_full, index_memory,
+  // index_broken.
+  Result<FeedOutcome> feed(const protocol::EntryChunk& chunk);
+  // Ranges whose entries can be opened by now; ask again when the table's generation has risen. At most `max` ranges.
+  Result<std::vector<ArrivalRange>> wanted(std::size_t max = 1024);
+  // Entries of wanted ranges, read again. Others among them do no harm; the cursor stays.
+  Result<FeedOutcome> revisit(const protocol::EntryChunk& chunk);
+  // Takes entries out (retention, rule 20): their words too when the chunk has the bodies, so call it before they are
+  // erased.
+  Result<void> forget(const protocol::EntryChunk& chunk);
+  // What the person at this node has dealt with: the whole list, at start; or one more or less.
+  Result<void> set_done(std::span<const protocol::ReportId> reports);
+  Result<void> mark_done(const protocol::ReportId& report, bool done);
+  // Drops everything but what is done; the cursor is 0: feed from the beginning. The old pages are wiped.
+  Result<void> clear();
+
+  // ---- Asking. Errors of every question: index_memory, index_broken, and those of its values.
+  Result<ReportPage> list(const ReportQuery& query);
+  Result<std::uint64_t> count(const ReportQuery& query);  // limit, after and order do not matter
+  Result<ReportPage> inbox(const InboxQuery& query);
+  Result<std::uint64_t> inbox_count(const InboxQuery& query);
+  // A whole id or at least eight digits of its beginning. Errors (caller): id_too_short, bad_id, unknown_report,
+  // id_ambiguous.
+  Result<protocol::ReportId> resolve(std::string_view hex);
+  // Error of these three (caller): unknown_report.
+  Result<ReportFound> find(const protocol::ReportId& report);
+  Result<ReportHistory> history(const protocol::ReportId& report);
+  Result<std::vector<Location>> copies(const protocol::ReportId& report);
+  // Reports with the same publisher and row id, by question; several for a row where several organisations imported it.
+  // Error (caller): too_many.
+  Result<std::vector<RowMatch>> known_rows(std::span<const RowQuestion> questions);
+  Result<UnknownPage> unknown(std::size_t limit, std::uint64_t after = 0);
+  Result<Summary> summary();
+  Result<IndexStats> stats();
+
+  // ---- Snapshot (rule 50)
+  // Writes one, unless nothing has changed since the last was written or read: false then. Memory: one chunk of 64 KiB
+  // more.
+  Result<bool> save(SnapshotFile& file, const SnapshotContext& context, crypto::Random& random);
+  // Replaces what is held by the snapshot, and gives its cursor. After an error the index is empty and usable; the code
+  // says why. `newest` is the store's newest arrival.
+  Result<protocol::Arrival> load(SnapshotFile& file, const SnapshotContext& context, protocol::Arrival newest);
+
+ private:
+  struct Impl;
+  explicit Index(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tocsin::index
