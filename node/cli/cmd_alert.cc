@@ -1,0 +1,108 @@
+// alert, inbox.
+#include <cstdio>
+
+#include "node/cli/context.h"
+
+namespace tocsin::cli {
+namespace {
+
+int cmd_raise(Context& c) {
+  Json body{{"title", c.get("title")},
+            {"country", c.get("country")},
+            {"severity", c.get("severity")},
+            {"urgency", c.get("urgency")}};
+  if (c.has("tried")) body["tried"] = c.all("tried");
+  if (c.has("channel")) body["channels"] = c.all("channel");
+  if (c.has("allow-government")) body["allow_government"] = c.all("allow-government");
+  if (c.has("text")) body["text"] = c.get("text");
+  if (c.has("file")) {
+    auto text = read_file(c.get("file"), 1024 * 1024);
+    if (!text) return c.fail(text.error());
+    body["report"] = Json::parse(*text, nullptr, false);
+    if (!body["report"].is_object()) return c.fail("bad_json", c.get("file") + " does not hold one JSON object");
+  }
+  auto answer = c.call("POST", "/alerts", body);
+  static constexpr Field fields[] = {{"id", "alert"},
+                                     {"channels", "sent to", Show::kList},
+                                     {"held", "held back", Show::kList},
+                                     {"readers", "readers", Show::kList}};
+  return answer ? c.show_object(*answer, fields) : c.exit_code();
+}
+
+int cmd_list(Context& c) {
+  auto answer = c.call("GET", "/alerts" + query_string({{"limit", c.get("limit")}, {"after", c.get("after")}}));
+  static constexpr Column columns[] = {{"severity", "SEVERITY"},
+                                       {"urgency", "URGENCY"},
+                                       {"country", "COUNTRY"},
+                                       {"title", "TITLE", Show::kText, 70},
+                                       {"author_name", "BY", Show::kText, 24},
+                                       {"created", "CLAIMED AT", Show::kTime},
+                                       {"acknowledged_by", "ACKNOWLEDGED BY", Show::kList, 40},
+                                       {"id", "ALERT", Show::kId}};
+  return answer ? c.show_list(*answer, columns, "No alerts.") : c.exit_code();
+}
+
+int cmd_ack(Context& c) {
+  Json body = Json::object();
+  if (c.has("note")) body["note"] = c.get("note");
+  auto answer = c.call("POST", "/alerts/" + url_encode(c.get("alert")) + "/ack", body);
+  static constexpr Field fields[] = {{"id", "acknowledgement"}, {"channels", "sent to", Show::kList}};
+  return answer ? c.show_object(*answer, fields) : c.exit_code();
+}
+
+int cmd_inbox_list(Context& c) {
+  auto answer = c.call("GET", "/inbox" + query_string({{"limit", c.get("limit")}, {"after", c.get("after")}}));
+  static constexpr Column columns[] = {{"severity", "SEVERITY"},
+                                       {"urgency", "URGENCY"},
+                                       {"reason", "WHY"},
+                                       {"country", "COUNTRY"},
+                                       {"title", "TITLE", Show::kText, 70},
+                                       {"author_name", "FROM", Show::kText, 24},
+                                       {"received", "RECEIVED", Show::kAge},
+                                       {"id", "ITEM", Show::kId}};
+  return answer ? c.show_list(*answer, columns, "Nothing needs you.") : c.exit_code();
+}
+
+int cmd_inbox_done(Context& c) {
+  auto answer = c.call("POST", "/inbox/" + url_encode(c.get("item")) + "/done");
+  static constexpr Field fields[] = {{"id", "done"}};
+  return answer ? c.show_object(*answer, fields) : c.exit_code();
+}
+
+}  // namespace
+
+void add_alert_commands(std::vector<Command>& out) {
+  const std::vector<Option> paging = {{"limit", "N", "at most so many (default 50)"},
+                                      {"after", "CURSOR", "go on behind an earlier answer"}};
+  out.push_back(
+      {"alert",
+       "raise",
+       "Raise a mass-atrocities alert: at once, without anybody's approval",
+       {},
+       {{"title", "TEXT", "one line that says what is happening", Arity::kOne, true},
+        {"country", "ISO3", "where", Arity::kOne, true},
+        {"severity", "S", "Extreme, Severe, Moderate, Minor", Arity::kOne, true,
+         "Extreme|Severe|Moderate|Minor|Unknown"},
+        {"urgency", "U", "Immediate, Expected, Future, Past", Arity::kOne, true,
+         "Immediate|Expected|Future|Past|Unknown"},
+        {"tried", "TEXT", "a line of reporting that was tried; may be repeated", Arity::kMany},
+        {"text", "TEXT", "what is known"},
+        {"file", "F.json", "more fields, as a report in JSON"},
+        {"channel", "C", "only in these channels (default: every channel of class alert)", Arity::kMany},
+        {"allow-government", "ISO3", "send also where this country's government reads and the alert names the country",
+         Arity::kMany}},
+       "tocsin alert raise --title \"Massacre under way\" --country MMR --severity Extreme --urgency Immediate",
+       cmd_raise});
+  out.push_back({"alert", "list", "List alerts, newest first, and who acknowledged them", {}, paging, "", cmd_list});
+  out.push_back({"alert",
+                 "ack",
+                 "Acknowledge an alert, so that its author sees it",
+                 {{"alert", "report id of the alert"}},
+                 {{"note", "TEXT", "a word to its author"}},
+                 "",
+                 cmd_ack});
+  out.push_back({"inbox", "list", "Show what needs this person, worst first", {}, paging, "", cmd_inbox_list});
+  out.push_back({"inbox", "done", "Take an item off the list", {{"item", "id of the item"}}, {}, "", cmd_inbox_done});
+}
+
+}  // namespace tocsin::cli

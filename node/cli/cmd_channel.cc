@@ -1,0 +1,153 @@
+// channel.
+#include <cstdio>
+
+#include "node/cli/context.h"
+
+namespace tocsin::cli {
+namespace {
+
+std::string channel_path(Context& c, const std::string& more = {}) {
+  return "/channels/" + url_encode(c.get("channel")) + more;
+}
+
+int cmd_create(Context& c) {
+  Json body{{"name", c.get("name")}};
+  if (c.has("class")) body["class"] = c.get("class");
+  if (c.has("terms")) {
+    auto terms = read_file(c.get("terms"), 8192);
+    if (!terms) return c.fail(terms.error());
+    body["terms"] = *terms;
+  }
+  if (c.has("retention-days")) {
+    try {
+      body["retention_days"] = std::stoul(c.get("retention-days"));
+    } catch (const std::exception&) {
+      return c.fail("usage", "--retention-days takes a number of days", kExitUsage);
+    }
+  }
+  auto answer = c.call("POST", "/channels", body);
+  static constexpr Field fields[] = {{"name", "name"}, {"channel_id", "channel"}, {"class", "class"}};
+  return answer ? c.show_object(*answer, fields) : c.exit_code();
+}
+
+int cmd_list(Context& c) {
+  auto answer = c.call("GET", "/channels");
+  static constexpr Column columns[] = {{"name", "NAME", Show::kText, 40},
+                                       {"class", "CLASS"},
+                                       {"state", "STATE"},
+                                       {"role", "ROLE"},
+                                       {"members", "MEMBERS", Show::kCount},
+                                       {"reports", "REPORTS", Show::kCount},
+                                       {"epoch", "EPOCH"},
+                                       {"channel_id", "CHANNEL", Show::kId}};
+  return answer ? c.show_list(*answer, columns, "No channels.") : c.exit_code();
+}
+
+int cmd_show(Context& c) {
+  auto answer = c.call("GET", channel_path(c));
+  if (!answer) return c.exit_code();
+  static constexpr Field fields[] = {{"name", "name"},
+                                     {"channel_id", "channel"},
+                                     {"class", "class"},
+                                     {"state", "state"},
+                                     {"role", "own role"},
+                                     {"epoch", "epoch"},
+                                     {"epoch_created", "key made", Show::kTime},
+                                     {"height", "control height"},
+                                     {"term", "term"},
+                                     {"retention_days", "retention (days)"},
+                                     {"terms", "terms"},
+                                     {"warnings", "warnings", Show::kList}};
+  c.show_object(*answer, fields);
+  if (c.mode() != OutputMode::kTable) return kExitOk;
+  static constexpr Column columns[] = {{"name", "WHO CAN READ THIS", Show::kText, 40},
+                                       {"role", "ROLE"},
+                                       {"kind", "KIND"},
+                                       {"country", "COUNTRY"},
+                                       {"nodes", "NODES"},
+                                       {"org_id", "ORGANISATION", Show::kId}};
+  auto members = answer->json.value("members", Json::array());
+  for (auto& member : members) member["nodes"] = member.contains("nodes") ? member["nodes"].size() : 0;
+  std::printf("\n%s", format_table(members, columns, terminal_width()).c_str());
+  if (const auto invited = answer->json.value("invited", Json::array()); !invited.empty()) {
+    static constexpr Column waiting[] = {{"name", "INVITED, NOT YET ACCEPTED", Show::kText, 40},
+                                         {"role", "ROLE"},
+                                         {"org_id", "ORGANISATION", Show::kId}};
+    std::printf("\n%s", format_table(invited, waiting, terminal_width()).c_str());
+  }
+  return kExitOk;
+}
+
+constexpr Field kActFields[] = {{"channel_id", "channel"}, {"org_id", "organisation"},         {"state", "state"},
+                                {"epoch", "epoch"},        {"still_has", "what it still has"}, {"detail", "detail"},
+                                {"terms", "terms"}};
+
+int cmd_add(Context& c) {
+  auto answer =
+      c.call("POST", channel_path(c, "/members"), Json{{"org", c.get("org")}, {"role", c.get("role", "member")}});
+  return answer ? c.show_object(*answer, kActFields) : c.exit_code();
+}
+
+int cmd_remove(Context& c) {
+  if (!c.dry_run() && !c.confirm("Remove this organisation? It keeps what it has; nothing new will reach it."))
+    return c.exit_code();
+  auto answer = c.call("DELETE", channel_path(c, "/members/" + url_encode(c.get("org"))));
+  return answer ? c.show_object(*answer, kActFields) : c.exit_code();
+}
+
+// 202: accepted, and no epoch has come yet.
+int cmd_accept(Context& c) {
+  auto answer = c.call("POST", channel_path(c, "/accept"));
+  if (!answer) return c.exit_code();
+  c.show_object(*answer, kActFields);
+  return answer->status == 202 ? kExitPartial : kExitOk;
+}
+
+int cmd_act(Context& c) {
+  auto answer = c.call("POST", channel_path(c, "/" + std::string(c.command().verb)));
+  return answer ? c.show_object(*answer, kActFields) : c.exit_code();
+}
+
+}  // namespace
+
+void add_channel_commands(std::vector<Command>& out) {
+  const Argument channel{"channel", "channel id or name, or the first eight digits or more"};
+  const Argument org{"org", "organisation id, or the first eight digits or more"};
+  out.push_back(
+      {"channel",
+       "create",
+       "Make a channel with this organisation as its steward",
+       {{"name", "its name, known to members only"}},
+       {{"class", "CLASS", "shared, alert or public (default shared)", Arity::kOne, false, "shared|alert|public"},
+        {"terms", "FILE", "purpose, handling, contact: what members agree to"},
+        {"retention-days", "N", "erase bodies after so many days (default 0: keep)"}},
+       "tocsin channel create rakhine --terms terms.txt",
+       cmd_create});
+  out.push_back({"channel", "list", "List channels and invitations", {}, {}, "", cmd_list});
+  out.push_back({"channel", "show", "Show a channel: terms, key, and who can read it", {channel}, {}, "", cmd_show});
+  out.push_back({"channel",
+                 "add",
+                 "Invite a verified peer; it gets no key before it accepts",
+                 {channel, org},
+                 {{"role", "ROLE", "member or reader (default member)", Arity::kOne, false, "member|reader"}},
+                 "",
+                 cmd_add});
+  out.push_back({"channel",
+                 "remove",
+                 "Remove an organisation: a new key is made and given to the others",
+                 {channel, org},
+                 {},
+                 "",
+                 cmd_remove});
+  out.push_back({"channel",
+                 "accept",
+                 "Agree to a channel's terms and join; waits up to 60 s for the key",
+                 {channel},
+                 {},
+                 "",
+                 cmd_accept});
+  out.push_back({"channel", "refuse", "Decline an invitation", {channel}, {}, "", cmd_act});
+  out.push_back({"channel", "rotate", "Make a new key for the channel now", {channel}, {}, "", cmd_act});
+}
+
+}  // namespace tocsin::cli

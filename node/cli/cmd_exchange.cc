@@ -1,0 +1,94 @@
+// report import, report export.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+
+#include "node/cli/context.h"
+#include "node/cli/long_call.h"
+#include "node/cli/report_filters.h"
+
+namespace tocsin::cli {
+namespace {
+
+constexpr std::size_t kImportBytesMax = 512ull * 1024 * 1024;
+
+int cmd_import(Context& c) {
+  auto text = read_file(c.get("file"), kImportBytesMax);
+  if (!text) return c.fail(text.error());
+  HttpRequest request{.method = "POST",
+                      .path = "/api/v1/reports/import" + query_string({{"format", c.get("format")},
+                                                                       {"channel", c.get("channel")},
+                                                                       {"tlp", c.get("tlp")},
+                                                                       {"partial", c.has("partial") ? "true" : ""}}),
+                      .body = std::move(*text),
+                      .content_type = "application/octet-stream"};
+  if (request.body.empty()) return c.fail("empty_file", c.get("file") + " is empty");
+  auto answer = long_call(c, std::move(request), "importing");
+  if (!answer) return c.exit_code();
+  static constexpr Field fields[] = {{"read", "rows read", Show::kCount},
+                                     {"new", "new", Show::kCount},
+                                     {"known", "already known", Show::kCount},
+                                     {"corrected", "corrected", Show::kCount},
+                                     {"refused", "refused", Show::kList}};
+  return c.show_object(*answer, fields);
+}
+
+// Writes beside the target and renames: a failure leaves nothing behind.
+int cmd_export(Context& c) {
+  const auto out = c.get("out");
+  const bool to_stdout = out == "-";
+  const auto temporary = out + ".part." + std::to_string(::getpid());
+  const int fd = to_stdout ? STDOUT_FILENO : ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return c.fail("file_not_writable", "cannot write " + out);
+  std::uint64_t bytes = 0;
+  auto write_all = [&](std::string_view piece) {
+    while (!piece.empty()) {
+      const auto n = ::write(fd, piece.data(), piece.size());
+      if (n <= 0) return false;
+      bytes += static_cast<std::uint64_t>(n);
+      piece.remove_prefix(static_cast<std::size_t>(n));
+    }
+    return true;
+  };
+  auto answer = c.call({.method = "GET", .path = "/api/v1/reports/export" + filter_query(c)}, write_all);
+  bool durable = to_stdout || (answer && ::fsync(fd) == 0);
+  if (!to_stdout) {
+    ::close(fd);
+    durable = durable && std::rename(temporary.c_str(), out.c_str()) == 0;
+    if (!durable) std::filesystem::remove(temporary);
+  }
+  if (!answer) return c.exit_code();
+  if (!durable) return c.fail("file_not_writable", "cannot write " + out);
+  if (to_stdout) return kExitOk;
+  static constexpr Field fields[] = {{"file", "file"}, {"bytes", "size", Show::kBytes}};
+  return c.show_object(Json{{"file", out}, {"format", c.get("format")}, {"bytes", bytes}}, fields);
+}
+
+}  // namespace
+
+void add_exchange_commands(std::vector<Command>& out) {
+  out.push_back({"report",
+                 "import",
+                 "Import a file: all or nothing, and a second time adds nothing",
+                 {{"file", "the file; - for standard input"}},
+                 {{"format", "F", "ged or json", Arity::kOne, true, "ged|json"},
+                  {"channel", "C", "share in this channel; without one the reports stay private"},
+                  {"tlp", "TLP", "marking for rows that carry none"},
+                  {"partial", "", "import the good rows and list the others", Arity::kFlag}},
+                 "tocsin report import ged.csv --format ged --channel rakhine",
+                 cmd_import});
+  auto options = filter_options(false);
+  options.insert(options.begin(), {{"format", "F", "json, csv or geojson", Arity::kOne, true, "json|csv|geojson"},
+                                   {"out", "FILE", "where to write; - for standard output", Arity::kOne, true}});
+  out.push_back({"report",
+                 "export",
+                 "Write reports to a file",
+                 {},
+                 options,
+                 "tocsin report export --format geojson --country MMR --out mmr.geojson",
+                 cmd_export});
+}
+
+}  // namespace tocsin::cli

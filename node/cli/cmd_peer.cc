@@ -1,0 +1,175 @@
+// card, peer.
+#include <qrencode.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "node/cli/context.h"
+
+namespace tocsin::cli {
+namespace {
+
+constexpr Column kPeerColumns[] = {{"name", "NAME", Show::kText, 30},
+                                   {"state", "STATE"},
+                                   {"connected", "CONNECTED"},
+                                   {"address", "ADDRESS"},
+                                   {"last_seen", "LAST SEEN", Show::kAge},
+                                   {"shared_channels", "CHANNELS", Show::kCount},
+                                   {"org_id", "ORGANISATION", Show::kId},
+                                   {"last_error", "LAST ERROR", Show::kText, 40}};
+constexpr Field kPeerFields[] = {{"name", "name"},
+                                 {"org_id", "organisation id"},
+                                 {"kind", "kind"},
+                                 {"country", "country"},
+                                 {"state", "state"},
+                                 {"words", "safety words"},
+                                 {"connected", "connected"},
+                                 {"address", "address"},
+                                 {"last_seen", "last seen", Show::kTime},
+                                 {"last_error", "last error"},
+                                 {"shared_channels", "shared channels"},
+                                 {"node_id", "node"}};
+
+// Two rows of modules in one line of half blocks, dark on light with a quiet zone.
+std::string qr_text(const std::string& text) {
+  std::string upper = text;
+  for (auto& ch : upper) ch = static_cast<char>(std::toupper(static_cast<unsigned char>(ch)));
+  std::unique_ptr<QRcode, void (*)(QRcode*)> code(QRcode_encodeString(upper.c_str(), 0, QR_ECLEVEL_L, QR_MODE_8, 0),
+                                                  QRcode_free);
+  if (!code) return {};
+  constexpr int kQuiet = 2;
+  const int size = code->width;
+  auto dark = [&](int x, int y) { return x >= 0 && y >= 0 && x < size && y < size && (code->data[y * size + x] & 1); };
+  std::string out;
+  for (int y = -kQuiet; y < size + kQuiet; y += 2) {
+    for (int x = -kQuiet; x < size + kQuiet; ++x) {
+      const bool top = dark(x, y), bottom = dark(x, y + 1);
+      out += top ? (bottom ? " " : "▄") : (bottom ? "▀" : "█");
+    }
+    out += "\n";
+  }
+  return out;
+}
+
+int cmd_card_show(Context& c) {
+  auto answer = c.call("GET", "/card");
+  if (!answer) return c.exit_code();
+  if (c.has("qr")) {
+    const auto picture = qr_text(answer->json.value("card", std::string()));
+    if (picture.empty()) return c.fail("too_long", "This card does not fit a QR code; send the line of text instead.");
+    std::fputs(picture.c_str(), stdout);
+    std::printf("words: %s\n", answer->json.value("words", std::string()).c_str());
+    return kExitOk;
+  }
+  if (c.mode() != OutputMode::kTable) return c.show_object(*answer, {});
+  std::printf("%s\n\n", answer->json.value("card", std::string()).c_str());
+  static constexpr Field fields[] = {{"words", "safety words"},
+                                     {"org_id", "organisation"},
+                                     {"node_id", "node"},
+                                     {"addresses", "addresses", Show::kList}};
+  c.show_object(*answer, fields);
+  if (answer->json.contains("addresses") && answer->json["addresses"].empty())
+    std::puts("\nThis node advertises no address: it dials out only. Name one with `advertise` in the configuration.");
+  return kExitOk;
+}
+
+int cmd_peer_add(Context& c) {
+  auto text = read_file(c.get("file"), 64 * 1024);
+  if (!text) return c.fail(text.error());
+  auto answer = c.call("POST", "/peers", Json{{"card", *text}});
+  if (!answer) return c.exit_code();
+  c.show_object(*answer, kPeerFields);
+  if (c.mode() == OutputMode::kTable && answer->json.value("state", std::string()) == "introduced")
+    std::printf(
+        "\nNow compare the eight words over another line (phone, in person), then: tocsin peer verify %s WORDS\n",
+        answer->json.value("org_id", std::string()).substr(0, 12).c_str());
+  return kExitOk;
+}
+
+std::string peer_path(Context& c, std::string_view verb = {}) {
+  return "/peers/" + url_encode(c.get("peer")) + (verb.empty() ? "" : "/" + std::string(verb));
+}
+
+int cmd_peer_list(Context& c) {
+  auto answer = c.call("GET", "/peers" + query_string({{"limit", c.get("limit")}, {"after", c.get("after")}}));
+  return answer ? c.show_list(*answer, kPeerColumns,
+                              "No peers yet. Exchange cards: tocsin card show, tocsin peer add FILE")
+                : c.exit_code();
+}
+
+int cmd_peer_show(Context& c) {
+  auto answer = c.call("GET", peer_path(c));
+  return answer ? c.show_object(*answer, kPeerFields) : c.exit_code();
+}
+
+int cmd_peer_verify(Context& c) {
+  std::string words;
+  for (const auto& word : c.all("words")) words += (words.empty() ? "" : " ") + word;
+  auto answer = c.call("POST", peer_path(c, "verify"), Json{{"words", words}});
+  return answer ? c.show_object(*answer, kPeerFields) : c.exit_code();
+}
+
+int cmd_peer_act(Context& c) {
+  Json body = Json::object();
+  if (c.command().verb == "rename") body["name"] = c.get("name");
+  if (c.command().verb == "connect" && !c.get("address").empty()) body["address"] = c.get("address");
+  auto answer = c.call("POST", peer_path(c, c.command().verb), body);
+  return answer ? c.show_object(*answer, kPeerFields) : c.exit_code();
+}
+
+int cmd_peer_remove(Context& c) {
+  if (!c.dry_run() && !c.confirm("Forget this peer? Its card is needed to add it again.")) return c.exit_code();
+  auto answer = c.call("DELETE", peer_path(c));
+  static constexpr Field fields[] = {{"removed", "removed"}};
+  return answer ? c.show_object(*answer, fields) : c.exit_code();
+}
+
+}  // namespace
+
+void add_peer_commands(std::vector<Command>& out) {
+  const Argument peer{"peer", "organisation or node id, or the first eight digits or more"};
+  const std::vector<Option> paging = {{"limit", "N", "at most so many (default 50)"},
+                                      {"after", "CURSOR", "go on behind an earlier answer"}};
+  out.push_back({"card",
+                 "show",
+                 "Show this node's card: one line of text to give to a partner",
+                 {},
+                 {{"qr", "", "as a QR code", Arity::kFlag}},
+                 "tocsin card show --qr",
+                 cmd_card_show});
+  out.push_back({"peer",
+                 "add",
+                 "Add or renew a peer from its card",
+                 {{"file", "file with the card, or - for standard input"}},
+                 {},
+                 "tocsin peer add ohchr.card",
+                 cmd_peer_add});
+  out.push_back({"peer", "list", "List peers: trust, connection, what went wrong last", {}, paging, "", cmd_peer_list});
+  out.push_back({"peer", "show", "Show one peer", {peer}, {}, "", cmd_peer_show});
+  out.push_back({"peer",
+                 "verify",
+                 "Confirm a peer by the eight words that it read out",
+                 {peer, {"words", "the eight words", true, true}},
+                 {},
+                 "tocsin peer verify 5f0c6a1b able acid aged also area army away baby",
+                 cmd_peer_verify});
+  out.push_back({"peer", "block", "Neither dial nor answer this peer", {peer}, {}, "", cmd_peer_act});
+  out.push_back({"peer", "unblock", "End a block", {peer}, {}, "", cmd_peer_act});
+  out.push_back({"peer",
+                 "rename",
+                 "Call a peer by another name on this node",
+                 {peer, {"name", "the name"}},
+                 {},
+                 "",
+                 cmd_peer_act});
+  out.push_back({"peer",
+                 "connect",
+                 "Dial a peer now, at another address if one is given",
+                 {peer, {"address", "HOST:PORT", false}},
+                 {},
+                 "",
+                 cmd_peer_act});
+  out.push_back({"peer", "remove", "Forget a peer that shares no channel", {peer}, {}, "", cmd_peer_remove});
+}
+
+}  // namespace tocsin::cli

@@ -1,0 +1,109 @@
+#include "node/cli/passphrase.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <string>
+
+namespace tocsin::cli {
+namespace {
+
+constexpr std::size_t kFileBytesMax = 64 * 1024;
+constexpr std::size_t kPassphraseBytesMax = 1024;
+
+class EchoOff {
+ public:
+  explicit EchoOff(int fd) : fd_(fd) {
+    tcgetattr(fd_, &saved_);
+    termios quiet = saved_;
+    quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    tcsetattr(fd_, TCSAFLUSH, &quiet);
+  }
+  ~EchoOff() { tcsetattr(fd_, TCSAFLUSH, &saved_); }
+
+ private:
+  int fd_;
+  termios saved_{};
+};
+
+Result<crypto::SecretBuffer> line_of(ByteView text, std::size_t index, const std::string& path) {
+  std::size_t begin = 0;
+  for (;; --index) {
+    std::size_t end = begin;
+    while (end < text.size() && text[end] != '\n') ++end;
+    if (index == 0) {
+      if (end > begin && text[end - 1] == '\r') --end;
+      if (end == begin) break;
+      return crypto::SecretBuffer::copy_of(text.subspan(begin, end - begin));
+    }
+    if (end >= text.size()) break;
+    begin = end + 1;
+  }
+  return caller_error(Code{"no_passphrase"}, path + " has no such line");
+}
+
+Result<crypto::SecretBuffer> from_file(const std::string& path, std::size_t index) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return caller_error(Code{"file_not_readable"}, "cannot read the passphrase file " + path);
+  struct stat info {};
+  ::fstat(fd, &info);
+  if (S_ISREG(info.st_mode) && (info.st_mode & 077)) {
+    ::close(fd);
+    return caller_error(Code{"exposed_file"}, path + " can be read by others; run: chmod 600 " + path);
+  }
+  crypto::SecretBuffer buffer(kFileBytesMax);
+  std::size_t have = 0;
+  ssize_t got = 0;
+  while (have < kFileBytesMax && (got = ::read(fd, buffer.mutable_view().data() + have, kFileBytesMax - have)) > 0)
+    have += static_cast<std::size_t>(got);
+  ::close(fd);
+  return line_of(buffer.view().first(have), index, path);
+}
+
+Result<crypto::SecretBuffer> ask(const std::string& prompt) {
+  const int fd = ::open("/dev/tty", O_RDWR | O_CLOEXEC);
+  if (fd < 0)
+    return caller_error(Code{"no_passphrase"}, "there is no terminal to ask on; name a file in TOCSIN_PASSPHRASE_FILE");
+  dprintf(fd, "%s: ", prompt.c_str());
+  crypto::SecretBuffer buffer(kPassphraseBytesMax);
+  std::size_t have = 0;
+  {
+    EchoOff quiet(fd);
+    std::uint8_t c = 0;
+    while (::read(fd, &c, 1) == 1 && c != '\n' && have < kPassphraseBytesMax) buffer.mutable_view()[have++] = c;
+  }
+  dprintf(fd, "\n");
+  ::close(fd);
+  return crypto::SecretBuffer::copy_of(buffer.view().first(have));
+}
+
+}  // namespace
+
+Result<crypto::SecretBuffer> node_passphrase(bool fresh) {
+  if (const char* path = std::getenv("TOCSIN_PASSPHRASE_FILE"); path && *path) return from_file(path, 0);
+  TOCSIN_ASSIGN(first, ask(fresh ? "Passphrase for this node (at least 8 characters)" : "Passphrase"));
+  if (!fresh) return first;
+  TOCSIN_ASSIGN(second, ask("The same again"));
+  if (!first.equal(second.view())) return caller_error(Code{"passphrases_differ"}, "the two passphrases differ");
+  return first;
+}
+
+Result<std::optional<crypto::SecretBuffer>> root_passphrase(std::size_t index, std::string_view what,
+                                                            bool fallback_allowed) {
+  if (const char* path = std::getenv("TOCSIN_ROOT_PASSPHRASE_FILE"); path && *path) {
+    TOCSIN_ASSIGN(line, from_file(path, index));
+    return std::optional<crypto::SecretBuffer>(std::move(line));
+  }
+  if (fallback_allowed) return std::optional<crypto::SecretBuffer>();
+  TOCSIN_ASSIGN(first, ask("Passphrase for the " + std::string(what)));
+  TOCSIN_ASSIGN(second, ask("The same again"));
+  if (!first.equal(second.view())) return caller_error(Code{"passphrases_differ"}, "the two passphrases differ");
+  return std::optional<crypto::SecretBuffer>(std::move(first));
+}
+
+}  // namespace tocsin::cli

@@ -1,0 +1,20 @@
+// Where passphrases come from: a file named by the environment, or the terminal; never an argument, never a credential.
+#pragma once
+
+#include <string_view>
+
+#include "crypto/result.h"
+#include "crypto/secret.h"
+
+namespace tocsin::cli {
+
+// The node's passphrase: first line of TOCSIN_PASSPHRASE_FILE, else asked for on the terminal (twice when `fresh`).
+// Errors: no_passphrase (neither there), passphrases_differ, file_not_readable, exposed_file (the file is readable by
+// others).
+Result<crypto::SecretBuffer> node_passphrase(bool fresh);
+// Line `index` (0: the root, 1: the next root) of TOCSIN_ROOT_PASSPHRASE_FILE, else asked for. Nothing when there is
+// neither and `fallback_allowed`.
+Result<std::optional<crypto::SecretBuffer>> root_passphrase(std::size_t index, std::string_view what,
+                                                            bool fallback_allowed);
+
+}  // namespace tocsin::cli

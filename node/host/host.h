@@ -1,0 +1,93 @@
+// A home brought to life: what `tocsin init`, `run`, `fsck`, `config check` and the off-line half of `doctor` do. Wires
+// store, keys, replica, engine, index, desk and API together; decides nothing of its own. JSON stays outside: values
+// only.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crypto/result.h"
+#include "crypto/secret.h"
+#include "protocol/ids.h"
+
+namespace tocsin::host {
+
+struct InitRequest {
+  std::string home;
+  std::string org;
+  std::string kind;     // government, regional, un, ngo
+  std::string country;  // ISO 3166-1 alpha-3
+  std::string network = "tocsin";
+  std::string listen;                    // "addr:port"; empty: the default of the configuration
+  std::vector<std::string> advertise;    // "host:port"
+  crypto::SecretBuffer passphrase;       // of the node
+  crypto::SecretBuffer root_passphrase;  // of the root key file
+  crypto::SecretBuffer next_root_passphrase;
+};
+struct InitResult {
+  protocol::OrgId org;
+  protocol::NodeId node;
+  std::string home;
+  std::string roots_file;
+  std::string next_roots_file;
+  std::string recovery_key;  // text, shown once
+};
+// Makes the folder, keys, organisation log and private channel. Nothing is left behind on failure. Errors (caller):
+// home_exists, bad_name, bad_country, bad_kind, bad_address, weak_passphrase (under 8 characters); environment: those
+// of the store.
+Result<InitResult> init_home(InitRequest request);
+
+struct RunRequest {
+  std::string home;
+  crypto::SecretBuffer passphrase;
+  std::string listen;                      // overrides the configuration; port 0: the kernel chooses
+  std::optional<std::string> api_address;  // loopback "addr:port" for HTTP
+};
+struct Ready {
+  std::string listen;  // the real port
+  std::string api_socket;
+  std::string api_url;  // empty without api_address
+};
+// Runs until SIGTERM or SIGINT; tells systemd (NOTIFY_SOCKET) when ready and when stopping. Errors: home_in_use,
+// wrong_passphrase, schema_too_new, bad_config, address_in_use, not_loopback, and what open and load say.
+Result<void> run(RunRequest request, const std::function<void(const Ready&)>& on_ready);
+
+struct Finding {
+  std::string code;  // "bad_body_hash", "gap", ...
+  std::string log;   // hexadecimal, or empty
+  std::uint64_t number = 0;
+  std::string detail;
+};
+struct FsckReport {
+  std::uint64_t logs = 0, entries = 0, bytes = 0;
+  std::vector<Finding> findings;  // none: sound
+};
+// Reads the whole store of a home that no node is running on and checks chains, hashes, signatures, index and records.
+// Changes nothing.
+Result<FsckReport> fsck(const std::string& home, const crypto::SecretBuffer& passphrase,
+                        const std::function<void(std::uint64_t done, std::uint64_t total)>& progress);
+
+struct ConfigProblem {
+  std::string file;
+  std::size_t line = 0, column = 0;
+  std::string key, detail, fix;
+};
+struct ConfigKey {
+  std::string key, value, default_value, source, help;  // source: "default", "file", "environment"
+};
+struct ConfigReport {
+  std::string file;
+  std::vector<ConfigProblem> problems;
+  std::vector<ConfigKey> keys;
+};
+Result<ConfigReport> check_config(const std::string& home);
+
+struct HomeCheck {
+  std::string name, state, detail, fix;  // state: ok, warning, failed
+};
+// What can be said of a home without a running node: folder, permissions, disk, clock, keys' ages, configuration.
+std::vector<HomeCheck> check_home(const std::string& home);
+
+}  // namespace tocsin::host
