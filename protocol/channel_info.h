@@ -12,6 +12,8 @@ namespace tocsin::protocol {
 
 enum class ChannelClass : std::uint16_t { kUnknown = 0, kShared = 1, kAlert = 2, kPublic = 3, kPrivate = 4 };
 enum class Role : std::uint16_t { kUnknown = 0, kSteward = 1, kMember = 2, kReader = 3, kContributor = 4 };
+// "shared", "alert", ...; "steward", "member", ...; "unknown" for what a later version added too. parse: nothing for
+// another word, "unknown" among them: nobody asks for it.
 std::string_view to_string(ChannelClass value);
 std::string_view to_string(Role value);
 std::optional<ChannelClass> parse_channel_class(std::string_view word);
@@ -46,13 +48,13 @@ struct ChannelInfo {
   Role own_role = Role::kUnknown;
   std::string terms;
   std::uint32_t retention_days = 0;
-  Epoch epoch;             // newest held; 0 before the first
-  Time epoch_created;      // as claimed by its entry
-  Number height;           // head of the newest term's control log
+  Epoch epoch;         // newest held; 0 before the first
+  Time epoch_created;  // as claimed by its entry
+  Number height;       // head of the newest term's control log
   std::uint32_t term = 1;
   OrgId chair_org;
   NodeId chair_node;
-  bool is_chair = false;   // this node writes the control log
+  bool is_chair = false;     // this node writes the control log
   bool key_missing = false;  // the newest epoch has no slot for this node (rule 29)
   bool needs_newer = false;  // an unknown control entry stopped writing (rule 16)
   std::vector<MemberInfo> members;

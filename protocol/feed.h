@@ -1,9 +1,12 @@
 // Plaintext of a feed entry and the certificate of a feed (docs/protocol.md, section 6; rules 28, 37, 39).
 #pragma once
 
+#include <array>
+
 #include "crypto/sign.h"
-#include "protocol/ids.h"
+#include "protocol/codes.h"
 #include "protocol/entry.h"
+#include "protocol/ids.h"
 
 namespace tocsin::protocol {
 
@@ -21,9 +24,11 @@ struct FeedPlaintext {
   ByteView certificate;  // empty when absent
   ByteView payload;
 };
+// `certificate` is a signed feed certificate or empty, at most 65,535 bytes (assert).
 Bytes encode_feed_plaintext(FeedKind kind, ByteView certificate, ByteView payload);
 void encode_feed_plaintext_into(Bytes& out, FeedKind kind, ByteView certificate, ByteView payload);  // replaces `out`
-// Views into `plaintext`. Error (peer): bad_plaintext.
+// Views into `plaintext`; the certificate is not looked into. Error (peer): bad_plaintext (cut, an unknown format or
+// flag, a certificate size that the flag denies).
 Result<FeedPlaintext> decode_feed_plaintext(ByteView plaintext);
 
 struct FeedCertificate {
@@ -31,14 +36,20 @@ struct FeedCertificate {
   OrgId org;
   NodeId node;
   LogKey feed;
-  std::uint32_t generation = 1;
-  Time created;
+  std::uint32_t generation = 1;  // rises from feed to feed of one node in one channel; the highest is live (rule 21)
+  Time created;                  // as claimed
+  friend bool operator==(const FeedCertificate&, const FeedCertificate&) = default;
 };
 // signature ‖ message.
 Bytes sign_feed_certificate(const FeedCertificate& certificate, const crypto::SigningKey& node_key);
-// Decodes without checking the signature, so that the caller can look up the node's key. Error (peer): bad_feed_certificate.
+// Decodes without checking the signature, so that the caller can look up the node's key. Errors (peer): not_canonical;
+// bad_feed_certificate (version, sizes, generation 0). The caller compares channel and feed with the entry that carries
+// it, organisation and node with the roster (rule 28).
 Result<FeedCertificate> decode_feed_certificate(ByteView signed_certificate);
-bool verify_feed_certificate(ByteView signed_certificate, const crypto::VerifyKey& node_key, crypto::Verifier& verifier);
+// True when the node's key signed exactly these bytes. Never for a feed key that is the node's own signing key (rule
+// 3).
+bool verify_feed_certificate(ByteView signed_certificate, const crypto::VerifyKey& node_key,
+                             crypto::Verifier& verifier);
 
 // channel ‖ epoch ‖ log ‖ number (80 bytes), and with entry version and log type behind it (82 bytes).
 inline constexpr std::size_t kBodyContextBytes = 80;

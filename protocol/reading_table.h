@@ -1,9 +1,11 @@
-// The keys that open bodies, and who owns each feed, shared between the loop (which learns them) and the index thread (which opens).
-// The one piece of protocol data that two threads touch: every method may be called from any thread.
+// The keys that open bodies, and who owns each feed, shared between the loop (which learns them) and the index thread
+// (which opens). The one piece of protocol data that two threads touch: every method may be called from any thread.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <shared_mutex>
 #include <unordered_map>
 
@@ -18,6 +20,7 @@ struct FeedOwner {
   OrgId org;
   NodeId node;
   std::uint32_t generation = 1;
+  friend bool operator==(const FeedOwner&, const FeedOwner&) = default;
 };
 
 // A feed entry, opened.
@@ -37,30 +40,35 @@ class ReadingTable {
  public:
   void add_epoch(const ChannelId& channel, const ChannelPseudonym& pseudonym, Epoch epoch, const crypto::EpochKey& key);
   void set_feed(const LogKey& feed, const FeedOwner& owner);
-  // Forgets all keys (lock).
+  // Forgets everything, keys and names (lock). Openers forget theirs with their next call of open() or forget_keys().
   void clear();
 
   std::optional<ChannelId> channel_of(const ChannelPseudonym& pseudonym) const;
   std::optional<FeedOwner> feed_owner(const LogKey& feed) const;
-  std::optional<crypto::EpochKey> epoch_key(const ChannelPseudonym& pseudonym, Epoch epoch) const;
-  std::uint64_t generation() const;  // rises with every change of keys
+  std::optional<crypto::EpochKey> epoch_key(const ChannelPseudonym& pseudonym, Epoch epoch) const;  // a copy
+  std::uint64_t generation() const;  // rises when a key is added or all are forgotten
 
  private:
   mutable std::shared_mutex mutex_;
   std::map<ChannelPseudonym, ChannelId> channels_;
   std::map<std::pair<ChannelPseudonym, Epoch>, crypto::EpochKey> keys_;
   std::unordered_map<LogKey, FeedOwner, FixedBytesHash> feeds_;
-  std::uint64_t generation_ = 0;
+  std::atomic<std::uint64_t> generation_ = 0;  // read without the lock; written under it
 };
 
-// Opens entries in bulk without an allocation for each. One for each thread; `table` outlives it.
+// Opens entries in bulk without an allocation for each: keeps the keys of the last few epochs at hand. One for each
+// thread; `table` outlives it.
 class EntryOpener {
  public:
   explicit EntryOpener(const ReadingTable& table);
   ~EntryOpener();
-  // Errors: not_a_feed (caller), no_key (caller: no epoch key here, or unknown channel), unknown_feed, erased (caller: body gone), and the
-  // peer errors of crypto::BodyOpener and decode_feed_plaintext.
+  // `entry` was verified before (rule 11): its header, signature and body hash are not checked again here. Errors
+  // (caller): not_a_feed; no_key (no epoch key here, or unknown channel); unknown_feed (no owner is known, or one in
+  // another channel); erased (the body is gone). Errors (peer): those of EntryHeader::decode, crypto::BodyOpener and
+  // decode_feed_plaintext.
   Result<OpenedEntry> open(const EntryView& entry);
+  // Wipes the keys at hand now (lock), and the plaintext of the last entry.
+  void forget_keys();
 
  private:
   struct Cached;
