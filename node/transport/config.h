@@ -18,8 +18,10 @@ inline constexpr std::int64_t kHandshakeMs = 20'000;     // rule 45
 inline constexpr std::int64_t kConnectMs = 10'000;       // for each address tried
 inline constexpr std::int64_t kWriteStallMs = 60'000;    // a peer that takes no byte for so long is given up
 inline constexpr std::int64_t kLingerMs = 2'000;  // for the last frame to go out, and for the peer's end of stream
-inline constexpr std::size_t kReadBufferBytes = 256 * 1024;   // each link: several frames for each system call
-inline constexpr std::size_t kWriteBufferBytes = 256 * 1024;  // each link: the same
+inline constexpr std::size_t kWireFrameBytesMax = 2 + 65'535;  // size field and Noise message
+inline constexpr std::size_t kReadBufferBytes =
+    4 * kWireFrameBytesMax;  // each link: several frames for each system call
+inline constexpr std::size_t kWriteBufferBytes = 4 * kWireFrameBytesMax;  // each link: the same
 
 inline constexpr Code kAddressInUse{"address_in_use"};                // environment
 inline constexpr Code kAddressNotAvailable{"address_not_available"};  // environment: not an address of this machine

@@ -39,6 +39,7 @@ inline constexpr Code kClosedByPeer{"closed_by_peer"};       // peer: end of str
 inline constexpr Code kConnectionReset{"connection_reset"};  // environment: reset, or the network went away
 inline constexpr Code kBadFrameSize{"bad_frame_size"};       // peer: shorter than an empty frame
 inline constexpr Code kPeerStuck{"peer_stuck"};              // peer: takes no bytes for kWriteStallMs
+inline constexpr Code kLinkFailed{"link_failed"};            // internal: out of memory, or our bug
 inline constexpr Code kSessionEnded{"session_ended"};        // nobody's fault: the session said all it had to
 inline constexpr Code kStopping{"stopping"};                 // this node shuts down
 
