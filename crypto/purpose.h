@@ -69,6 +69,7 @@ inline constexpr Personal kPersonalReceipt{"tocsin receipt"};     // entry key o
 inline constexpr Personal kPersonalToken{"tocsin token"};         // channel token of a session (rule 36)
 inline constexpr Personal kPersonalEqual{"tocsin equal"};         // equality value of a session
 inline constexpr Personal kPersonalTrie{"tocsin trie"};           // frontier digest
+inline constexpr Personal kPersonalMail{"tocsin mail id"};        // tells apart what a node has sent; never leaves it
 
 // ---- Signatures and envelopes of the protocol layer ------------------------------------------------------------------
 inline constexpr Label kLabelEntry{"tocsin.v1.entry"};
@@ -97,5 +98,6 @@ inline constexpr Label kLabelKeyring{"tocsin.keys.keyring"};       // passphrase
 inline constexpr Label kLabelTier1{"tocsin.keys.tier1"};           // transport secret, store key
 inline constexpr Label kLabelTier2{"tocsin.keys.tier2"};           // signing, encryption, prekeys, reading key
 inline constexpr Label kLabelRootKey{"tocsin.keys.root"};          // one root key of an organisation, a file apart
+inline constexpr Label kLabelChannelSecrets{"tocsin.keys.channel"};  // reading key -> keys of one channel (rule 48)
 
 }  // namespace tocsin::crypto

@@ -140,6 +140,17 @@ class RangeReceiver {
   std::unique_ptr<State> state_;
 };
 
+// What one log, and one channel, may take up here (rule 15). Over it nothing is stored and the reason is shown; validity does not change.
+struct Quotas {
+  std::uint64_t feed_entries = 20'000'000;
+  std::uint64_t feed_bytes = 64ull << 30;         // of bodies
+  std::uint64_t alert_feed_entries = 1'000'000;   // feeds of alert channels have their own
+  std::uint64_t alert_feed_bytes = 16ull << 30;
+  std::uint64_t control_entries = 1'000'000;      // of a control log
+  std::uint64_t control_bytes = 8ull << 30;
+  std::uint64_t feeds = 65'536;                   // of one channel (kLogsPerChannelMax)
+};
+
 struct ReplicaStatus {
   std::uint64_t refused_entries = 0;  // by peers' fault, since start
   std::uint64_t fork_proofs = 0;
@@ -159,6 +170,7 @@ class Replica {
   // Reads everything back at start. Errors (environment): store_failed, damaged_record.
   Result<void> load();
   void set_listener(ReplicaListener* listener);  // null: nobody
+  void set_quotas(const Quotas& quotas);
 
   // ---- identity
   const OrgLog& own_org() const;
@@ -166,7 +178,8 @@ class Replica {
   const ChannelId& private_channel() const;
   const std::string& network() const;
   // The own card with these addresses (rule 32: with twelve months of prekeys from the secrets).
-  std::string own_card(std::vector<std::string> addresses) const;
+  // Errors: those of encode_card.
+  Result<std::string> own_card(std::vector<std::string> addresses) const;
   Bytes own_prekeys() const;  // signed list
 
   // ---- peers

@@ -1,0 +1,109 @@
+// The state of one channel as this node holds it, and what one more entry of the control log does to it (docs/protocol.md,
+// section 4; rules 16, 20, 22, 26 to 29). No store, no clock: the replica feeds it.
+//
+// Invariants:
+//   1. `epochs` names every epoch whose entry stands in the copy of the control log; the ones that were opened have a key.
+//   2. `newest` is the state of the newest epoch that was opened, and null before the first.
+//   3. a pin, once here, only falls (of two pins the lower wins).
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "protocol/channel_messages.h"
+#include "protocol/epoch.h"
+
+namespace tocsin::protocol {
+
+inline constexpr Code kWrongEpoch{"wrong_epoch"};
+inline constexpr Code kWrongChannel{"wrong_channel"};
+
+struct EpochInfo {
+  Number first;  // of its entries in the control log
+  Number last;
+  std::shared_ptr<const crypto::EpochKey> key;         // null: no slot for this node (rule 29), or from before it joined
+  std::shared_ptr<const crypto::AccessSecret> access;  // null likewise
+};
+
+struct OpenInvite {
+  RosterMember member;
+  Number entry;    // the adding entry; 0: it is not held here, so this node cannot carry the invitation
+  EntryHash hash;  // of that entry
+  Epoch epoch;     // of that entry
+};
+
+// A value: copy it to try something. Keys are shared, not copied.
+struct ChannelState {
+  std::shared_ptr<const ChannelGenesis> genesis;
+  ChannelStanding standing = ChannelStanding::kInvited;
+
+  // The control log, and what it says.
+  Number head;
+  EntryHash head_hash;
+  Epoch head_epoch;
+  EpochRun run;                                 // an epoch whose last entry is not here yet
+  std::map<Epoch, EpochInfo> epochs;
+  std::shared_ptr<const ControlState> newest;
+  std::map<OrgId, OpenInvite> invited;
+  std::map<LogKey, FeedPin> pins;
+  bool needs_newer = false;                     // rule 16
+  Time epoch_seen;                              // local clock when the newest epoch was taken
+
+  // Before joining.
+  Bytes invitation;  // canonical Invitation
+  OrgId carrier;     // who brought it
+  Bytes acceptance;  // own signed answer
+
+  // Own writing.
+  std::shared_ptr<const crypto::SigningKey> feed_key;     // null before the first entry
+  std::uint32_t feed_generation = 0;
+  std::shared_ptr<const crypto::SigningKey> control_key;  // chair only
+  Epoch key_missing_told;
+  std::vector<crypto::Hash> carried;             // acceptances that the own feed carries
+  std::vector<NodeId> certificate_wraps;         // chair: who got the newest epoch by its certificate's key (rule 32)
+
+  const ChannelId& id() const { return genesis->id; }
+  const LogKey& control_log() const { return genesis->control_key; }
+  bool joined() const { return standing == ChannelStanding::kJoined; }
+  bool is_chair() const { return control_key != nullptr; }
+  // Newest epoch with a key here; 0 before the first.
+  Epoch newest_epoch() const { return newest == nullptr ? Epoch{} : newest->epoch; }
+  // Newest epoch in the control log, opened or not.
+  Epoch newest_epoch_seen() const { return epochs.empty() ? Epoch{} : epochs.rbegin()->first; }
+  // First epoch with a key here; 0 when none.
+  Epoch first_epoch() const;
+  bool key_missing() const { return joined() && newest_epoch_seen() > newest_epoch(); }
+  const EpochInfo* epoch(Epoch epoch) const;
+  // Role of an organisation in the newest roster; kUnknown when it is not there.
+  Role role_of(const OrgId& org) const;
+};
+
+// What opening takes. References are read during the call.
+struct ControlContext {
+  const NodeSecrets& secrets;
+  const OrgId& own_org;
+  std::uint32_t month;  // by the clock: which prekey to try first, no more (rule 7)
+  Time now;             // only kept, as `epoch_seen`
+  crypto::Verifier& verifier;
+};
+
+// The next entry of the control log. Errors (peer): those of EntryHeader::decode, wrong_log, wrong_channel, wrong_number,
+// wrong_previous, bad_body_hash, bad_signature, wrong_epoch, bad_epoch, bad_control_body, bad_control_state, and those of
+// opening a body. After an error `state` is spoilt: give a copy.
+Result<void> apply_control(ChannelState& state, const EntryView& entry, const ControlContext& context);
+
+// The record of Table::kChannels: what names keys stands sealed under `secrets.reading` (rule 48). An incomplete run is
+// named by its first entry alone; the caller feeds `restore_run` with the entries from there on.
+Bytes encode_channel_record(const ChannelState& state, const NodeSecrets& secrets, crypto::Random& random);
+struct LoadedChannel {
+  ChannelState state;
+  Number run_first;  // 0: no run is under way
+};
+// Error (environment): damaged_record.
+Result<LoadedChannel> decode_channel_record(ByteView record, const NodeSecrets& secrets);
+Result<void> restore_run(ChannelState& state, const EntryView& entry);
+
+inline constexpr Code kDamagedRecord{"damaged_record"};
+
+}  // namespace tocsin::protocol

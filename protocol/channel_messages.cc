@@ -1,0 +1,451 @@
+#include "protocol/channel_messages.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include "protocol/canonical.h"
+#include "protocol/channel.capnp.h"
+#include "protocol/limits.h"
+#include "protocol/names.h"
+
+namespace tocsin::protocol {
+namespace {
+
+using canonical::take;
+using canonical::text;
+
+constexpr std::uint16_t kFormatVersion = 1;
+constexpr std::size_t kGenesisBytesMax = 32 * 1024;  // terms, name, and as many stewards as a roster has members
+constexpr std::size_t kGenesisRandomBytes = 32;
+constexpr std::size_t kEventBytesMax = kBodyBytesMax;
+
+Error bad_genesis(std::string detail) { return peer_error(kBadChannelGenesis, std::move(detail)); }
+Error bad_state(std::string detail) { return peer_error(kBadControlState, std::move(detail)); }
+
+// Rule 22: one steward alone, or at least three with a majority that is not everybody.
+bool quorum_fits(std::size_t stewards, std::size_t quorum) {
+  if (stewards == 1) return quorum == 1;
+  return stewards >= 3 && quorum * 2 > stewards && quorum < stewards;
+}
+
+// Terms are read by people, over several lines: only what could not be shown is refused.
+bool is_terms(std::string_view terms) {
+  if (terms.size() > kTermsBytesMax) return false;
+  std::string line;
+  for (std::size_t from = 0; from <= terms.size();) {
+    const std::size_t end = std::min(terms.find('\n', from), terms.size());
+    line.assign(terms.substr(from, end - from));
+    std::replace(line.begin(), line.end(), '\t', ' ');
+    std::replace(line.begin(), line.end(), '\r', ' ');
+    if (!is_line(line, kTermsBytesMax)) return false;
+    from = end + 1;
+  }
+  return true;
+}
+
+Result<void> check_genesis(const ChannelGenesis& genesis) {
+  if (!is_network_name(genesis.network)) return bad_genesis("the network's name is not 1 to 64 printable characters");
+  if (genesis.name.empty() || !is_line(genesis.name, kNameBytesMax)) {
+    return bad_genesis("the channel's name is not one line of 1 to 200 bytes");
+  }
+  if (!is_terms(genesis.terms)) return bad_genesis("the terms are not readable text of at most 8192 bytes");
+  if (genesis.stewards.size() == 2) {
+    return bad_genesis("two stewards can block each other: name one, or at least a third (rule 22)");
+  }
+  if (genesis.stewards.size() > kMembersMax || !quorum_fits(genesis.stewards.size(), genesis.quorum)) {
+    return bad_genesis("the quorum is 1 of 1, or more than half and fewer than all of three or more stewards");
+  }
+  auto sorted = genesis.stewards;
+  std::sort(sorted.begin(), sorted.end());
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) return bad_genesis("a steward stands twice");
+  // The chair of term t is steward t mod n (rule 22).
+  if (genesis.stewards[1 % genesis.stewards.size()] != genesis.chair_org) {
+    return bad_genesis("the first chair is not the steward whose turn term 1 is");
+  }
+  return kOk;
+}
+
+ChannelId id_of(ByteView message) { return ChannelId{crypto::hash256(crypto::kPersonalChannel, {message}).bytes()}; }
+
+crypto::Hash terms_digest(const std::string& terms) {
+  return crypto::hash256(crypto::kPersonalTerms, {as_bytes(terms)});
+}
+
+Result<ChannelGenesis> read_genesis(schema::ChannelGenesis::Reader in) {
+  if (in.getFormatVersion() != kFormatVersion) return bad_genesis("the genesis has a version unknown here");
+  ChannelGenesis out;
+  if (in.getRandom().size() != kGenesisRandomBytes || !take(out.terms_digest, in.getTermsDigest()) ||
+      !take(out.chair_org, in.getChairOrg()) || !take(out.chair_node, in.getChairNode()) ||
+      !take(out.control_key, in.getControlKey())) {
+    return bad_genesis("a field of the genesis has a wrong size");
+  }
+  out.network = std::string(canonical::view(in.getNetwork()));
+  out.name = std::string(canonical::view(in.getName()));
+  out.channel_class = static_cast<ChannelClass>(in.getClass());
+  out.terms = std::string(canonical::view(in.getTerms()));
+  out.retention_days = in.getRetentionDays();
+  if (in.getStewards().size() > kMembersMax) return bad_genesis("more than 256 stewards");
+  for (const auto steward : in.getStewards()) {
+    if (!take(out.stewards.emplace_back(), steward)) return bad_genesis("a steward's id has a wrong size");
+  }
+  out.quorum = in.getQuorum();
+  out.created = {in.getCreated()};
+  TOCSIN_TRY(check_genesis(out));
+  if (terms_digest(out.terms) != out.terms_digest) return bad_genesis("the digest is not that of the terms");
+  return out;
+}
+
+void write_member(schema::Member::Builder out, const RosterMember& member) {
+  out.setOrgId(canonical::data(member.org));
+  out.setRole(static_cast<schema::Role>(member.role));
+  out.setLogNumber(member.log_number.value);
+  out.setLogHash(canonical::data(member.log_hash));
+  out.setName(text(member.name));
+  out.setKind(static_cast<std::uint16_t>(member.kind));
+  out.setCountry(text(member.country));
+}
+
+Result<RosterMember> read_member(schema::Member::Reader in) {
+  RosterMember out;
+  if (!take(out.org, in.getOrgId()) || !take(out.log_hash, in.getLogHash())) {
+    return bad_state("an id of a member has a wrong size");
+  }
+  out.role = static_cast<Role>(in.getRole());
+  out.log_number = {in.getLogNumber()};
+  out.name = std::string(canonical::view(in.getName()));
+  out.kind = static_cast<OrgKind>(in.getKind());
+  out.country = std::string(canonical::view(in.getCountry()));
+  if (out.log_number.value == 0) return bad_state("a member's organisation log has at least one entry");
+  if (!is_line(out.name, kNameBytesMax)) return bad_state("a member's name is no line of at most 200 bytes");
+  if (!is_country_code(out.country)) return bad_state("a member's country is no code of three capital letters");
+  return out;
+}
+
+Result<std::vector<RosterMember>> read_members(capnp::List<schema::Member>::Reader in) {
+  if (in.size() > kMembersMax) return bad_state("more than 256 members");
+  std::vector<RosterMember> out;
+  for (const auto member : in) {
+    TOCSIN_ASSIGN(next, read_member(member));
+    if (!out.empty() && !(out.back().org < next.org)) return bad_state("members are not in rising order");
+    out.push_back(std::move(next));
+  }
+  return out;
+}
+
+Result<std::vector<FeedPin>> read_pins(capnp::List<schema::Pin>::Reader in) {
+  if (in.size() > kPinsMax) return bad_state("too many pins");
+  std::vector<FeedPin> out;
+  for (const auto pin : in) {
+    FeedPin next;
+    if (!take(next.feed, pin.getFeed()) || !take(next.hash, pin.getLastHash()) || !take(next.node, pin.getNodeId())) {
+      return bad_state("a field of a pin has a wrong size");
+    }
+    next.last = {pin.getLastNumber()};
+    if ((next.last.value == 0) != next.hash.is_zero()) return bad_state("exactly a pin at 0 has no hash");
+    if (!out.empty() && !(out.back().feed < next.feed)) return bad_state("pins are not in rising order");
+    out.push_back(next);
+  }
+  return out;
+}
+
+Result<ControlState> read_state(schema::ControlState::Reader in) {
+  if (in.getFormatVersion() != kFormatVersion) return bad_state("the state has a version unknown here");
+  ControlState out;
+  out.genesis = to_bytes(canonical::view(in.getGenesis()));
+  if (!take(out.genesis_signature, in.getGenesisSignature())) return bad_state("the genesis' signature is cut");
+  out.epoch = {in.getEpoch()};
+  out.term = in.getTerm();
+  TOCSIN_ASSIGN(roster, read_members(in.getRoster()));
+  TOCSIN_ASSIGN(invited, read_members(in.getInvited()));
+  TOCSIN_ASSIGN(pins, read_pins(in.getPins()));
+  out.roster = std::move(roster);
+  out.invited = std::move(invited);
+  out.pins = std::move(pins);
+  if (out.roster.empty()) return bad_state("the roster is empty");
+  if (in.getStewards().size() > kMembersMax) return bad_state("more than 256 stewards");
+  for (const auto steward : in.getStewards()) {
+    OrgId org;
+    if (!take(org, steward)) return bad_state("a steward's id has a wrong size");
+    const RosterMember* member = out.member(org);
+    if (member == nullptr || member->role != Role::kSteward) return bad_state("a steward has no such role");
+    if (std::find(out.stewards.begin(), out.stewards.end(), org) != out.stewards.end()) {
+      return bad_state("a steward stands twice");
+    }
+    out.stewards.push_back(org);
+  }
+  out.quorum = in.getQuorum();
+  const auto stewards = std::count_if(out.roster.begin(), out.roster.end(),
+                                      [](const RosterMember& member) { return member.role == Role::kSteward; });
+  if (static_cast<std::size_t>(stewards) != out.stewards.size() || !quorum_fits(out.stewards.size(), out.quorum)) {
+    return bad_state("stewards, roles and quorum do not fit together");
+  }
+  out.reason = static_cast<EpochReason>(in.getReason());
+  out.created = {in.getCreated()};
+  return out;
+}
+
+Result<ControlBody> read_body(schema::ControlBody::Reader in) {
+  ControlBody out;
+  // A later version is as unknown as a later kind: the chain goes on, what it says is not understood (rule 16).
+  if (in.getFormatVersion() != kFormatVersion) return out;
+  const auto bad = [](std::string detail) { return peer_error(kBadControlBody, std::move(detail)); };
+  if (in.getKind() != ControlBody::kEpoch && in.getKind() != ControlBody::kEvent) return out;
+  if (in.getCertificate().size() != 0) return bad("only the first entry of a later term carries a certificate");
+  out.kind = in.getKind();
+  out.sealed = to_bytes(canonical::view(in.getSealed()));
+  if (out.kind == ControlBody::kEvent) {
+    if (in.hasEpoch()) return bad("an event brings no epoch");
+    return out;
+  }
+  const auto epoch = in.getEpoch();
+  if (!take(out.epoch.access_key, epoch.getAccessKey()) || !take(out.epoch.commitment, epoch.getCommitment()) ||
+      !take(out.epoch.ephemeral, epoch.getEphemeralKey())) {
+    return bad("a key of the epoch has a wrong size");
+  }
+  out.epoch.slots = to_bytes(canonical::view(epoch.getSlots()));
+  out.epoch.part = epoch.getPart();
+  out.epoch.parts = epoch.getParts();
+  if (out.epoch.part < 1 || out.epoch.part > out.epoch.parts || out.epoch.parts > kEpochPartsMax) {
+    return bad("the epoch's parts are not counted from 1 to at most 24");
+  }
+  return out;
+}
+
+Result<ControlEvent> read_event(schema::ControlEvent::Reader in) {
+  if (in.getFormatVersion() != kFormatVersion) return ControlEvent{UnknownEvent{}};
+  switch (in.which()) {
+    case schema::ControlEvent::INVITE: {
+      TOCSIN_ASSIGN(member, read_member(in.getInvite()));
+      return ControlEvent{InviteEvent{std::move(member)}};
+    }
+    case schema::ControlEvent::CANCEL_INVITE: {
+      CancelInviteEvent event;
+      if (!take(event.org, in.getCancelInvite())) return peer_error(kBadControlBody, "the organisation's id is cut");
+      return ControlEvent{event};
+    }
+    default:
+      return ControlEvent{UnknownEvent{}};
+  }
+}
+
+}  // namespace
+
+// ---- Genesis
+
+ChannelPseudonym pseudonym_of(const ChannelId& channel) {
+  return ChannelPseudonym{crypto::keyed_hash256(channel.view(), crypto::kPersonalPseudonym, {}).bytes()};
+}
+
+Result<ChannelGenesis> make_channel_genesis(ChannelGenesis genesis, ByteView random32,
+                                            const crypto::SigningKey& node_key) {
+  assert(random32.size() == kGenesisRandomBytes);
+  if (auto checked = check_genesis(genesis); !checked) {
+    return caller_error(kBadChannelGenesis, checked.error().detail);
+  }
+  genesis.terms_digest = terms_digest(genesis.terms);
+  genesis.message = canonical::encode<schema::ChannelGenesis>([&](schema::ChannelGenesis::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    out.setRandom(canonical::data(random32));
+    out.setNetwork(text(genesis.network));
+    out.setName(text(genesis.name));
+    out.setClass(static_cast<schema::ChannelClass>(genesis.channel_class));
+    out.setTerms(text(genesis.terms));
+    out.setTermsDigest(canonical::data(genesis.terms_digest));
+    out.setRetentionDays(genesis.retention_days);
+    auto stewards = out.initStewards(static_cast<unsigned>(genesis.stewards.size()));
+    for (unsigned i = 0; i < stewards.size(); ++i) stewards.set(i, canonical::data(genesis.stewards[i]));
+    out.setQuorum(genesis.quorum);
+    out.setChairOrg(canonical::data(genesis.chair_org));
+    out.setChairNode(canonical::data(genesis.chair_node));
+    out.setControlKey(canonical::data(genesis.control_key));
+    out.setCreated(genesis.created.ms);
+  });
+  genesis.signature = node_key.sign(crypto::kLabelGenesis, {genesis.message});
+  genesis.id = id_of(genesis.message);
+  genesis.pseudonym = pseudonym_of(genesis.id);
+  return genesis;
+}
+
+Result<ChannelGenesis> decode_channel_genesis(ByteView message, ByteView signature) {
+  TOCSIN_ASSIGN(out, canonical::decode<schema::ChannelGenesis>(message, kGenesisBytesMax, read_genesis));
+  const auto fixed = crypto::Signature::from(signature);
+  if (!fixed) return bad_genesis("the signature is cut");
+  out.message = to_bytes(message);
+  out.signature = *fixed;
+  out.id = id_of(message);
+  out.pseudonym = pseudonym_of(out.id);
+  return out;
+}
+
+bool verify_channel_genesis(const ChannelGenesis& genesis, const crypto::VerifyKey& chair_node,
+                            crypto::Verifier& verifier) {
+  return verifier.verify(chair_node, crypto::kLabelGenesis, {genesis.message}, genesis.signature);
+}
+
+// ---- Control log
+
+const RosterMember* ControlState::member(const OrgId& org) const {
+  const auto at = std::lower_bound(roster.begin(), roster.end(), org,
+                                   [](const RosterMember& member, const OrgId& id) { return member.org < id; });
+  return at == roster.end() || at->org != org ? nullptr : &*at;
+}
+
+Bytes encode_control_state(const ControlState& state) {
+  return canonical::encode<schema::ControlState>([&](schema::ControlState::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    out.setGenesis(canonical::data(state.genesis));
+    out.setGenesisSignature(canonical::data(state.genesis_signature));
+    out.setEpoch(state.epoch.value);
+    out.setTerm(state.term);
+    auto roster = out.initRoster(static_cast<unsigned>(state.roster.size()));
+    for (unsigned i = 0; i < roster.size(); ++i) write_member(roster[i], state.roster[i]);
+    auto stewards = out.initStewards(static_cast<unsigned>(state.stewards.size()));
+    for (unsigned i = 0; i < stewards.size(); ++i) stewards.set(i, canonical::data(state.stewards[i]));
+    out.setQuorum(state.quorum);
+    auto invited = out.initInvited(static_cast<unsigned>(state.invited.size()));
+    for (unsigned i = 0; i < invited.size(); ++i) write_member(invited[i], state.invited[i]);
+    auto pins = out.initPins(static_cast<unsigned>(state.pins.size()));
+    for (unsigned i = 0; i < pins.size(); ++i) {
+      pins[i].setFeed(canonical::data(state.pins[i].feed));
+      pins[i].setLastNumber(state.pins[i].last.value);
+      pins[i].setLastHash(canonical::data(state.pins[i].hash));
+      pins[i].setNodeId(canonical::data(state.pins[i].node));
+    }
+    out.setReason(static_cast<schema::EpochReason>(state.reason));
+    out.setCreated(state.created.ms);
+  });
+}
+
+Result<ControlState> decode_control_state(ByteView message) {
+  return canonical::decode<schema::ControlState>(message, kControlStateBytesMax, read_state);
+}
+
+Bytes encode_control_body(const ControlBody& body) {
+  return canonical::encode<schema::ControlBody>([&](schema::ControlBody::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    out.setKind(body.kind);
+    out.setSealed(canonical::data(body.sealed));
+    if (body.kind != ControlBody::kEpoch) return;
+    auto epoch = out.initEpoch();
+    epoch.setAccessKey(canonical::data(body.epoch.access_key));
+    epoch.setCommitment(canonical::data(body.epoch.commitment));
+    epoch.setEphemeralKey(canonical::data(body.epoch.ephemeral));
+    epoch.setSlots(canonical::data(body.epoch.slots));
+    epoch.setPart(body.epoch.part);
+    epoch.setParts(body.epoch.parts);
+  });
+}
+
+Result<ControlBody> decode_control_body(ByteView message) {
+  return canonical::decode<schema::ControlBody>(message, kBodyBytesMax, read_body);
+}
+
+Bytes encode_control_event(const ControlEvent& event, Time created) {
+  return canonical::encode<schema::ControlEvent>([&](schema::ControlEvent::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    out.setCreated(created.ms);
+    if (const auto* invite = std::get_if<InviteEvent>(&event)) write_member(out.initInvite(), invite->member);
+    if (const auto* cancel = std::get_if<CancelInviteEvent>(&event)) out.setCancelInvite(canonical::data(cancel->org));
+  });
+}
+
+Result<ControlEvent> decode_control_event(ByteView message) {
+  return canonical::decode<schema::ControlEvent>(message, kEventBytesMax, read_event);
+}
+
+// ---- Invitation and acceptance
+
+namespace {
+
+Result<std::vector<Bytes>> read_entries(capnp::List<capnp::Data>::Reader in) {
+  if (in.size() > kOrgLogEntriesMax) return peer_error(kBadEvent, "an organisation log has at most 4096 entries");
+  std::vector<Bytes> out;
+  for (const auto entry : in) out.push_back(to_bytes(canonical::view(entry)));
+  return out;
+}
+
+Result<Invitation> read_invitation(schema::Invitation::Reader in) {
+  if (in.getFormatVersion() != kFormatVersion) return peer_error(kBadInvitation, "a version unknown here");
+  Invitation out;
+  out.genesis = to_bytes(canonical::view(in.getGenesis()));
+  out.adding_entry = to_bytes(canonical::view(in.getAddingEntry()));
+  out.adding_entry_key = to_bytes(canonical::view(in.getAddingEntryKey()));
+  out.epoch_entry = to_bytes(canonical::view(in.getEpochEntry()));
+  if (!take(out.genesis_signature, in.getGenesisSignature()) ||
+      out.adding_entry_key.size() != crypto::EntryKey::kSize) {
+    return peer_error(kBadInvitation, "a field of the invitation has a wrong size");
+  }
+  TOCSIN_ASSIGN(log, read_entries(in.getChairOrgLog()));
+  out.chair_org_log = std::move(log);
+  return out;
+}
+
+Result<Acceptance> read_acceptance(schema::Acceptance::Reader in) {
+  if (in.getFormatVersion() != kFormatVersion) return peer_error(kBadAcceptance, "a version unknown here");
+  Acceptance out;
+  if (!take(out.channel, in.getChannelId()) || !take(out.org, in.getOrgId()) || !take(out.node, in.getNodeId()) ||
+      !take(out.adding_entry, in.getAddingEntry()) || !take(out.terms_digest, in.getTermsDigest())) {
+    return peer_error(kBadAcceptance, "a field of the acceptance has a wrong size");
+  }
+  out.accepted = in.getAccepted();
+  out.created = {in.getCreated()};
+  TOCSIN_ASSIGN(log, read_entries(in.getOrgLog()));
+  out.org_log = std::move(log);
+  out.prekeys = to_bytes(canonical::view(in.getPrekeys()));
+  return out;
+}
+
+void write_entries(capnp::List<capnp::Data>::Builder out, const std::vector<Bytes>& entries) {
+  for (unsigned i = 0; i < out.size(); ++i) out.set(i, canonical::data(entries[i]));
+}
+
+}  // namespace
+
+Bytes encode_invitation(const Invitation& invitation) {
+  return canonical::encode<schema::Invitation>([&](schema::Invitation::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    out.setGenesis(canonical::data(invitation.genesis));
+    out.setGenesisSignature(canonical::data(invitation.genesis_signature));
+    out.setAddingEntry(canonical::data(invitation.adding_entry));
+    out.setAddingEntryKey(canonical::data(invitation.adding_entry_key));
+    out.setEpochEntry(canonical::data(invitation.epoch_entry));
+    write_entries(out.initChairOrgLog(static_cast<unsigned>(invitation.chair_org_log.size())),
+                  invitation.chair_org_log);
+  });
+}
+
+Result<Invitation> decode_invitation(ByteView message) {
+  return canonical::decode<schema::Invitation>(message, kInvitationBytesMax, read_invitation);
+}
+
+Bytes sign_acceptance(const Acceptance& acceptance, const crypto::SigningKey& node_key) {
+  const Bytes message = canonical::encode<schema::Acceptance>([&](schema::Acceptance::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    out.setChannelId(canonical::data(acceptance.channel));
+    out.setOrgId(canonical::data(acceptance.org));
+    out.setNodeId(canonical::data(acceptance.node));
+    out.setAddingEntry(canonical::data(acceptance.adding_entry));
+    out.setTermsDigest(canonical::data(acceptance.terms_digest));
+    out.setAccepted(acceptance.accepted);
+    out.setCreated(acceptance.created.ms);
+    write_entries(out.initOrgLog(static_cast<unsigned>(acceptance.org_log.size())), acceptance.org_log);
+    out.setPrekeys(canonical::data(acceptance.prekeys));
+  });
+  Bytes out = to_bytes(node_key.sign(crypto::kLabelAcceptance, {message}).view());
+  append(out, message);
+  return out;
+}
+
+Result<Acceptance> decode_acceptance(ByteView signed_acceptance) {
+  if (signed_acceptance.size() < crypto::Signature::kSize) return peer_error(kBadAcceptance, "the signature is cut");
+  return canonical::decode<schema::Acceptance>(signed_acceptance.subspan(crypto::Signature::kSize),
+                                               kAcceptanceBytesMax, read_acceptance);
+}
+
+bool verify_acceptance(ByteView signed_acceptance, const crypto::VerifyKey& node_key, crypto::Verifier& verifier) {
+  if (signed_acceptance.size() < crypto::Signature::kSize) return false;
+  return verifier.verify(node_key, crypto::kLabelAcceptance, {signed_acceptance.subspan(crypto::Signature::kSize)},
+                         *crypto::Signature::from(signed_acceptance.first(crypto::Signature::kSize)));
+}
+
+}  // namespace tocsin::protocol

@@ -1,0 +1,172 @@
+// The messages of a channel as values: genesis, control log bodies, invitation, acceptance (docs/protocol.md, section 4).
+// encode_* makes the canonical message; decode_* checks form and bounds alone, never who signed. Every decode error has
+// origin peer: not_canonical, or the code named beside the function.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "crypto/dh.h"
+#include "crypto/hash.h"
+#include "crypto/sign.h"
+#include "protocol/channel_info.h"
+#include "protocol/entry.h"
+#include "protocol/identity.h"
+#include "protocol/ids.h"
+
+namespace tocsin::protocol {
+
+inline constexpr Code kBadChannelGenesis{"bad_channel_genesis"};
+inline constexpr Code kBadControlBody{"bad_control_body"};
+inline constexpr Code kBadControlState{"bad_control_state"};
+inline constexpr Code kBadInvitation{"bad_invitation"};
+inline constexpr Code kBadAcceptance{"bad_acceptance"};
+
+inline constexpr std::size_t kTermsBytesMax = 8192;
+inline constexpr std::size_t kPinsMax = 4096;  // in one channel; a state still fits its run of entries
+// A state of 256 members, as many invitations, and all pins; 16 entries of an epoch run carry it.
+inline constexpr std::size_t kControlStateBytesMax = 700 * 1024;
+inline constexpr std::uint16_t kEpochPartsMax = 24;
+
+// ---- Genesis
+
+struct ChannelGenesis {
+  Bytes message;  // as signed and hashed
+  crypto::Signature signature;
+  ChannelId id;
+  ChannelPseudonym pseudonym;
+  std::string network;
+  std::string name;
+  ChannelClass channel_class = ChannelClass::kUnknown;
+  std::string terms;
+  crypto::Hash terms_digest;
+  std::uint32_t retention_days = 0;
+  std::vector<OrgId> stewards;
+  std::uint8_t quorum = 1;
+  OrgId chair_org;
+  NodeId chair_node;
+  LogKey control_key;  // of term 1
+  Time created;
+};
+ChannelPseudonym pseudonym_of(const ChannelId& channel);
+// `genesis` with everything but message, signature, id, pseudonym and terms_digest filled in; `random32` makes the id
+// unguessable. Error (caller): bad_channel_genesis, with what to change.
+Result<ChannelGenesis> make_channel_genesis(ChannelGenesis genesis, ByteView random32, const crypto::SigningKey& node_key);
+// Error: bad_channel_genesis (also two stewards, and a quorum outside rule 22). The signature is not verified here.
+Result<ChannelGenesis> decode_channel_genesis(ByteView message, ByteView signature);
+bool verify_channel_genesis(const ChannelGenesis& genesis, const crypto::VerifyKey& chair_node, crypto::Verifier& verifier);
+
+// ---- Control log
+
+struct RosterMember {
+  OrgId org;
+  Role role = Role::kUnknown;
+  Number log_number;  // head of its organisation log as the chair holds it
+  EntryHash log_hash;
+  std::string name;
+  OrgKind kind = OrgKind::kUnknown;
+  std::string country;
+  friend bool operator==(const RosterMember&, const RosterMember&) = default;
+};
+
+// Where a feed ends for good (rule 20).
+struct FeedPin {
+  LogKey feed;
+  Number last;
+  EntryHash hash;  // zero with number 0
+  NodeId node;
+  friend bool operator==(const FeedPin&, const FeedPin&) = default;
+};
+
+enum class EpochReason : std::uint16_t {
+  kUnknown = 0, kGenesis = 1, kJoined = 2, kNodeAdded = 3, kRemoved = 4, kRevoked = 5, kStewards = 6, kAge = 7, kMissingSlot = 8
+};
+
+struct ControlState {
+  Bytes genesis;
+  crypto::Signature genesis_signature;
+  Epoch epoch;
+  std::uint32_t term = 1;
+  std::vector<RosterMember> roster;   // by rising organisation id
+  std::vector<OrgId> stewards;
+  std::uint8_t quorum = 1;
+  std::vector<RosterMember> invited;  // likewise
+  std::vector<FeedPin> pins;          // by rising feed
+  EpochReason reason = EpochReason::kUnknown;
+  Time created;
+
+  const RosterMember* member(const OrgId& org) const;
+};
+Bytes encode_control_state(const ControlState& state);
+// Error: bad_control_state.
+Result<ControlState> decode_control_state(ByteView message);
+
+struct EpochPublic {
+  crypto::AccessVerifyKey access_key;
+  crypto::Hash commitment;
+  crypto::EncryptionPublic ephemeral;
+  Bytes slots;  // of this part
+  std::uint16_t part = 1;
+  std::uint16_t parts = 1;
+};
+struct ControlBody {
+  static constexpr std::uint16_t kEpoch = 1;
+  static constexpr std::uint16_t kEvent = 2;
+  std::uint16_t kind = 0;  // another: unknown here (rule 16), nothing below is filled in
+  EpochPublic epoch;       // of kind 1
+  Bytes sealed;
+};
+Bytes encode_control_body(const ControlBody& body);
+// Error: bad_control_body.
+Result<ControlBody> decode_control_body(ByteView message);
+
+struct InviteEvent {
+  RosterMember member;
+};
+struct CancelInviteEvent {
+  OrgId org;
+};
+struct UnknownEvent {};  // of a later version, or one that only channels of several stewards have
+using ControlEvent = std::variant<UnknownEvent, InviteEvent, CancelInviteEvent>;
+Bytes encode_control_event(const ControlEvent& event, Time created);
+// Error: bad_control_body.
+Result<ControlEvent> decode_control_event(ByteView message);
+
+// ---- Invitation and acceptance
+
+// What both carry of organisation logs is bounded so that either fits one message of a session.
+inline constexpr std::size_t kInvitationBytesMax = 60'000;
+inline constexpr std::size_t kAcceptanceBytesMax = 46'000;  // and so one entry of a feed (kind 3)
+
+struct Invitation {
+  Bytes genesis;
+  crypto::Signature genesis_signature;
+  Bytes adding_entry;      // entry byte string
+  Bytes adding_entry_key;  // 32 bytes
+  Bytes epoch_entry;       // entry byte string; its body may be left out
+  std::vector<Bytes> chair_org_log;
+};
+Bytes encode_invitation(const Invitation& invitation);
+// Error: bad_invitation.
+Result<Invitation> decode_invitation(ByteView message);
+
+struct Acceptance {
+  ChannelId channel;
+  OrgId org;
+  NodeId node;
+  EntryHash adding_entry;
+  crypto::Hash terms_digest;
+  bool accepted = false;
+  Time created;
+  std::vector<Bytes> org_log;
+  Bytes prekeys;  // signed list, or empty
+};
+// signature ‖ message.
+Bytes sign_acceptance(const Acceptance& acceptance, const crypto::SigningKey& node_key);
+// Error: bad_acceptance. The signature is not verified here.
+Result<Acceptance> decode_acceptance(ByteView signed_acceptance);
+bool verify_acceptance(ByteView signed_acceptance, const crypto::VerifyKey& node_key, crypto::Verifier& verifier);
+
+}  // namespace tocsin::protocol

@@ -1,0 +1,121 @@
+@0xe4a1c93b70d2f816;
+# What a node keeps about itself, its peers and its channels in the tables of its store. Never leaves the node; the store
+# seals names and values under the store key (rule 47). Canonical, so that a damaged record is seen as one.
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("tocsin::protocol::schema");
+
+struct SelfRecord {
+  # Table local, name "replica.self".
+  formatVersion @0 :UInt16;        # 1
+  orgId @1 :Data;                  # 32 bytes
+  nodeId @2 :Data;                 # 32 bytes
+  privateChannel @3 :Data;         # 32 bytes, channel id
+}
+
+struct PeerRecord {
+  # Table peers, name: organisation id.
+  formatVersion @0 :UInt16;        # 1
+  state @1 :UInt8;                 # PeerState
+  byCard @2 :Bool;                 # false: known by a roster or invitation alone
+  localName @3 :Text;
+  nodes @4 :List(Node);
+  verified @5 :Bool;               # words were compared once; what a blocked peer goes back to
+
+  struct Node {
+    nodeId @0 :Data;               # 32 bytes
+    addresses @1 :List(Text);      # newest first
+    prekeys @2 :Data;              # signed list (section 3), or empty
+    cardIssued @3 :Int64;          # of the newest card seen, milliseconds since 1970 UTC, as claimed; 0: none
+  }
+}
+
+struct ChannelRecord {
+  # Table channels, name: channel id. What stands outside `secrets` is the first tier of secrets (rule 48): with it a locked
+  # node checks, relays and stores, but reads nothing.
+  formatVersion @0 :UInt16;        # 1
+  genesis @1 :Data;                # canonical ChannelGenesis
+  genesisSignature @2 :Data;       # 64 bytes
+  standing @3 :UInt8;              # ChannelStanding
+  state @4 :Data;                  # canonical ControlState of the newest epoch that was opened; empty before
+  epochs @5 :List(EpochRecord);    # by rising epoch
+  invited @6 :List(Invite);        # open invitations as the newest state and the events since tell
+  invitation @7 :Data;             # canonical Invitation that this node got, while it is unanswered or not yet joined
+  carrier @8 :Data;                # 32 bytes: organisation that brought it; or empty
+  acceptance @9 :Data;             # own signed answer (section 4), or empty
+  needsNewer @10 :Bool;            # an unknown control entry is held (rule 16)
+  keyMissingTold @11 :UInt64;      # newest epoch for which the own feed carries a `key missing`; 0: none
+  runFirst @12 :UInt64;            # first entry of an epoch run that is not complete; 0: none
+  secrets @13 :Data;               # canonical ChannelSecrets, sealed under the reading tier
+  carried @14 :List(Data);         # 32 bytes each: hashes of acceptances that the own feed carries
+  certificateWraps @15 :List(Data); # 32 bytes each: nodes that got the newest epoch by their certificate's key (rule 32); chair only
+  epochSeen @16 :Int64;            # when this node took the newest epoch, milliseconds since 1970 UTC
+  pins @17 :List(LocalPin);        # in force, by rising feed
+  controlHead @18 :UInt64;         # up to where the control log stands in this record
+  controlHash @19 :Data;           # 32 bytes
+  controlEpoch @20 :UInt64;        # epoch of that entry
+
+  struct LocalPin {
+    feed @0 :Data;                 # 32 bytes
+    lastNumber @1 :UInt64;
+    lastHash @2 :Data;             # 32 bytes
+    nodeId @3 :Data;               # 32 bytes
+  }
+
+  struct EpochRecord {
+    epoch @0 :UInt64;
+    firstNumber @1 :UInt64;        # of its entries in the control log
+    lastNumber @2 :UInt64;
+    accessSeed @3 :Data;           # 32 bytes (rule 35); empty when the epoch was not opened
+  }
+  struct Invite {
+    orgId @0 :Data;                # 32 bytes
+    role @1 :UInt16;
+    name @2 :Text;
+    kind @3 :UInt16;
+    country @4 :Text;
+    entryNumber @5 :UInt64;        # adding entry; 0: not held here
+    entryHash @6 :Data;            # 32 bytes
+    entryEpoch @7 :UInt64;
+    logNumber @8 :UInt64;
+    logHash @9 :Data;              # 32 bytes
+  }
+}
+
+struct ChannelSecrets {
+  epochKeys @0 :List(Key);
+  feedSeed @1 :Data;               # 32 bytes: own live feed; empty before the first entry
+  feedGeneration @2 :UInt32;       # of that feed; 0 before the first
+  controlSeed @3 :Data;            # 32 bytes, chair only; else empty
+
+  struct Key {
+    epoch @0 :UInt64;
+    key @1 :Data;                  # 32 bytes
+  }
+}
+
+struct FeedRecord {
+  # Table local, name "replica.feed/" and the log key.
+  formatVersion @0 :UInt16;        # 1
+  channelId @1 :Data;              # 32 bytes
+  orgId @2 :Data;                  # 32 bytes; empty while no certificate could be opened
+  nodeId @3 :Data;                 # 32 bytes; likewise
+  generation @4 :UInt32;
+  firstAbsent @5 :UInt64;          # first number held whose body never came; 0: none
+  checkpointNumber @6 :UInt64;     # own feed: newest checkpoint
+  checkpointTime @7 :Int64;        # own feed: when it was written, milliseconds since 1970 UTC
+}
+
+struct ReceiptRecord {
+  # Table receipts, name: channel id and node id. What one node said, merged over its receipts.
+  formatVersion @0 :UInt16;        # 1
+  orgId @1 :Data;                  # 32 bytes
+  counter @2 :UInt64;
+  created @3 :Int64;
+  heads @4 :List(Head);            # by rising log key
+
+  struct Head {
+    log @0 :Data;                  # 32 bytes
+    number @1 :UInt64;
+  }
+}
