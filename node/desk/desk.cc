@@ -1,0 +1,204 @@
+#include "node/desk/desk.h"
+
+#include <algorithm>
+
+#include "node/reports/report_json.h"
+#include "node/reports/validate.h"
+#include "node/reports/vocab.h"
+
+namespace tocsin::desk {
+namespace {
+
+constexpr std::size_t kPrefixDigitsMin = 8;
+
+bool is_prefix(std::string_view text, ByteView id) {
+  if (text.size() < kPrefixDigitsMin || text.size() > id.size() * 2) return false;
+  std::string lower(text);
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return to_hex(id).compare(0, lower.size(), lower) == 0;
+}
+
+bool same_name(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+}
+
+}  // namespace
+
+Desk::Desk(protocol::Replica& replica, index::IndexThread& index, Feeder& feeder, protocol::Clock& clock, crypto::Random& random)
+    : replica_(replica), index_(index), feeder_(feeder), clock_(clock), random_(random), opener_(replica.reading_table()) {}
+
+Desk::~Desk() = default;
+
+Result<protocol::ChannelId> Desk::find_channel(std::string_view text) const {
+  std::vector<protocol::ChannelId> by_name, by_id;
+  bool joined_by_name = false;
+  for (const auto& channel : replica_.channels()) {
+    if (is_prefix(text, channel.id.view())) by_id.push_back(channel.id);
+    if (!same_name(text, channel.name)) continue;
+    const bool joined = channel.standing == protocol::ChannelStanding::kJoined;
+    if (joined && !joined_by_name) by_name.clear();
+    if (joined || !joined_by_name) by_name.push_back(channel.id);
+    joined_by_name |= joined;
+  }
+  const auto& found = by_id.empty() ? by_name : by_id;
+  if (found.empty())
+    return caller_error(kUnknownChannel, "no channel is called or begins with that; see: tocsin channel list");
+  if (found.size() > 1) return caller_error(kChannelAmbiguous, "several channels fit; give more of the id");
+  return found.front();
+}
+
+Result<protocol::OrgId> Desk::find_org(std::string_view text) const {
+  std::vector<protocol::OrgId> by_id, by_name;
+  auto consider = [&](const protocol::OrgId& org, std::string_view name) {
+    if (is_prefix(text, org.view()) && std::find(by_id.begin(), by_id.end(), org) == by_id.end()) by_id.push_back(org);
+    if (same_name(text, name) && std::find(by_name.begin(), by_name.end(), org) == by_name.end()) by_name.push_back(org);
+  };
+  consider(replica_.own_org().id(), replica_.own_org().profile().name);
+  for (const auto& peer : replica_.peers()) {
+    consider(peer.org, peer.profile.name);
+    if (!peer.local_name.empty()) consider(peer.org, peer.local_name);
+    for (const auto& node : peer.nodes)
+      if (is_prefix(text, node.node.view()) && std::find(by_id.begin(), by_id.end(), peer.org) == by_id.end())
+        by_id.push_back(peer.org);
+  }
+  for (const auto& channel : replica_.channels())
+    for (const auto& member : channel.members) consider(member.org, member.name);
+  const auto& found = by_id.empty() ? by_name : by_id;
+  if (found.empty()) return caller_error(kUnknownPeer, "no organisation or node here has that id or name; see: tocsin peer list");
+  if (found.size() > 1) return caller_error(kPeerAmbiguous, "several organisations fit; give more of the id");
+  return found.front();
+}
+
+std::string Desk::org_name(const protocol::OrgId& org) const {
+  if (org == replica_.own_org().id()) return replica_.own_org().profile().name;
+  if (const auto peer = replica_.peer(org)) return peer->local_name.empty() ? peer->profile.name : peer->local_name;
+  for (const auto& channel : replica_.channels())
+    for (const auto& member : channel.members)
+      if (member.org == org) return member.name;
+  return {};
+}
+
+std::vector<reports::Reader> Desk::readers_of(const protocol::ChannelId& channel) const {
+  std::vector<reports::Reader> out;
+  const auto info = replica_.channel(channel);
+  if (!info) return out;
+  for (const auto& member : info->members)
+    if (member.role != protocol::Role::kContributor) out.push_back({member.org, member.name, member.kind, member.country});
+  return out;
+}
+
+std::vector<reports::Reader> Desk::governments_against(const protocol::Report& report, const protocol::ChannelId& channel,
+                                                       const AllowedGovernments& allowed) const {
+  auto readers = readers_of(channel);
+  std::erase_if(readers, [&](const auto& reader) { return reader.org == replica_.own_org().id() || allowed.contains(reader.country); });
+  return reports::government_warning(report, readers);
+}
+
+void Desk::finish(protocol::Report& report) const {
+  report.salt = crypto::random_fixed<protocol::ReportSalt>(random_);
+  report.author = replica_.own_org().id();
+  if (report.created.ms == 0) report.created = clock_.now();
+}
+
+Result<protocol::Report> Desk::prepare(protocol::Report report) const {
+  reports::apply_defaults(report);
+  const auto findings = reports::validate(report);
+  if (!findings.ok()) return caller_error(kInvalidReport, reports::to_string(findings.problems));
+  report.created = clock_.now();
+  report.author = replica_.own_org().id();
+  return report;
+}
+
+void Desk::create(protocol::Report report, std::optional<protocol::ChannelId> channel, AllowedGovernments allowed, Done<Made> done) {
+  auto ready = prepare(std::move(report));
+  if (!ready) return done(ready.error());
+  finish(*ready);
+  const auto target = channel.value_or(replica_.private_channel());
+  if (auto against = governments_against(*ready, target, allowed); !against.empty())
+    return done(caller_error(kGovernmentNamed, "the report names " + against.front().country + " and " + against.front().name +
+                                                   ", a government of it, would read it; say --allow-government " +
+                                                   against.front().country + " if that is meant"));
+  auto canonical = protocol::encode_report(*ready);
+  if (!canonical) return done(canonical.error());
+  write(std::move(*canonical), {target}, reports::validate(*ready).advice, std::move(done));
+}
+
+void Desk::write(Bytes canonical, std::vector<protocol::ChannelId> channels, std::vector<reports::Problem> advice, Done<Made> done) {
+  struct Pending {
+    Made made;
+    std::size_t waiting = 0;
+    std::optional<Error> failed;
+    Done<Made> done;
+  };
+  auto pending = std::make_shared<Pending>();
+  pending->made = {protocol::report_id(canonical), {}, std::move(advice)};
+  pending->done = std::move(done);
+  pending->waiting = channels.size();
+  auto one_ended = [this, pending] {
+    if (--pending->waiting > 0) return;
+    // One channel is enough for a success: the answer says which ones took it.
+    if (pending->made.channels.empty()) return pending->done(*pending->failed);
+    feeder_.when_indexed([pending] { pending->done(std::move(pending->made)); });
+  };
+  const protocol::FeedItem item{protocol::FeedKind::kReport, canonical};
+  for (const auto& channel : channels) {
+    auto queued = replica_.append(channel, {&item, 1}, [pending, channel, one_ended](Result<std::vector<protocol::EntryRef>> refs) {
+      if (refs) pending->made.channels.push_back(channel);
+      else pending->failed = refs.error();
+      one_ended();
+    });
+    if (queued) continue;
+    pending->failed = queued.error();
+    one_ended();
+  }
+}
+
+Result<protocol::Report> Desk::read_at(const index::Location& location, Bytes* canonical) {
+  TOCSIN_ASSIGN(entry, replica_.read_entry(location.log, location.number));
+  if (entry.view().body.empty()) return caller_error(kBodyErased, "the text of this report is no longer held here");
+  TOCSIN_ASSIGN(opened, opener_.open(entry.view()));
+  if (canonical) *canonical = to_bytes(opened.payload);
+  return protocol::decode_report(opened.payload);
+}
+
+void Desk::load(const protocol::ReportId& report, Done<Loaded> done) {
+  struct Answer {
+    index::ReportFound found;
+    index::ReportHistory history;
+  };
+  index_.ask(
+      [report](index::Index& i) -> Result<Answer> {
+        TOCSIN_ASSIGN(found, i.find(report));
+        TOCSIN_ASSIGN(history, i.history(report));
+        return Answer{std::move(found), std::move(history)};
+      },
+      [this, done = std::move(done)](Result<Answer> answer) {
+        if (!answer) return done(answer.error());
+        Loaded out;
+        auto original = read_at(answer->found.row.location, &out.canonical);
+        if (!original) return done(original.error());
+        out.original = std::move(*original);
+        std::vector<protocol::OrgId> authors;
+        for (const auto& act : answer->history.acts) {
+          auto related = read_at(act.location);
+          if (!related) continue;  // erased: it no longer bears on the state
+          out.acts.emplace_back(act.id, std::move(*related));
+          authors.push_back(act.author);
+        }
+        std::vector<reports::KnownReport> known;
+        for (std::size_t i = 0; i < out.acts.size(); ++i) known.push_back({out.acts[i].first, authors[i], &out.acts[i].second});
+        const auto& row = answer->found.row;
+        out.state = reports::current_state({row.id, row.author, &out.original}, known);
+        out.content = out.original;
+        if (out.state.corrected_by)
+          for (const auto& [id, act] : out.acts)
+            if (id == *out.state.corrected_by)
+              if (const auto* correction = std::get_if<protocol::CorrectDetails>(&act.details))
+                if (auto replacement = protocol::decode_replacement(*correction)) out.content = std::move(*replacement);
+        out.found = std::move(answer->found);
+        done(std::move(out));
+      });
+}
+
+}  // namespace tocsin::desk

@@ -1,0 +1,130 @@
+// The acts of people on reports. One thread (the loop's); every answer comes through `done`, later, on the same thread. What an act wrote is durable and in
+// the index when its answer comes.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "crypto/random.h"
+#include "node/desk/feeder.h"
+#include "node/index/index_thread.h"
+#include "node/reports/problem.h"
+#include "node/reports/readers.h"
+#include "node/reports/state.h"
+#include "protocol/clock.h"
+#include "protocol/replica.h"
+#include "protocol/report.h"
+
+namespace tocsin::desk {
+
+using protocol::Done;
+
+inline constexpr Code kInvalidReport{"invalid_report"};        // caller: the detail names field and fix
+inline constexpr Code kGovernmentNamed{"government_named"};    // caller: rule 53; say yes for each country
+inline constexpr Code kUnknownChannel{"unknown_channel"};      // caller
+inline constexpr Code kChannelAmbiguous{"channel_ambiguous"};  // caller
+inline constexpr Code kUnknownPeer{"unknown_peer"};            // caller: no such organisation or node
+inline constexpr Code kPeerAmbiguous{"peer_ambiguous"};        // caller
+inline constexpr Code kNoAlertChannel{"no_alert_channel"};     // caller: make or join one, or name channels
+inline constexpr Code kNotAnAlert{"not_an_alert"};             // caller
+inline constexpr Code kAlreadyShared{"already_shared"};        // caller: the channel has it
+inline constexpr Code kBodyErased{"body_erased"};              // caller: the text is no longer held here
+
+struct Made {
+  protocol::ReportId id;
+  std::vector<protocol::ChannelId> channels;
+  std::vector<reports::Problem> advice;  // what was repaired or is worth knowing
+};
+
+// A yes to rule 53, country by country (ISO 3166-1 alpha-3).
+using AllowedGovernments = std::set<std::string>;
+
+// A report with all that bears on it.
+struct Loaded {
+  index::ReportFound found;
+  protocol::Report original;  // as its author first wrote it
+  protocol::Report content;   // what is in force: the replacement of the newest correction, or the same
+  reports::ReportState state;
+  Bytes canonical;            // of the original: what is shared on, so that the id stays
+  std::vector<std::pair<protocol::ReportId, protocol::Report>> acts;  // about it, by arrival
+};
+
+struct Held {  // an alert that did not go to a channel
+  protocol::ChannelId channel;
+  Code code;
+  std::vector<reports::Reader> readers;  // the governments
+};
+struct Raised {
+  Made made;
+  std::vector<Held> held;
+};
+
+class Desk {
+ public:
+  // References outlive the desk.
+  Desk(protocol::Replica& replica, index::IndexThread& index, Feeder& feeder, protocol::Clock& clock, crypto::Random& random);
+  ~Desk();
+
+  // ---- names that people type
+  // A name, a whole id, or at least eight digits of one. Joined channels come before others of the same name.
+  Result<protocol::ChannelId> find_channel(std::string_view text) const;
+  // An organisation by id, node id, prefix of either, or name.
+  Result<protocol::OrgId> find_org(std::string_view text) const;
+  std::string org_name(const protocol::OrgId& org) const;
+
+  // ---- who reads
+  std::vector<reports::Reader> readers_of(const protocol::ChannelId& channel) const;
+  // Governments among the other members whose country the report names and that were not allowed (rule 53).
+  std::vector<reports::Reader> governments_against(const protocol::Report& report, const protocol::ChannelId& channel,
+                                                   const AllowedGovernments& allowed) const;
+
+  // ---- acts
+  // Validates, fills defaults, author, time and salt, and writes to the channel, or to the private one.
+  Result<protocol::Report> prepare(protocol::Report report) const;  // what create would write, but for the salt
+  void create(protocol::Report report, std::optional<protocol::ChannelId> channel, AllowedGovernments allowed, Done<Made> done);
+  void share(const protocol::ReportId& report, const protocol::ChannelId& channel, AllowedGovernments allowed, Done<Made> done);
+  // `patch` is JSON that names the fields to change (reports/report_json.h). Goes wherever the report went.
+  void correct(const protocol::ReportId& report, std::string patch, std::string reason, Done<Made> done);
+  void withdraw(const protocol::ReportId& report, std::string reason, Done<Made> done);
+  void corroborate(const protocol::ReportId& report, std::string note, Done<Made> done);
+  void dispute(const protocol::ReportId& report, std::string reason, Done<Made> done);
+  void acknowledge(const protocol::ReportId& alert, std::string note, Done<Made> done);
+  // Rule 52: whatever can be sent is sent. Without `channels`: every channel of class alert. Those where a government of the country
+  // would read are held back unless allowed; the others get it at once.
+  void raise(protocol::Report alert, std::vector<protocol::ChannelId> channels, AllowedGovernments allowed, Done<Raised> done);
+
+  // ---- reading
+  void load(const protocol::ReportId& report, Done<Loaded> done);
+  // The report that stands at a place in the store.
+  Result<protocol::Report> read_at(const index::Location& location, Bytes* canonical = nullptr);
+  void inbox_done(const protocol::ReportId& report, Done<void> done);
+
+  protocol::Replica& replica() { return replica_; }
+  index::IndexThread& index() { return index_; }
+  Feeder& feeder() { return feeder_; }
+  protocol::Clock& clock() { return clock_; }
+  crypto::Random& random() { return random_; }
+
+  // Appends one report to each channel, in order; then waits for the index. `id` is that of the canonical report.
+  void write(Bytes canonical, std::vector<protocol::ChannelId> channels, std::vector<reports::Problem> advice, Done<Made> done);
+
+ private:
+  void act_on(const protocol::ReportId& report, std::function<Result<protocol::Report>(const Loaded&)> make, Done<Made> done);
+  std::vector<protocol::ChannelId> writable(const std::vector<index::Location>& copies) const;
+  void finish(protocol::Report& report) const;  // salt, author, created
+
+  protocol::Replica& replica_;
+  index::IndexThread& index_;
+  Feeder& feeder_;
+  protocol::Clock& clock_;
+  crypto::Random& random_;
+  protocol::EntryOpener opener_;
+};
+
+}  // namespace tocsin::desk
