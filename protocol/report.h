@@ -313,8 +313,15 @@ ReportDetails empty_details(ReportKind kind);
 // May these details stand under this kind? None may where all fields are optional; unknown ones may (rule 16).
 bool details_fit(ReportKind kind, const ReportDetails& details);
 // Every limit of a report but the size of its bytes; salt, author, kind, status and tlp may still be missing. What
-// encode_report and decode_report both check. Errors (origin caller): report_field_too_long, report_field_invalid,
-// report_details_mismatch, report_field_missing for a target.
+// encode_report and decode_report both check. At most 64 faults, by order of the fields; `code` is
+// report_field_too_long, report_field_invalid, report_details_mismatch, or report_field_missing for a target.
+struct FieldFault {
+  std::string field;  // as in JSON: "place.latitude"
+  Code code;
+  std::string detail;
+};
+std::vector<FieldFault> report_field_faults(const Report& report);
+// The first of them as an error (origin caller): "field: detail".
 Result<void> check_report_fields(const Report& report);
 // What a text may be: UTF-8 (no surrogates, no overlong forms), no control character other than tab and line feed.
 bool is_clean_text(std::string_view text);

@@ -6,53 +6,42 @@
 namespace tocsin::protocol {
 namespace {
 
-// Remembers the first fault; the checks after it are passed over.
+constexpr std::size_t kFaultsMax = 64;  // enough to mend a report by
+
 class Checker {
  public:
   void text(std::string_view field, std::string_view value, std::size_t max) {
-    if (error_) return;
     if (value.size() > max) return too_long(field, value.size(), max, "bytes");
-    if (!is_clean_text(value)) {
-      error_ = caller_error(kReportFieldInvalid,
-                            std::string(field) + ": not UTF-8, or a control character other than tab and line feed");
-    }
+    require(is_clean_text(value), field, "not UTF-8, or a control character other than tab and line feed");
   }
-  void count(std::string_view field, std::size_t n, std::size_t max) {
-    if (!error_ && n > max) too_long(field, n, max, "items");
+  // False when there are too many to look at each.
+  bool count(std::string_view field, std::size_t n, std::size_t max) {
+    if (n > max) too_long(field, n, max, "items");
+    return n <= max;
   }
   void people(std::string_view field, const People& value) {
-    if (!error_ && value && (*value < 0 || *value > kPeopleMax)) invalid(field, "a count is 0 to 10,000,000,000");
+    require(!value || (*value >= 0 && *value <= kPeopleMax), field, "a count is 0 to 10,000,000,000");
   }
   void time(std::string_view field, Time value) {
-    if (!error_ && (value.ms < kTimeMsMin || value.ms > kTimeMsMax))
-      invalid(field, "a time lies in the years 1 to 9999");
+    require(value.ms >= kTimeMsMin && value.ms <= kTimeMsMax, field, "a time lies in the years 1 to 9999");
   }
   void target(std::string_view field, const ReportId& id) {
-    if (!error_ && id.is_zero()) {
-      error_ = caller_error(kReportFieldMissing, std::string(field) + ": name the report that this one is about");
-    }
+    if (id.is_zero()) add(field, kReportFieldMissing, "name the report that this one is about");
   }
   void require(bool holds, std::string_view field, std::string_view rule) {
-    if (!error_ && !holds) invalid(field, rule);
+    if (!holds) add(field, kReportFieldInvalid, std::string(rule));
   }
-  bool failed() const { return error_.has_value(); }
-  void set(Error error) {
-    if (!error_) error_ = std::move(error);
+  void add(std::string_view field, Code code, std::string detail) {
+    if (faults_.size() < kFaultsMax) faults_.push_back({std::string(field), code, std::move(detail)});
   }
-  Result<void> result() const {
-    if (error_) return *error_;
-    return kOk;
-  }
+  std::vector<FieldFault> take() { return std::move(faults_); }
 
  private:
   void too_long(std::string_view field, std::size_t n, std::size_t max, std::string_view unit) {
-    error_ = caller_error(kReportFieldTooLong, std::string(field) + ": " + std::to_string(n) + " " + std::string(unit) +
-                                                   ", at most " + std::to_string(max) + "; shorten it");
+    add(field, kReportFieldTooLong,
+        std::to_string(n) + " " + std::string(unit) + ", at most " + std::to_string(max) + "; shorten it");
   }
-  void invalid(std::string_view field, std::string_view rule) {
-    error_ = caller_error(kReportFieldInvalid, std::string(field) + ": " + std::string(rule));
-  }
-  std::optional<Error> error_;
+  std::vector<FieldFault> faults_;
 };
 
 bool is_pcode(std::string_view code) {
@@ -77,10 +66,10 @@ void check_place(Checker& c, const std::string& field, const Place& place) {
   c.text(field + ".admin1", place.admin1, kLabelBytesMax);
   c.text(field + ".admin2", place.admin2, kLabelBytesMax);
   c.text(field + ".name", place.name, kLabelBytesMax);
-  c.count(field + ".pcodes", place.pcodes.size(), kPcodesMax);
-  if (c.failed()) return;
-  for (const auto& code : place.pcodes) {
-    c.require(is_pcode(code), field + ".pcodes", "a P-code has 2 to 32 letters, digits, '-' or '_'");
+  if (c.count(field + ".pcodes", place.pcodes.size(), kPcodesMax)) {
+    for (const auto& code : place.pcodes) {
+      c.require(is_pcode(code), field + ".pcodes", "a P-code has 2 to 32 letters, digits, '-' or '_'");
+    }
   }
   if (!place.point) return;
   const auto [latitude, longitude] = *place.point;
@@ -97,8 +86,9 @@ struct DetailsChecker {
   void operator()(const IncidentDetails& d) const {
     c.text("incident.event_type", d.event_type, kLabelBytesMax);
     c.text("incident.conflict", d.conflict, kLabelBytesMax);
-    c.count("incident.actors", d.actors.size(), kActorsMax);
-    for (const auto& actor : d.actors) c.text("incident.actors.name", actor.name, kLabelBytesMax);
+    if (c.count("incident.actors", d.actors.size(), kActorsMax)) {
+      for (const auto& actor : d.actors) c.text("incident.actors.name", actor.name, kLabelBytesMax);
+    }
     c.people("incident.deaths_best", d.deaths_best);
     c.people("incident.deaths_low", d.deaths_low);
     c.people("incident.deaths_high", d.deaths_high);
@@ -115,8 +105,9 @@ struct DetailsChecker {
     c.text("situation.outlook", d.outlook, kNoteBytesMax);
   }
   void operator()(const AlertDetails& d) const {
-    c.count("alert.lines_tried", d.lines_tried.size(), kLinesTriedMax);
-    for (const auto& line : d.lines_tried) c.text("alert.lines_tried", line, kLineTriedBytesMax);
+    if (c.count("alert.lines_tried", d.lines_tried.size(), kLinesTriedMax)) {
+      for (const auto& line : d.lines_tried) c.text("alert.lines_tried", line, kLineTriedBytesMax);
+    }
     c.text("alert.requested_action", d.requested_action, kNoteBytesMax);
   }
   void operator()(const IndicatorDetails& d) const {
@@ -145,6 +136,7 @@ struct DetailsChecker {
     c.target("correct.target", d.target);
     c.require(!d.previous || !d.previous->is_zero(), "correct.previous", "the id of a correction, or nothing");
     c.text("correct.reason", d.reason, kCorrectionReasonBytesMax);
+    if (d.replacement.empty()) c.add("correct.replacement", kReportFieldMissing, "the corrected report");
     c.count("correct.replacement", d.replacement.size(), kPlainReportBytesMax);
   }
   void operator()(const WithdrawDetails& d) const {
@@ -186,37 +178,51 @@ void check_header(Checker& c, const Report& report) {
   if (report.observed_to) c.time("observed_to", *report.observed_to);
   c.require(!report.observed_from || !report.observed_to || *report.observed_from <= *report.observed_to, "observed_to",
             "not before observed_from");
-  c.count("place", report.places.size(), kPlacesMax);
-  c.count("sources", report.sources.size(), kSourcesMax);
-  c.count("indicators", report.indicators.size(), kIndicatorsMax);
-  c.count("references", report.references.size(), kReferencesMax);
-  c.count("attachments", report.attachments.size(), kAttachmentsMax);
+}
+
+void check_lists(Checker& c, const Report& report) {
+  if (c.count("place", report.places.size(), kPlacesMax)) {
+    for (std::size_t i = 0; i < report.places.size(); ++i) {
+      check_place(c, i == 0 ? std::string("place") : "more_places[" + std::to_string(i - 1) + "]", report.places[i]);
+    }
+  }
+  if (c.count("sources", report.sources.size(), kSourcesMax)) {
+    for (const auto& source : report.sources) {
+      c.require(!source.reference.is_zero(), "sources.reference", "16 random bytes");
+    }
+  }
+  if (c.count("indicators", report.indicators.size(), kIndicatorsMax)) {
+    for (const auto& indicator : report.indicators) {
+      c.require(indicator.factor > 0 && indicator.number > 0, "indicators", "\"n.m\", both 1 or more");
+    }
+  }
+  if (c.count("references", report.references.size(), kReferencesMax)) {
+    for (const auto& reference : report.references) c.target("references.report", reference.report);
+  }
+  if (c.count("attachments", report.attachments.size(), kAttachmentsMax)) {
+    for (const auto& attachment : report.attachments) check_attachment(c, attachment);
+  }
 }
 
 }  // namespace
 
-Result<void> check_report_fields(const Report& report) {
+std::vector<FieldFault> report_field_faults(const Report& report) {
   Checker c;
   check_header(c, report);
-  if (c.failed()) return c.result();
-  for (std::size_t i = 0; i < report.places.size(); ++i) {
-    check_place(c, i == 0 ? std::string("place") : "more_places[" + std::to_string(i - 1) + "]", report.places[i]);
-  }
-  for (const auto& source : report.sources) {
-    c.require(!source.reference.is_zero(), "sources.reference", "16 random bytes");
-  }
-  for (const auto& indicator : report.indicators) {
-    c.require(indicator.factor > 0 && indicator.number > 0, "indicators", "\"n.m\", both 1 or more");
-  }
-  for (const auto& reference : report.references) c.target("references.report", reference.report);
-  for (const auto& attachment : report.attachments) check_attachment(c, attachment);
+  check_lists(c, report);
   if (report.provenance) check_provenance(c, *report.provenance);
-  if (!details_fit(report.kind, report.details)) {
-    c.set(caller_error(kReportDetailsMismatch,
-                       "kind: the report carries fields of another kind, or lacks those of its own"));
+  if (details_fit(report.kind, report.details)) {
+    std::visit(DetailsChecker{c}, report.details);
+  } else {
+    c.add("kind", kReportDetailsMismatch, "the report carries fields of another kind, or lacks those of its own");
   }
-  std::visit(DetailsChecker{c}, report.details);
-  return c.result();
+  return c.take();
+}
+
+Result<void> check_report_fields(const Report& report) {
+  const auto faults = report_field_faults(report);
+  if (faults.empty()) return kOk;
+  return caller_error(faults[0].code, faults[0].field + ": " + faults[0].detail);
 }
 
 std::size_t utf8_length(std::string_view text, std::size_t at) {

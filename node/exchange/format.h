@@ -38,6 +38,8 @@ struct RowKey {
 
 struct ImportedReport {
   protocol::Report report;          // valid; author, created, salt as the options say
+  Bytes canonical;                  // encode_report of it
+  protocol::ReportId id;            // of the canonical bytes
   RowKey key;                       // never empty
   protocol::ContentDigest content;  // equal for a row that has not changed (import_digest)
   std::uint64_t line = 0;           // where it starts in the file
@@ -50,6 +52,10 @@ struct ImportOptions {
   std::optional<protocol::Tlp> tlp;              // instead of the format's default
   std::optional<protocol::ReportStatus> status;  // instead of Actual
   std::string file_name;                         // without folder; GED reads its version from it ("ged191-…")
+  // When set, reports are handed over as they are read instead of being collected; false stops the import
+  // (import_stopped). For files too large to hold: a first pass with a sink that only counts shows whether all is well,
+  // a second one writes.
+  std::function<bool(ImportedReport&& report)> sink;
   // Called now and then with the bytes read so far; returning false stops the import (import_stopped).
   std::function<bool(std::size_t bytes_done)> progress;
   bool partial = false;  // good rows go although others are refused

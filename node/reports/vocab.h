@@ -43,13 +43,49 @@ class Vocabulary {
   std::vector<Term> terms_;
 };
 
-// All of them by name: action-free lists for `vocab`-like commands and the API.
+// All of them, by name.
 std::vector<const Vocabulary*> vocabularies();
 const Vocabulary* find_vocabulary(std::string_view name);
 
-// The vocabulary of each enum of protocol/report.h; also kRiskFactor by name "risk-factor".
+// The vocabulary of each enum of protocol/report.h. The risk factors have no enum: find_vocabulary("risk-factor").
 template <class Enum>
 const Vocabulary& vocabulary_of();
+template <>
+const Vocabulary& vocabulary_of<protocol::ReportKind>();
+template <>
+const Vocabulary& vocabulary_of<protocol::ReportStatus>();
+template <>
+const Vocabulary& vocabulary_of<protocol::Tlp>();
+template <>
+const Vocabulary& vocabulary_of<protocol::Severity>();
+template <>
+const Vocabulary& vocabulary_of<protocol::Urgency>();
+template <>
+const Vocabulary& vocabulary_of<protocol::Certainty>();
+template <>
+const Vocabulary& vocabulary_of<protocol::Likelihood>();
+template <>
+const Vocabulary& vocabulary_of<protocol::Confidence>();
+template <>
+const Vocabulary& vocabulary_of<protocol::Reliability>();
+template <>
+const Vocabulary& vocabulary_of<protocol::Credibility>();
+template <>
+const Vocabulary& vocabulary_of<protocol::TimePrecision>();
+template <>
+const Vocabulary& vocabulary_of<protocol::GeoPrecision>();
+template <>
+const Vocabulary& vocabulary_of<protocol::ReportRelation>();
+template <>
+const Vocabulary& vocabulary_of<protocol::ViolenceType>();
+template <>
+const Vocabulary& vocabulary_of<protocol::ActorRole>();
+template <>
+const Vocabulary& vocabulary_of<protocol::Trend>();
+template <>
+const Vocabulary& vocabulary_of<protocol::DisplacementCause>();
+template <>
+const Vocabulary& vocabulary_of<protocol::Movement>();
 
 // The word for a value; "unknown" for a number that this version does not know (rule 16).
 template <class Enum>
