@@ -100,4 +100,9 @@ inline constexpr Label kLabelTier2{"tocsin.keys.tier2"};           // signing, e
 inline constexpr Label kLabelRootKey{"tocsin.keys.root"};          // one root key of an organisation, a file apart
 inline constexpr Label kLabelChannelSecrets{"tocsin.keys.channel"};  // reading key -> keys of one channel (rule 48)
 
+// ---- The query index (node/index) ------------------------------------------------------------------------------------
+inline constexpr Personal kPersonalIndexRow{"tocsin index row"};      // publisher and row id of an imported row
+inline constexpr Personal kPersonalIndexCursor{"tocsin indexcur"};    // binds a paging cursor to its query
+inline constexpr Label kLabelIndexSnapshot{"tocsin.index.snapshot"};  // reading key -> snapshot on disk (rule 50)
+
 }  // namespace tocsin::crypto
