@@ -58,7 +58,7 @@ int cmd_inbox_list(Context& c) {
                                        {"country", "COUNTRY"},
                                        {"title", "TITLE", Show::kText, 70},
                                        {"author_name", "FROM", Show::kText, 24},
-                                       {"received", "RECEIVED", Show::kAge},
+                                       {"created", "CLAIMED AT", Show::kTime},
                                        {"id", "ITEM", Show::kId}};
   return answer ? c.show_list(*answer, columns, "Nothing needs you.") : c.exit_code();
 }

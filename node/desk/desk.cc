@@ -14,7 +14,8 @@ constexpr std::size_t kPrefixDigitsMin = 8;
 bool is_prefix(std::string_view text, ByteView id) {
   if (text.size() < kPrefixDigitsMin || text.size() > id.size() * 2) return false;
   std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return to_hex(id).compare(0, lower.size(), lower) == 0;
 }
 
@@ -25,8 +26,14 @@ bool same_name(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-Desk::Desk(protocol::Replica& replica, index::IndexThread& index, Feeder& feeder, protocol::Clock& clock, crypto::Random& random)
-    : replica_(replica), index_(index), feeder_(feeder), clock_(clock), random_(random), opener_(replica.reading_table()) {}
+Desk::Desk(protocol::Replica& replica, index::IndexThread& index, Feeder& feeder, protocol::Clock& clock,
+           crypto::Random& random)
+    : replica_(replica),
+      index_(index),
+      feeder_(feeder),
+      clock_(clock),
+      random_(random),
+      opener_(replica.reading_table()) {}
 
 Desk::~Desk() = default;
 
@@ -52,7 +59,8 @@ Result<protocol::OrgId> Desk::find_org(std::string_view text) const {
   std::vector<protocol::OrgId> by_id, by_name;
   auto consider = [&](const protocol::OrgId& org, std::string_view name) {
     if (is_prefix(text, org.view()) && std::find(by_id.begin(), by_id.end(), org) == by_id.end()) by_id.push_back(org);
-    if (same_name(text, name) && std::find(by_name.begin(), by_name.end(), org) == by_name.end()) by_name.push_back(org);
+    if (same_name(text, name) && std::find(by_name.begin(), by_name.end(), org) == by_name.end())
+      by_name.push_back(org);
   };
   consider(replica_.own_org().id(), replica_.own_org().profile().name);
   for (const auto& peer : replica_.peers()) {
@@ -65,7 +73,8 @@ Result<protocol::OrgId> Desk::find_org(std::string_view text) const {
   for (const auto& channel : replica_.channels())
     for (const auto& member : channel.members) consider(member.org, member.name);
   const auto& found = by_id.empty() ? by_name : by_id;
-  if (found.empty()) return caller_error(kUnknownPeer, "no organisation or node here has that id or name; see: tocsin peer list");
+  if (found.empty())
+    return caller_error(kUnknownPeer, "no organisation or node here has that id or name; see: tocsin peer list");
   if (found.size() > 1) return caller_error(kPeerAmbiguous, "several organisations fit; give more of the id");
   return found.front();
 }
@@ -84,14 +93,18 @@ std::vector<reports::Reader> Desk::readers_of(const protocol::ChannelId& channel
   const auto info = replica_.channel(channel);
   if (!info) return out;
   for (const auto& member : info->members)
-    if (member.role != protocol::Role::kContributor) out.push_back({member.org, member.name, member.kind, member.country});
+    if (member.role != protocol::Role::kContributor)
+      out.push_back({member.org, member.name, member.kind, member.country});
   return out;
 }
 
-std::vector<reports::Reader> Desk::governments_against(const protocol::Report& report, const protocol::ChannelId& channel,
+std::vector<reports::Reader> Desk::governments_against(const protocol::Report& report,
+                                                       const protocol::ChannelId& channel,
                                                        const AllowedGovernments& allowed) const {
   auto readers = readers_of(channel);
-  std::erase_if(readers, [&](const auto& reader) { return reader.org == replica_.own_org().id() || allowed.contains(reader.country); });
+  std::erase_if(readers, [&](const auto& reader) {
+    return reader.org == replica_.own_org().id() || allowed.contains(reader.country);
+  });
   return reports::government_warning(report, readers);
 }
 
@@ -110,13 +123,15 @@ Result<protocol::Report> Desk::prepare(protocol::Report report) const {
   return report;
 }
 
-void Desk::create(protocol::Report report, std::optional<protocol::ChannelId> channel, AllowedGovernments allowed, Done<Made> done) {
+void Desk::create(protocol::Report report, std::optional<protocol::ChannelId> channel, AllowedGovernments allowed,
+                  Done<Made> done) {
   auto ready = prepare(std::move(report));
   if (!ready) return done(ready.error());
   finish(*ready);
   const auto target = channel.value_or(replica_.private_channel());
   if (auto against = governments_against(*ready, target, allowed); !against.empty())
-    return done(caller_error(kGovernmentNamed, "the report names " + against.front().country + " and " + against.front().name +
+    return done(caller_error(kGovernmentNamed, "the report names " + against.front().country + " and " +
+                                                   against.front().name +
                                                    ", a government of it, would read it; say --allow-government " +
                                                    against.front().country + " if that is meant"));
   auto canonical = protocol::encode_report(*ready);
@@ -124,7 +139,8 @@ void Desk::create(protocol::Report report, std::optional<protocol::ChannelId> ch
   write(std::move(*canonical), {target}, reports::validate(*ready).advice, std::move(done));
 }
 
-void Desk::write(Bytes canonical, std::vector<protocol::ChannelId> channels, std::vector<reports::Problem> advice, Done<Made> done) {
+void Desk::write(Bytes canonical, std::vector<protocol::ChannelId> channels, std::vector<reports::Problem> advice,
+                 Done<Made> done) {
   struct Pending {
     Made made;
     std::size_t waiting = 0;
@@ -143,11 +159,14 @@ void Desk::write(Bytes canonical, std::vector<protocol::ChannelId> channels, std
   };
   const protocol::FeedItem item{protocol::FeedKind::kReport, canonical};
   for (const auto& channel : channels) {
-    auto queued = replica_.append(channel, {&item, 1}, [pending, channel, one_ended](Result<std::vector<protocol::EntryRef>> refs) {
-      if (refs) pending->made.channels.push_back(channel);
-      else pending->failed = refs.error();
-      one_ended();
-    });
+    auto queued = replica_.append(channel, {&item, 1},
+                                  [pending, channel, one_ended](Result<std::vector<protocol::EntryRef>> refs) {
+                                    if (refs)
+                                      pending->made.channels.push_back(channel);
+                                    else
+                                      pending->failed = refs.error();
+                                    one_ended();
+                                  });
     if (queued) continue;
     pending->failed = queued.error();
     one_ended();
@@ -187,7 +206,8 @@ void Desk::load(const protocol::ReportId& report, Done<Loaded> done) {
           authors.push_back(act.author);
         }
         std::vector<reports::KnownReport> known;
-        for (std::size_t i = 0; i < out.acts.size(); ++i) known.push_back({out.acts[i].first, authors[i], &out.acts[i].second});
+        for (std::size_t i = 0; i < out.acts.size(); ++i)
+          known.push_back({out.acts[i].first, authors[i], &out.acts[i].second});
         const auto& row = answer->found.row;
         out.state = reports::current_state({row.id, row.author, &out.original}, known);
         out.content = out.original;

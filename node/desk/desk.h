@@ -1,5 +1,5 @@
-// The acts of people on reports. One thread (the loop's); every answer comes through `done`, later, on the same thread. What an act wrote is durable and in
-// the index when its answer comes.
+// The acts of people on reports. One thread (the loop's); every answer comes through `done`, later, on the same thread.
+// What an act wrote is durable and in the index when its answer comes.
 #pragma once
 
 #include <functional>
@@ -51,7 +51,7 @@ struct Loaded {
   protocol::Report original;  // as its author first wrote it
   protocol::Report content;   // what is in force: the replacement of the newest correction, or the same
   reports::ReportState state;
-  Bytes canonical;            // of the original: what is shared on, so that the id stays
+  Bytes canonical;  // of the original: what is shared on, so that the id stays
   std::vector<std::pair<protocol::ReportId, protocol::Report>> acts;  // about it, by arrival
 };
 
@@ -68,7 +68,8 @@ struct Raised {
 class Desk {
  public:
   // References outlive the desk.
-  Desk(protocol::Replica& replica, index::IndexThread& index, Feeder& feeder, protocol::Clock& clock, crypto::Random& random);
+  Desk(protocol::Replica& replica, index::IndexThread& index, Feeder& feeder, protocol::Clock& clock,
+       crypto::Random& random);
   ~Desk();
 
   // ---- names that people type
@@ -87,17 +88,20 @@ class Desk {
   // ---- acts
   // Validates, fills defaults, author, time and salt, and writes to the channel, or to the private one.
   Result<protocol::Report> prepare(protocol::Report report) const;  // what create would write, but for the salt
-  void create(protocol::Report report, std::optional<protocol::ChannelId> channel, AllowedGovernments allowed, Done<Made> done);
-  void share(const protocol::ReportId& report, const protocol::ChannelId& channel, AllowedGovernments allowed, Done<Made> done);
+  void create(protocol::Report report, std::optional<protocol::ChannelId> channel, AllowedGovernments allowed,
+              Done<Made> done);
+  void share(const protocol::ReportId& report, const protocol::ChannelId& channel, AllowedGovernments allowed,
+             Done<Made> done);
   // `patch` is JSON that names the fields to change (reports/report_json.h). Goes wherever the report went.
   void correct(const protocol::ReportId& report, std::string patch, std::string reason, Done<Made> done);
   void withdraw(const protocol::ReportId& report, std::string reason, Done<Made> done);
   void corroborate(const protocol::ReportId& report, std::string note, Done<Made> done);
   void dispute(const protocol::ReportId& report, std::string reason, Done<Made> done);
   void acknowledge(const protocol::ReportId& alert, std::string note, Done<Made> done);
-  // Rule 52: whatever can be sent is sent. Without `channels`: every channel of class alert. Those where a government of the country
-  // would read are held back unless allowed; the others get it at once.
-  void raise(protocol::Report alert, std::vector<protocol::ChannelId> channels, AllowedGovernments allowed, Done<Raised> done);
+  // Rule 52: whatever can be sent is sent. Without `channels`: every channel of class alert. Those where a government
+  // of the country would read are held back unless allowed; the others get it at once.
+  void raise(protocol::Report alert, std::vector<protocol::ChannelId> channels, AllowedGovernments allowed,
+             Done<Raised> done);
 
   // ---- reading
   void load(const protocol::ReportId& report, Done<Loaded> done);
@@ -112,10 +116,12 @@ class Desk {
   crypto::Random& random() { return random_; }
 
   // Appends one report to each channel, in order; then waits for the index. `id` is that of the canonical report.
-  void write(Bytes canonical, std::vector<protocol::ChannelId> channels, std::vector<reports::Problem> advice, Done<Made> done);
+  void write(Bytes canonical, std::vector<protocol::ChannelId> channels, std::vector<reports::Problem> advice,
+             Done<Made> done);
 
  private:
-  void act_on(const protocol::ReportId& report, std::function<Result<protocol::Report>(const Loaded&)> make, Done<Made> done);
+  void act_on(const protocol::ReportId& report, std::function<Result<protocol::Report>(const Loaded&)> make,
+              Done<Made> done);
   std::vector<protocol::ChannelId> writable(const std::vector<index::Location>& copies) const;
   void finish(protocol::Report& report) const;  // salt, author, created
 

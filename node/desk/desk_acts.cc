@@ -18,18 +18,22 @@ std::vector<protocol::ChannelId> Desk::writable(const std::vector<index::Locatio
   return out;
 }
 
-void Desk::share(const protocol::ReportId& report, const protocol::ChannelId& channel, AllowedGovernments allowed, Done<Made> done) {
+void Desk::share(const protocol::ReportId& report, const protocol::ChannelId& channel, AllowedGovernments allowed,
+                 Done<Made> done) {
   load(report, [this, channel, allowed = std::move(allowed), done = std::move(done)](Result<Loaded> loaded) {
     if (!loaded) return done(loaded.error());
     if (loaded->found.row.author != replica_.own_org().id())
-      return done(caller_error(reports::kNotTheAuthor, "only its author's organisation shares a report in another channel"));
+      return done(
+          caller_error(reports::kNotTheAuthor, "only its author's organisation shares a report in another channel"));
     for (const auto& copy : loaded->found.copies)
       if (copy.channel == channel) return done(caller_error(kAlreadyShared, "that channel has this report already"));
-    if (loaded->state.withdrawn) return done(caller_error(reports::kAlreadyWithdrawn, "this report has been withdrawn"));
+    if (loaded->state.withdrawn)
+      return done(caller_error(reports::kAlreadyWithdrawn, "this report has been withdrawn"));
     if (auto against = governments_against(loaded->content, channel, allowed); !against.empty())
-      return done(caller_error(kGovernmentNamed, against.front().name + " is a government of " + against.front().country +
-                                                     ", which the report names; say --allow-government " + against.front().country +
-                                                     " if that is meant"));
+      return done(caller_error(kGovernmentNamed, against.front().name + " is a government of " +
+                                                     against.front().country +
+                                                     ", which the report names; say --allow-government " +
+                                                     against.front().country + " if that is meant"));
     // Its corrections go along, so that nobody reads what its author has replaced.
     auto canonical = loaded->canonical;
     auto corrections = std::make_shared<std::vector<Bytes>>();
@@ -40,17 +44,19 @@ void Desk::share(const protocol::ReportId& report, const protocol::ChannelId& ch
       if (!made || corrections->empty()) return done(std::move(made));
       std::vector<protocol::FeedItem> items;
       for (const auto& bytes : *corrections) items.push_back({protocol::FeedKind::kReport, bytes});
-      auto queued = replica_.append(channel, items, [this, made = *made, done](Result<std::vector<protocol::EntryRef>> refs) {
-        if (!refs) return done(refs.error());
-        feeder_.when_indexed([made, done] { done(made); });
-      });
+      auto queued =
+          replica_.append(channel, items, [this, made = *made, done](Result<std::vector<protocol::EntryRef>> refs) {
+            if (!refs) return done(refs.error());
+            feeder_.when_indexed([made, done] { done(made); });
+          });
       if (!queued) done(queued.error());
     });
   });
 }
 
 // Makes a report about another and writes it wherever that one went.
-void Desk::act_on(const protocol::ReportId& report, std::function<Result<protocol::Report>(const Loaded&)> make, Done<Made> done) {
+void Desk::act_on(const protocol::ReportId& report, std::function<Result<protocol::Report>(const Loaded&)> make,
+                  Done<Made> done) {
   load(report, [this, make = std::move(make), done = std::move(done)](Result<Loaded> loaded) {
     if (!loaded) return done(loaded.error());
     auto act = make(*loaded);
@@ -58,22 +64,26 @@ void Desk::act_on(const protocol::ReportId& report, std::function<Result<protoco
     auto canonical = protocol::encode_report(*act);
     if (!canonical) return done(canonical.error());
     const auto channels = writable(loaded->found.copies);
-    if (channels.empty()) return done(caller_error(Code{"not_a_writer"}, "this node may not write in any channel that has the report"));
+    if (channels.empty())
+      return done(caller_error(Code{"not_a_writer"}, "this node may not write in any channel that has the report"));
     write(std::move(*canonical), channels, {}, done);
   });
 }
 
 void Desk::correct(const protocol::ReportId& report, std::string patch, std::string reason, Done<Made> done) {
-  act_on(report, [this, patch = std::move(patch), reason = std::move(reason)](const Loaded& loaded) -> Result<protocol::Report> {
-    TOCSIN_ASSIGN(parsed, reports::apply_json_patch(loaded.content, patch));
-    if (!parsed.findings.ok()) return caller_error(kInvalidReport, reports::to_string(parsed.findings.problems));
-    if (const auto findings = reports::validate(parsed.report); !findings.ok())
-      return caller_error(kInvalidReport, reports::to_string(findings.problems));
-    return reports::make_correction({loaded.found.row.id, loaded.found.row.author, &loaded.original}, loaded.state,
-                                    std::move(parsed.report),
-                                    {crypto::random_fixed<protocol::ReportSalt>(random_), crypto::random_fixed<protocol::ReportSalt>(random_),
-                                     replica_.own_org().id(), clock_.now(), reason});
-  }, std::move(done));
+  act_on(
+      report,
+      [this, patch = std::move(patch), reason = std::move(reason)](const Loaded& loaded) -> Result<protocol::Report> {
+        TOCSIN_ASSIGN(parsed, reports::apply_json_patch(loaded.content, patch));
+        if (!parsed.findings.ok()) return caller_error(kInvalidReport, reports::to_string(parsed.findings.problems));
+        if (const auto findings = reports::validate(parsed.report); !findings.ok())
+          return caller_error(kInvalidReport, reports::to_string(findings.problems));
+        return reports::make_correction(
+            {loaded.found.row.id, loaded.found.row.author, &loaded.original}, loaded.state, std::move(parsed.report),
+            {crypto::random_fixed<protocol::ReportSalt>(random_), crypto::random_fixed<protocol::ReportSalt>(random_),
+             replica_.own_org().id(), clock_.now(), reason});
+      },
+      std::move(done));
 }
 
 namespace {
@@ -91,49 +101,65 @@ protocol::Report about(const Loaded& loaded, protocol::ReportKind kind) {
 }  // namespace
 
 void Desk::withdraw(const protocol::ReportId& report, std::string reason, Done<Made> done) {
-  act_on(report, [this, reason = std::move(reason)](const Loaded& loaded) -> Result<protocol::Report> {
-    if (loaded.found.row.author != replica_.own_org().id())
-      return caller_error(reports::kNotTheAuthor, "only its author's organisation withdraws a report; to say that it is wrong: dispute it");
-    if (loaded.state.withdrawn) return caller_error(reports::kAlreadyWithdrawn, "this report has been withdrawn already");
-    auto out = about(loaded, protocol::ReportKind::kWithdraw);
-    out.details = protocol::WithdrawDetails{loaded.found.row.id, reason};
-    finish(out);
-    return out;
-  }, std::move(done));
+  act_on(
+      report,
+      [this, reason = std::move(reason)](const Loaded& loaded) -> Result<protocol::Report> {
+        if (loaded.found.row.author != replica_.own_org().id())
+          return caller_error(reports::kNotTheAuthor,
+                              "only its author's organisation withdraws a report; to say that it is wrong: dispute it");
+        if (loaded.state.withdrawn)
+          return caller_error(reports::kAlreadyWithdrawn, "this report has been withdrawn already");
+        auto out = about(loaded, protocol::ReportKind::kWithdraw);
+        out.details = protocol::WithdrawDetails{loaded.found.row.id, reason};
+        finish(out);
+        return out;
+      },
+      std::move(done));
 }
 
 void Desk::corroborate(const protocol::ReportId& report, std::string note, Done<Made> done) {
-  act_on(report, [this, note = std::move(note)](const Loaded& loaded) -> Result<protocol::Report> {
-    auto out = about(loaded, protocol::ReportKind::kCorroborate);
-    out.details = protocol::CorroborateDetails{loaded.found.row.id, note};
-    finish(out);
-    return out;
-  }, std::move(done));
+  act_on(
+      report,
+      [this, note = std::move(note)](const Loaded& loaded) -> Result<protocol::Report> {
+        auto out = about(loaded, protocol::ReportKind::kCorroborate);
+        out.details = protocol::CorroborateDetails{loaded.found.row.id, note};
+        finish(out);
+        return out;
+      },
+      std::move(done));
 }
 
 void Desk::dispute(const protocol::ReportId& report, std::string reason, Done<Made> done) {
-  act_on(report, [this, reason = std::move(reason)](const Loaded& loaded) -> Result<protocol::Report> {
-    auto out = about(loaded, protocol::ReportKind::kDispute);
-    out.details = protocol::DisputeDetails{loaded.found.row.id, reason};
-    finish(out);
-    return out;
-  }, std::move(done));
+  act_on(
+      report,
+      [this, reason = std::move(reason)](const Loaded& loaded) -> Result<protocol::Report> {
+        auto out = about(loaded, protocol::ReportKind::kDispute);
+        out.details = protocol::DisputeDetails{loaded.found.row.id, reason};
+        finish(out);
+        return out;
+      },
+      std::move(done));
 }
 
 void Desk::acknowledge(const protocol::ReportId& alert, std::string note, Done<Made> done) {
-  act_on(alert, [this, note = std::move(note)](const Loaded& loaded) -> Result<protocol::Report> {
-    if (loaded.original.kind != protocol::ReportKind::kAlert) return caller_error(kNotAnAlert, "that report is no alert");
-    auto out = about(loaded, protocol::ReportKind::kAcknowledge);
-    out.details = protocol::AcknowledgeDetails{loaded.found.row.id, note};
-    finish(out);
-    return out;
-  }, [this, alert, done = std::move(done)](Result<Made> made) {
-    if (!made) return done(made.error());
-    inbox_done(alert, [made = *made, done](Result<void> marked) { marked ? done(made) : done(marked.error()); });
-  });
+  act_on(
+      alert,
+      [this, note = std::move(note)](const Loaded& loaded) -> Result<protocol::Report> {
+        if (loaded.original.kind != protocol::ReportKind::kAlert)
+          return caller_error(kNotAnAlert, "that report is no alert");
+        auto out = about(loaded, protocol::ReportKind::kAcknowledge);
+        out.details = protocol::AcknowledgeDetails{loaded.found.row.id, note};
+        finish(out);
+        return out;
+      },
+      [this, alert, done = std::move(done)](Result<Made> made) {
+        if (!made) return done(made.error());
+        inbox_done(alert, [made = *made, done](Result<void> marked) { marked ? done(made) : done(marked.error()); });
+      });
 }
 
-void Desk::raise(protocol::Report alert, std::vector<protocol::ChannelId> channels, AllowedGovernments allowed, Done<Raised> done) {
+void Desk::raise(protocol::Report alert, std::vector<protocol::ChannelId> channels, AllowedGovernments allowed,
+                 Done<Raised> done) {
   alert.kind = protocol::ReportKind::kAlert;
   reports::apply_defaults(alert);
   auto advice = reports::repair_alert(alert);
@@ -141,41 +167,47 @@ void Desk::raise(protocol::Report alert, std::vector<protocol::ChannelId> channe
   finish(alert);
   if (channels.empty()) {
     for (const auto& channel : replica_.channels())
-      if (channel.channel_class == protocol::ChannelClass::kAlert && channel.standing == protocol::ChannelStanding::kJoined &&
-          protocol::may_write(channel.own_role))
+      if (channel.channel_class == protocol::ChannelClass::kAlert &&
+          channel.standing == protocol::ChannelStanding::kJoined && protocol::may_write(channel.own_role))
         channels.push_back(channel.id);
     if (channels.empty())
-      return done(caller_error(kNoAlertChannel,
-                               "this node has joined no channel of class alert; name one with --channel, or make one: tocsin channel "
-                               "create NAME --class alert"));
+      return done(caller_error(
+          kNoAlertChannel,
+          "this node has joined no channel of class alert; name one with --channel, or make one: tocsin channel "
+          "create NAME --class alert"));
   }
   Raised raised;
   std::vector<protocol::ChannelId> go;
   for (const auto& channel : channels) {
     auto against = governments_against(alert, channel, allowed);
-    if (against.empty()) go.push_back(channel);
-    else raised.held.push_back({channel, kGovernmentNamed, std::move(against)});
+    if (against.empty())
+      go.push_back(channel);
+    else
+      raised.held.push_back({channel, kGovernmentNamed, std::move(against)});
   }
   if (go.empty()) {
     const auto& reader = raised.held.front().readers.front();
-    return done(caller_error(kGovernmentNamed, "every chosen channel has a government of the country as reader (" + reader.name +
-                                                   "); say --allow-government " + reader.country + " to send it there"));
+    return done(caller_error(kGovernmentNamed, "every chosen channel has a government of the country as reader (" +
+                                                   reader.name + "); say --allow-government " + reader.country +
+                                                   " to send it there"));
   }
   auto canonical = protocol::encode_report(alert);
   if (!canonical) return done(canonical.error());
-  write(std::move(*canonical), go, std::move(advice), [raised = std::move(raised), done = std::move(done)](Result<Made> made) mutable {
-    if (!made) return done(made.error());
-    raised.made = std::move(*made);
-    done(std::move(raised));
-  });
+  write(std::move(*canonical), go, std::move(advice),
+        [raised = std::move(raised), done = std::move(done)](Result<Made> made) mutable {
+          if (!made) return done(made.error());
+          raised.made = std::move(*made);
+          done(std::move(raised));
+        });
 }
 
 void Desk::inbox_done(const protocol::ReportId& report, Done<void> done) {
   static constexpr std::uint8_t kDone[] = {1};
-  replica_.put_record(protocol::Table::kInbox, report.view(), kDone, [this, report, done = std::move(done)](Result<void> stored) {
-    if (!stored) return done(stored.error());
-    index_.ask([report](index::Index& i) { return i.mark_done(report, true); }, done);
-  });
+  replica_.put_record(protocol::Table::kInbox, report.view(), kDone,
+                      [this, report, done = std::move(done)](Result<void> stored) {
+                        if (!stored) return done(stored.error());
+                        index_.ask([report](index::Index& i) { return i.mark_done(report, true); }, done);
+                      });
 }
 
 }  // namespace tocsin::desk

@@ -4,7 +4,8 @@
 
 namespace tocsin::desk {
 
-Exporter::Exporter(Desk& desk, const exchange::Format& format, index::ReportQuery query, Sink sink, Done<std::uint64_t> done)
+Exporter::Exporter(Desk& desk, const exchange::Format& format, index::ReportQuery query, Sink sink,
+                   Done<std::uint64_t> done)
     : desk_(desk), query_(std::move(query)), sink_(std::move(sink)), done_(std::move(done)) {
   query_.order = index::Order::kOldestFirst;
   query_.limit = kExportPage;

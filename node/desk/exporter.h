@@ -1,4 +1,5 @@
-// Writes the reports that a query finds to a sink, in pieces: one page of the index at a time, each report read from the store as it is needed.
+// Writes the reports that a query finds to a sink, in pieces: one page of the index at a time, each report read from
+// the store as it is needed.
 #pragma once
 
 #include <functional>

@@ -55,7 +55,8 @@ void Feeder::rebuild(std::function<void(Result<void>)> done) {
 // One piece of work at a time: what is new first, then what waited for keys.
 void Feeder::pump() {
   if (under_way_ || stopped_ || failed_) return;
-  if (cursor_ < replica_.newest_arrival()) return read_and_feed(cursor_, replica_.newest_arrival(), index::FeedAs::kNext);
+  if (cursor_ < replica_.newest_arrival())
+    return read_and_feed(cursor_, replica_.newest_arrival(), index::FeedAs::kNext);
   if (!to_revisit_.empty()) {
     const auto range = to_revisit_.front();
     return read_and_feed({range.first.value - 1}, range.last, index::FeedAs::kRevisit);
@@ -95,12 +96,14 @@ void Feeder::read_and_feed(protocol::Arrival after, protocol::Arrival last, inde
   // Arrivals have no gaps to wait for: nothing read means that nothing readable is left up to `last`.
   if (chunk->items.empty()) chunk->last = last;
   under_way_ = true;
-  index_.feed(std::move(chunk), as, [this, as](Result<index::FeedOutcome> outcome, std::unique_ptr<protocol::EntryChunk> back) {
-    answered(std::move(outcome), std::move(back), as);
-  });
+  index_.feed(std::move(chunk), as,
+              [this, as](Result<index::FeedOutcome> outcome, std::unique_ptr<protocol::EntryChunk> back) {
+                answered(std::move(outcome), std::move(back), as);
+              });
 }
 
-void Feeder::answered(Result<index::FeedOutcome> outcome, std::unique_ptr<protocol::EntryChunk> chunk, index::FeedAs as) {
+void Feeder::answered(Result<index::FeedOutcome> outcome, std::unique_ptr<protocol::EntryChunk> chunk,
+                      index::FeedAs as) {
   under_way_ = false;
   const auto last = chunk ? chunk->last : protocol::Arrival{};
   spare_ = std::move(chunk);

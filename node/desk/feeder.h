@@ -1,4 +1,5 @@
-// Brings what has become durable to the index, in order of arrival, one chunk under way at a time, and tells when the index has caught up.
+// Brings what has become durable to the index, in order of arrival, one chunk under way at a time, and tells when the
+// index has caught up.
 #pragma once
 
 #include <deque>
@@ -26,7 +27,8 @@ class Feeder final : public protocol::ReplicaListener {
   void stop();  // hands out nothing more
   // Empties the index and feeds everything again. `done` when it has caught up.
   void rebuild(std::function<void(Result<void>)> done);
-  // Calls `then` once everything that is durable now is in the index (at once, when it is already), or when feeding has failed.
+  // Calls `then` once everything that is durable now is in the index (at once, when it is already), or when feeding has
+  // failed.
   void when_indexed(std::function<void()> then);
   protocol::Arrival cursor() const { return cursor_; }
   bool caught_up() const;
@@ -55,7 +57,7 @@ class Feeder final : public protocol::ReplicaListener {
   bool stopped_ = true;
   bool failed_ = false;
   bool keys_changed_ = false;
-  std::uint64_t keys_seen_ = 0;                 // ReadingTable::generation when last asked for what waits
+  std::uint64_t keys_seen_ = 0;  // ReadingTable::generation when last asked for what waits
   std::deque<index::ArrivalRange> to_revisit_;
   std::deque<std::pair<protocol::Arrival, std::function<void()>>> waiters_;
   std::function<void(Result<void>)> rebuilt_;

@@ -13,7 +13,11 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
  public:
   ImportRun(Desk& desk, std::function<void(std::function<void()>)> post, ImportRequest request,
             std::shared_ptr<ImportProgress> progress, Done<ImportOutcome> done)
-      : desk_(desk), post_(std::move(post)), request_(std::move(request)), progress_(std::move(progress)), done_(std::move(done)),
+      : desk_(desk),
+        post_(std::move(post)),
+        request_(std::move(request)),
+        progress_(std::move(progress)),
+        done_(std::move(done)),
         channel_(request_.channel.value_or(desk.replica().private_channel())) {}
 
   void start() {
@@ -25,7 +29,9 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     options.file_name = request_.file_name;
     progress_->total = request_.file->size();
     // The thread owns a share of the run and ends by itself: parsing is bounded by the size of the file.
-    std::thread([self = shared_from_this(), options = std::move(options)]() mutable { self->parse(std::move(options)); }).detach();
+    std::thread([self = shared_from_this(), options = std::move(options)]() mutable {
+      self->parse(std::move(options));
+    }).detach();
   }
 
  private:
@@ -64,7 +70,8 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     if (begin >= parsed_.reports.size()) return classify();
     const auto end = std::min(parsed_.reports.size(), begin + index::kRowKeysMax);
     auto questions = std::make_shared<std::vector<index::RowQuestion>>();
-    for (std::size_t i = begin; i < end; ++i) questions->push_back({parsed_.reports[i].key, parsed_.reports[i].content});
+    for (std::size_t i = begin; i < end; ++i)
+      questions->push_back({parsed_.reports[i].key, parsed_.reports[i].content});
     desk_.index().ask([questions](index::Index& i) { return i.known_rows(*questions); },
                       [self = shared_from_this(), begin, end](Result<std::vector<index::RowMatch>> matches) {
                         if (!matches) return self->done_(matches.error());
@@ -89,8 +96,10 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
       if (const auto found = matches_.find(i); found != matches_.end()) {
         for (const auto& match : found->second) {
           if (!in_channel(match)) continue;
-          if (match.author == own) mine = &match;
-          else same_elsewhere |= match.same_content;
+          if (match.author == own)
+            mine = &match;
+          else
+            same_elsewhere |= match.same_content;
         }
       }
       if (mine && !mine->same_content && !mine->withdrawn) {
@@ -115,8 +124,9 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     auto check = [&](std::size_t i) -> std::optional<Error> {
       const auto against = desk_.governments_against(parsed_.reports[i].report, channel_, request_.allowed);
       if (against.empty()) return std::nullopt;
-      return caller_error(kGovernmentNamed, "line " + std::to_string(parsed_.reports[i].line) + " names " + against.front().country + ", and " +
-                                                against.front().name + ", a government of it, reads that channel; say --allow-government " +
+      return caller_error(kGovernmentNamed, "line " + std::to_string(parsed_.reports[i].line) + " names " +
+                                                against.front().country + ", and " + against.front().name +
+                                                ", a government of it, reads that channel; say --allow-government " +
                                                 against.front().country + " if that is meant");
     };
     for (const auto i : fresh_)
@@ -134,8 +144,9 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
       auto& row = self->parsed_.reports[self->corrections_[n].first];
       auto correction = reports::make_correction(
           {loaded->found.row.id, loaded->found.row.author, &loaded->original}, loaded->state, std::move(row.report),
-          {crypto::random_fixed<protocol::ReportSalt>(desk.random()), crypto::random_fixed<protocol::ReportSalt>(desk.random()),
-           desk.replica().own_org().id(), desk.clock().now(), "changed by its publisher"});
+          {crypto::random_fixed<protocol::ReportSalt>(desk.random()),
+           crypto::random_fixed<protocol::ReportSalt>(desk.random()), desk.replica().own_org().id(), desk.clock().now(),
+           "changed by its publisher"});
       if (!correction) return self->done_(correction.error());
       auto bytes = protocol::encode_report(*correction);
       if (!bytes) return self->done_(bytes.error());
@@ -155,10 +166,11 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
       bytes += out_[end].size();
       items.push_back({protocol::FeedKind::kReport, out_[end++]});
     }
-    auto queued = desk_.replica().append(channel_, items, [self = shared_from_this(), end](Result<std::vector<protocol::EntryRef>> refs) {
-      if (!refs) return self->done_(refs.error());
-      self->append(end);
-    });
+    auto queued = desk_.replica().append(
+        channel_, items, [self = shared_from_this(), end](Result<std::vector<protocol::EntryRef>> refs) {
+          if (!refs) return self->done_(refs.error());
+          self->append(end);
+        });
     if (!queued) done_(queued.error());
   }
 

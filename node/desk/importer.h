@@ -10,8 +10,8 @@
 
 namespace tocsin::desk {
 
-// One durable batch, all or nothing. A larger import goes in several, so that the loop is not held for seconds; after a power cut between two of them the
-// same import finishes the rest (its first rows are then known).
+// One durable batch, all or nothing. A larger import goes in several, so that the loop is not held for seconds; after a
+// power cut between two of them the same import finishes the rest (its first rows are then known).
 inline constexpr std::size_t kImportBatchBytesMax = 48 * 1024 * 1024;
 inline constexpr std::size_t kImportBatchRowsMax = 10'000;
 
@@ -33,15 +33,15 @@ struct ImportOutcome {
   std::uint64_t corrected = 0;  // rows that the publisher has changed: corrections were written
   std::uint64_t refused_count = 0;
   std::vector<exchange::ImportProblem> refused;  // the first kImportProblemsMax
-  bool done = false;            // false: rows were refused and nothing was imported
+  bool done = false;                             // false: rows were refused and nothing was imported
 };
 
 struct ImportProgress {
   std::atomic<std::uint64_t> done = 0, total = 0;
 };
 
-// Runs once. Calls `done` on the desk's thread. Errors: government_named (rule 53), those of append. Rows of a second run of the same file are known: publisher and row id
-// name them (rule 37).
+// Runs once. Calls `done` on the desk's thread. Errors: government_named (rule 53), those of append. Rows of a second
+// run of the same file are known: publisher and row id name them (rule 37).
 void run_import(Desk& desk, std::function<void(std::function<void()>)> post, ImportRequest request,
                 std::shared_ptr<ImportProgress> progress, Done<ImportOutcome> done);
 

@@ -1,0 +1,58 @@
+// What the routes work on. References, wired by the host; they outlive the server.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "node/api/http.h"
+#include "node/desk/desk.h"
+#include "node/desk/importer.h"
+#include "node/engine/hub.h"
+
+namespace tocsin::api {
+
+struct Check {
+  std::string name, state, detail, fix;  // state: ok, warning, failed
+};
+struct StoreFacts {
+  std::uint64_t entries = 0, bytes = 0;
+  std::string state;   // "ready", "disk_full", "failed"
+  std::string detail;  // why, when not ready
+};
+struct KeyFact {
+  std::string name;
+  protocol::Time expires;
+};
+
+// What runs long, by the idempotency key of its call.
+struct Operation {
+  std::string what;
+  std::shared_ptr<desk::ImportProgress> progress;
+};
+
+class Events;
+
+struct App {
+  desk::Desk& desk;
+  engine::Hub& hub;
+  std::function<void(std::function<void()>)> post;                    // to the loop's thread, from any
+  std::function<void(std::int64_t ms, std::function<void()>)> later;  // once, on the loop's thread
+  std::function<StoreFacts()> store;
+  std::function<std::vector<Check>()> checks;  // of the home: disk, permissions, clock, configuration
+  std::function<std::vector<KeyFact>()> keys;
+  std::function<std::vector<std::string>()> warnings;  // of the home: root key on this machine, ...
+  std::vector<std::string> listening;                  // real addresses
+  std::vector<std::string> advertised;                 // of the card
+  std::string version;
+  std::uint64_t boot = 0;                       // random; part of event ids
+  std::map<std::string, Operation> operations;  // running
+  Events* events = nullptr;
+
+  protocol::Replica& replica() { return desk.replica(); }
+};
+
+}  // namespace tocsin::api

@@ -1,0 +1,88 @@
+#include "node/api/http.h"
+
+#include <algorithm>
+
+namespace tocsin::api {
+namespace {
+
+struct CodeStatus {
+  std::string_view code;
+  int status;
+};
+// Where the origin does not say enough.
+constexpr CodeStatus kStatuses[] = {
+    {"unknown_report", 404},    {"unknown_channel", 404},   {"unknown_peer", 404},
+    {"unknown_path", 404},      {"unknown_operation", 404}, {"method_not_allowed", 405},
+    {"body_erased", 410},       {"government_named", 409},  {"wrong_words", 409},
+    {"already_shared", 409},    {"already_member", 409},    {"already_withdrawn", 409},
+    {"peer_in_channel", 409},   {"id_ambiguous", 409},      {"channel_ambiguous", 409},
+    {"peer_ambiguous", 409},    {"not_chair", 409},         {"peer_not_verified", 409},
+    {"not_a_writer", 403},      {"not_the_author", 403},    {"denied", 403},
+    {"unauthorised", 401},      {"too_large", 413},         {"import_file_too_large", 413},
+    {"too_many_requests", 429}, {"index_busy", 429},        {"busy", 409},
+    {"invalid_report", 422},    {"import_refused", 422},    {"not_invited", 409},
+    {"unreachable", 503},       {"peer_blocked", 409},      {"no_peers", 409},
+    {"no_address", 409},        {"disk_full", 507},         {"operation_running", 409},
+    {"no_alert_channel", 409},  {"already_answered", 409},
+};
+
+}  // namespace
+
+int status_of(const Error& error) {
+  for (const auto& [code, status] : kStatuses)
+    if (error.code.text() == code) return status;
+  switch (error.origin) {
+    case Origin::kPeer:
+    case Origin::kCaller:
+      return 400;
+    case Origin::kEnvironment:
+      return 503;
+    case Origin::kInternal:
+      return 500;
+  }
+  return 500;
+}
+
+std::string problem_text(const Error& error, const Json& more) {
+  std::string title(error.code.text());
+  std::replace(title.begin(), title.end(), '_', ' ');
+  Json problem{{"code", error.code.text()},
+               {"title", title},
+               {"detail", error.detail.empty() ? title : error.detail},
+               {"status", status_of(error)}};
+  problem.update(more);
+  return problem.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+void Responder::problem(const Error& error, const Json& more) {
+  send({status_of(error), "application/problem+json", problem_text(error, more)});
+}
+
+Result<Json> body_object(const Request& request) {
+  if (!request.body || request.body->empty()) return Json::object();
+  auto value = Json::parse(*request.body, nullptr, false);
+  if (!value.is_object()) return caller_error(Code{"bad_json"}, "the body must be one JSON object");
+  return value;
+}
+
+Result<std::string> text_field(const Json& object, std::string_view name) {
+  const auto found = object.find(std::string(name));
+  if (found == object.end() || found->is_null())
+    return caller_error(Code{"missing_field"}, "the field " + std::string(name) + " is missing");
+  if (!found->is_string()) return caller_error(Code{"wrong_type"}, "the field " + std::string(name) + " must be text");
+  return found->get<std::string>();
+}
+
+std::string text_or(const Json& object, std::string_view name, std::string_view otherwise) {
+  const auto found = object.find(std::string(name));
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string(otherwise);
+}
+
+Result<void> only_fields(const Json& object, std::initializer_list<std::string_view> names) {
+  for (const auto& [key, value] : object.items())
+    if (std::find(names.begin(), names.end(), key) == names.end())
+      return caller_error(Code{"unknown_field"}, "there is no field " + key.substr(0, 64) + " here");
+  return kOk;
+}
+
+}  // namespace tocsin::api

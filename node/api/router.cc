@@ -1,0 +1,210 @@
+#include "node/api/router.h"
+
+#include <algorithm>
+
+#include "crypto/hash.h"
+
+namespace tocsin::api {
+namespace {
+
+constexpr std::string_view kBase = "/api/v1";
+constexpr std::size_t kTargetBytesMax = 8192;
+constexpr std::size_t kKeyBytesMax = 128;
+
+std::optional<std::string> decode(std::string_view text, bool plus_is_space) {
+  auto digit = [](char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+  };
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '+' && plus_is_space) {
+      out += ' ';
+    } else if (text[i] != '%') {
+      out += text[i];
+    } else {
+      if (i + 2 >= text.size() || digit(text[i + 1]) < 0 || digit(text[i + 2]) < 0) return std::nullopt;
+      out += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
+      i += 2;
+    }
+  }
+  return protocol::is_clean_text(out) ? std::optional(out) : std::nullopt;
+}
+
+std::vector<std::string_view> segments(std::string_view path) {
+  std::vector<std::string_view> out;
+  while (!path.empty()) {
+    path.remove_prefix(1);
+    const auto slash = std::min(path.find('/'), path.size());
+    out.push_back(path.substr(0, slash));
+    path.remove_prefix(slash);
+  }
+  return out;
+}
+
+bool fits(const Route& route, std::string_view path, std::vector<std::string>* params) {
+  std::string_view pattern = route.path;
+  if (pattern.starts_with("//")) {
+    pattern.remove_prefix(1);
+  } else {
+    if (!path.starts_with(kBase)) return false;
+    path.remove_prefix(kBase.size());
+  }
+  const auto want = segments(pattern), have = segments(path);
+  if (want.size() != have.size()) return false;
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    if (want[i].starts_with('{')) {
+      auto value = decode(have[i], false);
+      if (!value || value->empty()) return false;
+      if (params) params->push_back(std::move(*value));
+    } else if (want[i] != have[i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Result<const Route*> find_route(std::string_view method, std::string_view path, std::vector<std::string>* params) {
+  bool other_method = false;
+  for (const auto& route : routes()) {
+    std::vector<std::string> found;
+    if (!fits(route, path, &found)) continue;
+    if (route.method != method) {
+      other_method = true;
+      continue;
+    }
+    if (params) *params = std::move(found);
+    return &route;
+  }
+  if (other_method) return caller_error(Code{"method_not_allowed"}, "this path takes another method");
+  return caller_error(Code{"unknown_path"}, "there is nothing at this path; see /openapi.json");
+}
+
+Result<std::map<std::string, std::string>> parse_query(std::string_view query) {
+  std::map<std::string, std::string> out;
+  while (!query.empty()) {
+    const auto amp = std::min(query.find('&'), query.size());
+    const auto pair = query.substr(0, amp);
+    query.remove_prefix(std::min(amp + 1, query.size()));
+    if (pair.empty()) continue;
+    const auto equal = std::min(pair.find('='), pair.size());
+    auto name = decode(pair.substr(0, equal), true);
+    auto value = decode(equal < pair.size() ? pair.substr(equal + 1) : std::string_view{}, true);
+    if (!name || !value) return caller_error(Code{"bad_query"}, "the query is not percent-encoded UTF-8");
+    if (!out.emplace(*name, *value).second)
+      return caller_error(Code{"repeated_parameter"}, "the parameter " + *name + " is given twice");
+  }
+  return out;
+}
+
+}  // namespace
+
+const std::vector<Route>& routes() {
+  static const std::vector<Route> all = [] {
+    std::vector<Route> out;
+    add_node_routes(out);
+    add_peer_routes(out);
+    add_channel_routes(out);
+    add_exchange_routes(out);  // before reports: /reports/import is no report
+    add_report_routes(out);
+    add_alert_routes(out);
+    add_sync_routes(out);
+    add_event_routes(out);
+    return out;
+  }();
+  return all;
+}
+
+Result<std::size_t> Router::admit(std::string_view method, std::string_view target, const Caller& caller) const {
+  if (target.size() > kTargetBytesMax || !target.starts_with('/'))
+    return caller_error(Code{"bad_query"}, "the request line is too long");
+  auto route = find_route(method, target.substr(0, target.find('?')), nullptr);
+  if (caller.tcp && (!route || !(*route)->open_on_tcp))
+    return caller_error(Code{"unauthorised"},
+                        "this address needs a token, and this node has no users yet; use the unix socket");
+  if (!caller.tcp && !caller.owner)
+    return caller_error(Code{"denied"}, "only the owner of the home may use this socket");
+  if (!route) return route.error();
+  return (*route)->body_bytes_max;
+}
+
+// Passes the answer on and keeps a copy of it, unless it says that the attempt itself may be made again.
+class KeepingResponder final : public Responder {
+ public:
+  KeepingResponder(Router& router, std::string key, std::string what, ResponderPtr next)
+      : router_(router), key_(std::move(key)), what_(std::move(what)), next_(std::move(next)) {}
+  ~KeepingResponder() override { router_.app().operations.erase(key_); }
+  void send(Response response) override {
+    router_.app().operations.erase(key_);
+    if (response.status < 500 && response.status != 429) router_.keep(key_, what_, response);
+    next_->send(std::move(response));
+  }
+  void begin(int status, std::string content_type) override { next_->begin(status, std::move(content_type)); }
+  void write(std::string piece, std::function<void(bool)> then) override {
+    next_->write(std::move(piece), std::move(then));
+  }
+  void end() override { next_->end(); }
+
+ private:
+  Router& router_;
+  std::string key_, what_;
+  ResponderPtr next_;
+};
+
+void Router::keep(const std::string& key, std::string what, const Response& response) {
+  if (answers_.size() >= kIdempotentAnswersMax) {
+    answers_.erase(order_.front());
+    order_.pop_front();
+  }
+  if (answers_.emplace(key, Kept{response, std::move(what), app_.desk.clock().steady_ms()}).second)
+    order_.push_back(key);
+}
+
+void Router::handle(std::string_view method, std::string_view target, Request request, ResponderPtr responder) {
+  const auto mark = std::min(target.find('?'), target.size());
+  request.method = method;
+  request.path = target.substr(0, mark);
+  auto route = find_route(method, request.path, &request.params);
+  if (!route) return responder->problem(route.error());
+  auto query = parse_query(mark < target.size() ? target.substr(mark + 1) : std::string_view{});
+  if (!query) return responder->problem(query.error());
+  request.query = std::move(*query);
+  for (const auto& [name, value] : request.query) {
+    const auto& allowed = (*route)->parameters;
+    const bool dry_run = name == "dry_run" && (*route)->takes_dry_run;
+    if (!dry_run && std::find(allowed.begin(), allowed.end(), name) == allowed.end())
+      return responder->problem(
+          caller_error(Code{"unknown_parameter"}, "there is no parameter " + name.substr(0, 64) + " here"));
+    if (dry_run && value != "true" && value != "false")
+      return responder->problem(caller_error(Code{"bad_query"}, "dry_run is true or false"));
+  }
+  request.dry_run = request.get("dry_run") == "true";
+  if (method == "POST" && !request.idempotency_key.empty()) {
+    const auto& key = request.idempotency_key;
+    if (key.size() > kKeyBytesMax)
+      return responder->problem(caller_error(Code{"bad_query"}, "an Idempotency-Key has at most 128 characters"));
+    // What the key stands for; compared, not trusted, so the project's hash with the checksum's purpose will do.
+    const auto body = request.body ? std::string_view(*request.body) : std::string_view{};
+    const auto what = std::string(method) + " " + std::string(target) + " " +
+                      to_hex(crypto::hash256(crypto::kPersonalTextSum, {as_bytes(body)}).view());
+    if (const auto found = answers_.find(key); found != answers_.end()) {
+      if (app_.desk.clock().steady_ms() - found->second.at_ms <= kIdempotentMs) {
+        if (found->second.what != what)
+          return responder->problem(caller_error(Code{"key_reused"}, "this Idempotency-Key was used for another call"));
+        return responder->send(found->second.response);
+      }
+      order_.remove(key);
+      answers_.erase(found);
+    }
+    if (app_.operations.contains(key))
+      return responder->problem(
+          caller_error(Code{"operation_running"}, "a call with this Idempotency-Key is still running"));
+    app_.operations[key] = {std::string((*route)->summary), std::make_shared<desk::ImportProgress>()};
+    responder = std::make_shared<KeepingResponder>(*this, key, what, std::move(responder));
+  }
+  (*route)->handler(app_, request, std::move(responder));
+}
+
+}  // namespace tocsin::api

@@ -1,0 +1,67 @@
+// From a call to its handler: routes with named places, allowed parameters, dry run, idempotent answers.
+#pragma once
+
+#include <list>
+#include <string_view>
+#include <unordered_map>
+
+#include "node/api/app.h"
+
+namespace tocsin::api {
+
+using Handler = void (*)(App&, const Request&, ResponderPtr);
+
+struct Route {
+  std::string_view method;
+  std::string_view path;                     // "/peers/{peer}/verify", below /api/v1 unless it begins with "//"
+  std::string_view summary;                  // for /openapi.json
+  std::vector<std::string_view> parameters;  // of the query, beside dry_run
+  Handler handler;
+  bool takes_dry_run = false;
+  bool open_on_tcp = false;  // without a token
+  std::size_t body_bytes_max = kBodyBytesMax;
+};
+
+const std::vector<Route>& routes();
+void add_node_routes(std::vector<Route>& out);
+void add_peer_routes(std::vector<Route>& out);
+void add_channel_routes(std::vector<Route>& out);
+void add_report_routes(std::vector<Route>& out);
+void add_exchange_routes(std::vector<Route>& out);
+void add_alert_routes(std::vector<Route>& out);
+void add_sync_routes(std::vector<Route>& out);
+void add_event_routes(std::vector<Route>& out);
+
+// Who calls: decides what is allowed before anything is read of the body.
+struct Caller {
+  bool owner = false;  // the home's owner on the unix socket
+  bool tcp = false;
+};
+
+inline constexpr std::size_t kIdempotentAnswersMax = 1000;
+inline constexpr std::int64_t kIdempotentMs = 24 * 3'600'000;
+
+class Router {
+ public:
+  explicit Router(App& app) : app_(app) {}
+  // The most that the body of such a call may have; and whether it may be made at all. Errors: unknown_path,
+  // method_not_allowed, denied, unauthorised.
+  Result<std::size_t> admit(std::string_view method, std::string_view target, const Caller& caller) const;
+  // `target` as in the request line.
+  void handle(std::string_view method, std::string_view target, Request request, ResponderPtr responder);
+  App& app() { return app_; }
+
+ private:
+  struct Kept {
+    Response response;
+    std::string what;  // method, target and body: another call under the same key is an error
+    std::int64_t at_ms = 0;
+  };
+  friend class KeepingResponder;
+  void keep(const std::string& key, std::string what, const Response& response);
+  App& app_;
+  std::unordered_map<std::string, Kept> answers_;
+  std::list<std::string> order_;
+};
+
+}  // namespace tocsin::api

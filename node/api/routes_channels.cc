@@ -1,0 +1,259 @@
+// channels.
+#include "node/api/router.h"
+#include "node/api/views.h"
+
+namespace tocsin::api {
+namespace {
+
+using namespace protocol;
+
+constexpr std::int64_t kAcceptWaitMs = 60'000;  // `channel accept` waits this long for an epoch
+
+std::optional<ChannelId> named(App& app, const Request& request, const ResponderPtr& responder) {
+  auto channel = app.desk.find_channel(request.params[0]);
+  if (channel) return *channel;
+  responder->problem(channel.error());
+  return std::nullopt;
+}
+
+void list_channels(App& app, const Request&, ResponderPtr responder) {
+  auto channels = app.replica().channels();
+  std::vector<ChannelId> ids;
+  for (const auto& c : channels) ids.push_back(c.id);
+  app.desk.index().ask(
+      [ids](index::Index& i) -> Result<std::vector<std::uint64_t>> {
+        std::vector<std::uint64_t> out;
+        for (const auto& id : ids) {
+          index::ReportQuery query;
+          query.channel = id;
+          TOCSIN_ASSIGN(count, i.count(query));
+          out.push_back(count);
+        }
+        return out;
+      },
+      [&app, responder, channels](Result<std::vector<std::uint64_t>> counts) {
+        if (!counts) return responder->problem(counts.error());
+        Json items = Json::array();
+        for (std::size_t n = 0; n < channels.size(); ++n) {
+          auto item = channel_json(app, channels[n]);
+          item["reports"] = (*counts)[n];
+          items.push_back(std::move(item));
+        }
+        responder->json(page_json(std::move(items), {}));
+      });
+}
+
+void create_channel(App& app, const Request& request, ResponderPtr responder) {
+  auto body = body_object(request);
+  if (!body) return responder->problem(body.error());
+  if (auto fine = only_fields(*body, {"name", "class", "terms", "retention_days"}); !fine)
+    return responder->problem(fine.error());
+  auto name = text_field(*body, "name");
+  if (!name) return responder->problem(name.error());
+  NewChannel channel{.name = *name, .terms = text_or(*body, "terms")};
+  const auto parsed = parse_channel_class(text_or(*body, "class", "shared"));
+  if (!parsed || *parsed == ChannelClass::kPrivate || *parsed == ChannelClass::kUnknown)
+    return responder->problem(caller_error(Code{"bad_parameter"}, "class is shared, alert or public"));
+  channel.channel_class = *parsed;
+  if (const auto days = body->find("retention_days"); days != body->end()) {
+    if (!days->is_number_unsigned() || days->get<std::uint64_t>() > 36500)
+      return responder->problem(caller_error(Code{"bad_parameter"}, "retention_days is a number from 0 to 36500"));
+    channel.retention_days = days->get<std::uint32_t>();
+  }
+  auto made = app.replica().create_channel(channel, [responder, channel](Result<ChannelId> id) {
+    if (!id) return responder->problem(id.error());
+    responder->json({{"channel_id", hex(*id)}, {"name", channel.name}, {"class", to_string(channel.channel_class)}},
+                    201);
+  });
+  if (!made) responder->problem(made.error());
+}
+
+Json channel_warnings(const ChannelInfo& c, Time now) {
+  constexpr std::int64_t kDayMs = 24 * 3'600'000;
+  Json out = Json::array();
+  if (c.key_missing)
+    out.push_back("the newest key was not given to this node; it has told the chair, and goes on with the key before");
+  if (c.needs_newer)
+    out.push_back(
+        "the channel uses something that this version does not know: writing is stopped until this node is upgraded");
+  if (c.epoch.value > 0 && c.channel_class != ChannelClass::kPrivate) {
+    const auto days = (now.ms - c.epoch_created.ms) / kDayMs;
+    if (days >= 45)
+      out.push_back("no new key for " + std::to_string(days) + " days: revocations may be withheld from this node");
+    else if (days >= 30)
+      out.push_back("the key is " + std::to_string(days) + " days old; its chair should make a new one");
+  }
+  return out;
+}
+
+void show_channel(App& app, const Request& request, ResponderPtr responder) {
+  const auto id = named(app, request, responder);
+  if (!id) return;
+  const auto c = *app.replica().channel(*id);
+  auto out = channel_json(app, c);
+  out["epoch_created"] = c.epoch.value ? Json(time_text(c.epoch_created)) : Json(nullptr);
+  out["height"] = c.height.value;
+  out["term"] = c.term;
+  out["chair"] = {
+      {"org_id", hex(c.chair_org)}, {"node_id", hex(c.chair_node)}, {"name", app.desk.org_name(c.chair_org)}};
+  out["terms"] = c.terms;
+  out["retention_days"] = c.retention_days;
+  Json members = Json::array(), invited = Json::array();
+  for (const auto& member : c.members) members.push_back(member_json(member));
+  for (const auto& member : c.invited) invited.push_back(member_json(member));
+  out["members"] = members;
+  out["invited"] = invited;
+  out["warnings"] = channel_warnings(c, app.desk.clock().now());
+  responder->json(out);
+}
+
+void add_member(App& app, const Request& request, ResponderPtr responder) {
+  const auto id = named(app, request, responder);
+  if (!id) return;
+  auto body = body_object(request);
+  if (!body) return responder->problem(body.error());
+  if (auto fine = only_fields(*body, {"org", "role"}); !fine) return responder->problem(fine.error());
+  auto text = text_field(*body, "org");
+  if (!text) return responder->problem(text.error());
+  auto org = app.desk.find_org(*text);
+  if (!org) return responder->problem(org.error());
+  const auto role = parse_role(text_or(*body, "role", "member"));
+  if (!role || (*role != Role::kMember && *role != Role::kReader))
+    return responder->problem(caller_error(Code{"bad_parameter"}, "role is member or reader"));
+  const Json out{{"channel_id", hex(*id)}, {"org_id", hex(*org)}, {"role", to_string(*role)}, {"state", "invited"}};
+  if (request.dry_run) {
+    auto readers = app.desk.readers_of(*id);
+    if (const auto peer = app.replica().peer(*org))
+      readers.push_back({*org, peer->profile.name, peer->profile.kind, peer->profile.country});
+    auto more = out;
+    more["readers"] = readers_json(app, readers);
+    return responder->json(more);
+  }
+  auto queued = app.replica().invite(*id, *org, *role, [responder, out](Result<void> invited) {
+    if (!invited) return responder->problem(invited.error());
+    responder->json(out, 201);
+  });
+  if (!queued) responder->problem(queued.error());
+}
+
+constexpr std::string_view kStillHas =
+    "It keeps every report that it received before, and the keys to read them. It gets no new key: what is written "
+    "from now on it cannot read, "
+    "even if somebody hands it the bytes.";
+
+void remove_member(App& app, const Request& request, ResponderPtr responder) {
+  const auto id = named(app, request, responder);
+  if (!id) return;
+  auto org = app.desk.find_org(request.params[1]);
+  if (!org) return responder->problem(org.error());
+  Json out{{"channel_id", hex(*id)}, {"org_id", hex(*org)}, {"still_has", kStillHas}};
+  if (request.dry_run) {
+    auto readers = app.desk.readers_of(*id);
+    std::erase_if(readers, [&](const auto& reader) { return reader.org == *org; });
+    out["readers"] = readers_json(app, readers);
+    return responder->json(out);
+  }
+  auto queued = app.replica().remove_member(*id, *org, [&app, responder, out, id = *id](Result<void> removed) mutable {
+    if (!removed) return responder->problem(removed.error());
+    out["epoch"] = app.replica().channel(id)->epoch.value;
+    responder->json(out);
+  });
+  if (!queued) responder->problem(queued.error());
+}
+
+// Waits for an epoch that is wrapped to this node: asks again whenever channels change, until the time is over.
+class AcceptWait final : public ReplicaListener, public std::enable_shared_from_this<AcceptWait> {
+ public:
+  AcceptWait(App& app, ChannelId channel, ResponderPtr responder)
+      : app_(app),
+        channel_(channel),
+        responder_(std::move(responder)),
+        until_(app.desk.clock().steady_ms() + kAcceptWaitMs) {}
+  void start() {
+    self_ = shared_from_this();
+    app_.hub.add_listener(this);
+    app_.later(kAcceptWaitMs, [self = shared_from_this()] { self->check(); });
+    check();
+  }
+  void on_channels() override {
+    // The list of listeners may not change while it is being told.
+    app_.post([self = shared_from_this()] { self->check(); });
+  }
+  void on_heads(const ChannelId&, const LogKey&) override {}
+  void on_org_log(const OrgId&) override {}
+  void on_peers() override {}
+  void on_mail() override {}
+  void on_arrival(Arrival) override {}
+
+ private:
+  void check() {
+    if (!self_) return;
+    const auto info = app_.replica().channel(channel_);
+    const bool joined = info && info->standing == ChannelStanding::kJoined;
+    if (!joined && info && app_.desk.clock().steady_ms() < until_) return;
+    app_.hub.remove_listener(this);
+    const std::string state(info ? to_string(info->standing) : "removed");
+    Json out{{"channel_id", hex(channel_)}, {"state", state}};
+    if (!joined)
+      out["detail"] =
+          "accepted, but no key has come yet: it comes as soon as a node of the channel's steward is reached";
+    responder_->json(out, joined ? 200 : 202);
+    self_.reset();
+  }
+  App& app_;
+  ChannelId channel_;
+  ResponderPtr responder_;
+  std::int64_t until_;
+  std::shared_ptr<AcceptWait> self_;  // lives until it has answered
+};
+
+void accept_channel(App& app, const Request& request, ResponderPtr responder) {
+  const auto id = named(app, request, responder);
+  if (!id) return;
+  const auto info = *app.replica().channel(*id);
+  if (request.dry_run)
+    return responder->json({{"channel_id", hex(*id)}, {"state", to_string(info.standing)}, {"terms", info.terms}});
+  if (info.standing == ChannelStanding::kJoined)
+    return responder->json({{"channel_id", hex(*id)}, {"state", "joined"}});
+  if (info.standing == ChannelStanding::kAccepting) return std::make_shared<AcceptWait>(app, *id, responder)->start();
+  auto queued = app.replica().accept(*id, [&app, responder, id = *id](Result<void> accepted) {
+    if (!accepted) return responder->problem(accepted.error());
+    std::make_shared<AcceptWait>(app, id, responder)->start();
+  });
+  if (!queued) responder->problem(queued.error());
+}
+
+void refuse_channel(App& app, const Request& request, ResponderPtr responder) {
+  const auto id = named(app, request, responder);
+  if (!id) return;
+  auto queued = app.replica().refuse(*id, [responder, id = *id](Result<void> refused) {
+    if (!refused) return responder->problem(refused.error());
+    responder->json({{"channel_id", hex(id)}, {"state", "refused"}});
+  });
+  if (!queued) responder->problem(queued.error());
+}
+
+void rotate_channel(App& app, const Request& request, ResponderPtr responder) {
+  const auto id = named(app, request, responder);
+  if (!id) return;
+  auto queued = app.replica().rotate(*id, [&app, responder, id = *id](Result<void> rotated) {
+    if (!rotated) return responder->problem(rotated.error());
+    responder->json({{"channel_id", hex(id)}, {"epoch", app.replica().channel(id)->epoch.value}});
+  });
+  if (!queued) responder->problem(queued.error());
+}
+
+}  // namespace
+
+void add_channel_routes(std::vector<Route>& out) {
+  out.push_back({"GET", "/channels", "Channels and invitations", {}, list_channels});
+  out.push_back({"POST", "/channels", "Make a channel", {}, create_channel});
+  out.push_back({"GET", "/channels/{channel}", "Terms, key, and who can read", {}, show_channel});
+  out.push_back({"POST", "/channels/{channel}/members", "Invite a verified peer", {}, add_member, true});
+  out.push_back({"DELETE", "/channels/{channel}/members/{org}", "Remove an organisation", {}, remove_member, true});
+  out.push_back({"POST", "/channels/{channel}/accept", "Agree to the terms and join", {}, accept_channel, true});
+  out.push_back({"POST", "/channels/{channel}/refuse", "Decline an invitation", {}, refuse_channel});
+  out.push_back({"POST", "/channels/{channel}/rotate", "Make a new key now", {}, rotate_channel});
+}
+
+}  // namespace tocsin::api

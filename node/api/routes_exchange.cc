@@ -1,0 +1,108 @@
+// import and export. The formats are the exchange layer's; here is only what is asked for.
+#include "node/api/router.h"
+#include "node/api/views.h"
+#include "node/desk/exporter.h"
+#include "node/reports/vocab.h"
+
+namespace tocsin::api {
+namespace {
+
+Json outcome_json(const desk::ImportOutcome& outcome) {
+  Json refused = Json::array();
+  for (const auto& p : outcome.refused)
+    refused.push_back({{"line", p.line}, {"column", p.column}, {"code", p.code.text()}, {"detail", p.detail}});
+  return {{"read", outcome.read},
+          {"new", outcome.fresh},
+          {"known", outcome.known},
+          {"corrected", outcome.corrected},
+          {"refused", refused}};
+}
+
+void import_reports(App& app, const Request& request, ResponderPtr responder) {
+  desk::ImportRequest import;
+  import.format = exchange::find_format(request.get("format"));
+  if (!import.format || !import.format->parse)
+    return responder->problem(
+        caller_error(exchange::kUnknownFormat, "format is one of " + exchange::import_format_names()));
+  if (const auto name = request.get("channel"); !name.empty()) {
+    auto channel = app.desk.find_channel(name);
+    if (!channel) return responder->problem(channel.error());
+    import.channel = *channel;
+  }
+  if (const auto word = request.get("tlp"); !word.empty()) {
+    import.tlp = reports::parse_key<protocol::Tlp>(word);
+    if (!import.tlp)
+      return responder->problem(
+          caller_error(Code{"bad_parameter"}, "tlp is one of " + reports::vocabulary_of<protocol::Tlp>().choices()));
+  }
+  auto countries = request.get("allow_government");
+  while (!countries.empty()) {
+    const auto comma = std::min(countries.find(','), countries.size());
+    const auto* country = reports::parse_country(countries.substr(0, comma));
+    if (!country)
+      return responder->problem(
+          caller_error(Code{"bad_parameter"}, "allow_government takes ISO 3166-1 alpha-3 codes, such as MMR"));
+    import.allowed.insert(country->iso3);
+    countries.erase(0, std::min(comma + 1, countries.size()));
+  }
+  import.file = request.body;
+  import.file_name = request.get("name");
+  import.partial = request.get("partial") == "true";
+  import.dry_run = request.dry_run;
+  std::shared_ptr<desk::ImportProgress> progress;
+  if (const auto found = app.operations.find(request.idempotency_key); found != app.operations.end())
+    progress = found->second.progress;
+  if (!progress) progress = std::make_shared<desk::ImportProgress>();
+  desk::run_import(app.desk, app.post, std::move(import), progress, [responder](Result<desk::ImportOutcome> outcome) {
+    if (!outcome) return responder->problem(outcome.error());
+    if (!outcome->done)
+      return responder->problem(
+          caller_error(Code{"import_refused"}, "nothing was imported: " + std::to_string(outcome->refused_count) +
+                                                   " of " + std::to_string(outcome->read) +
+                                                   " rows are refused; mend them, or say --partial"),
+          outcome_json(*outcome));
+    responder->json(outcome_json(*outcome), outcome->refused_count ? 207 : 200);
+  });
+}
+
+void export_reports(App& app, const Request& request, ResponderPtr responder) {
+  const auto* format = exchange::find_format(request.get("format"));
+  if (!format || !format->write)
+    return responder->problem(
+        caller_error(exchange::kUnknownFormat, "format is one of " + exchange::export_format_names()));
+  auto query = query_from(app, request);
+  if (!query) return responder->problem(query.error());
+  responder->begin(200, std::string(format->media_type));
+  auto exporter = std::make_shared<desk::Exporter>(
+      app.desk, *format, std::move(*query),
+      [responder](std::string piece, std::function<void(bool)> more) {
+        responder->write(std::move(piece), std::move(more));
+      },
+      // After a failure in the middle the connection is cut without its end: the reader sees that the file is not
+      // whole.
+      [responder](Result<std::uint64_t> written) {
+        if (written) responder->end();
+      });
+  exporter->start();
+}
+
+}  // namespace
+
+void add_exchange_routes(std::vector<Route>& out) {
+  out.push_back({"POST",
+                 "/reports/import",
+                 "Import a file, all or nothing",
+                 {"format", "channel", "tlp", "partial", "name", "allow_government"},
+                 import_reports,
+                 true,
+                 false,
+                 kImportBodyBytesMax});
+  out.push_back(
+      {"GET",
+       "/reports/export",
+       "Export what the filters find",
+       {"format", "kind", "country", "since", "until", "severity", "channel", "author", "status", "near", "text"},
+       export_reports});
+}
+
+}  // namespace tocsin::api

@@ -1,0 +1,254 @@
+// status, doctor, card, index, operations, health, metrics, openapi.
+#include "node/api/router.h"
+#include "node/api/views.h"
+
+namespace tocsin::api {
+namespace {
+
+std::vector<std::string> all_warnings(App& app) {
+  auto out = app.warnings();
+  for (auto& warning : app.replica().status().warnings) out.push_back(std::move(warning));
+  return out;
+}
+
+// Seconds since the newest own entry that some member has not confirmed to hold; 0 when all is delivered. Times of
+// entries are not kept, so this is the age of the oldest peer contact that is still owed something.
+std::int64_t outbox_seconds(App& app) {
+  std::int64_t oldest = 0;
+  const auto now = app.desk.clock().now();
+  std::map<protocol::NodeId, protocol::Time> seen;
+  for (const auto& link : app.hub.connections())
+    if (link.last_seen) seen[link.node] = *link.last_seen;
+  for (const auto& sync : app.hub.sync_status()) {
+    if (sync.ahead == 0) continue;
+    protocol::Time since = sync.receipt ? sync.receipt->created : now;
+    if (const auto found = seen.find(sync.node); found != seen.end()) since = std::max(since, found->second);
+    oldest = std::max(oldest, (now.ms - since.ms) / 1000);
+  }
+  return oldest;
+}
+
+void get_status(App& app, const Request&, ResponderPtr responder) {
+  app.desk.index().ask(
+      [](index::Index& i) { return i.summary(); },
+      [&app, responder](Result<index::Summary> summary) {
+        if (!summary) return responder->problem(summary.error());
+        auto& replica = app.replica();
+        const auto& own = replica.own_org().profile();
+        const auto store = app.store();
+        std::size_t connected = 0;
+        for (const auto& link : app.hub.connections()) connected += link.connected;
+        Json keys = Json::array();
+        for (const auto& key : app.keys()) keys.push_back({{"name", key.name}, {"expires", time_text(key.expires)}});
+        Json refused = Json::object();
+        for (const auto& [code, count] : app.hub.refusals()) refused[std::string(code)] = count;
+        responder->json(
+            {{"org",
+              {{"org_id", hex(own.id)}, {"name", own.name}, {"kind", to_string(own.kind)}, {"country", own.country}}},
+             {"node_id", hex(replica.own_node())},
+             {"version", app.version},
+             {"network", replica.network()},
+             {"listen", app.listening},
+             {"unlocked", true},
+             {"peers", replica.peers().size()},
+             {"peers_connected", connected},
+             {"channels", replica.channels().size()},
+             {"reports", summary->reports},
+             {"entries", store.entries},
+             {"store_bytes", store.bytes},
+             {"store_state", store.state},
+             {"outbox_oldest_seconds", outbox_seconds(app)},
+             {"fork_proofs", replica.status().fork_proofs},
+             {"keys", keys},
+             {"warnings", all_warnings(app)},
+             {"refused", refused}});
+      });
+}
+
+void add_peer_checks(App& app, std::vector<Check>& out) {
+  for (const auto& link : app.hub.connections()) {
+    const auto name = "peer " + app.desk.org_name(link.org);
+    if (link.connected) {
+      out.push_back({name, "ok", "connected at " + link.address, ""});
+    } else if (link.last_error) {
+      const auto& error = *link.last_error;
+      out.push_back(
+          {name, "warning",
+           "not reached: " + std::string(error.code.text()) + (error.detail.empty() ? "" : ", " + error.detail),
+           "check its address and that its node runs; then: tocsin peer connect " + hex(link.org).substr(0, 12)});
+    } else {
+      out.push_back({name, "warning",
+                     link.address.empty() ? "no address known; it has to dial this node" : "not connected yet", ""});
+    }
+  }
+}
+
+void get_doctor(App& app, const Request&, ResponderPtr responder) {
+  auto checks = app.checks();
+  const auto store = app.store();
+  checks.push_back({"store", store.state == "ready" ? "ok" : "failed",
+                    store.state == "ready" ? std::to_string(store.entries) + " entries" : store.detail,
+                    store.state == "disk_full" ? "make room on the disk; writing goes on by itself"
+                    : store.state == "ready"   ? ""
+                                               : "stop the node and run: tocsin fsck"});
+  if (app.listening.empty())
+    checks.push_back(
+        {"listen", "warning", "this node does not listen: it dials out only", "set listen in the configuration"});
+  for (const auto& address : app.listening) checks.push_back({"listen", "ok", address, ""});
+  if (app.advertised.empty())
+    checks.push_back({"card", "warning", "the card names no address",
+                      "set advertise in the configuration to where others reach this node"});
+  add_peer_checks(app, checks);
+  for (const auto& warning : all_warnings(app)) checks.push_back({"warning", "warning", warning, ""});
+  Json items = Json::array();
+  for (const auto& c : checks)
+    items.push_back({{"name", c.name}, {"state", c.state}, {"detail", c.detail}, {"fix", c.fix}});
+  responder->json(Json{{"checks", items}});
+}
+
+void get_card(App& app, const Request&, ResponderPtr responder) {
+  auto& replica = app.replica();
+  std::string words;
+  for (const auto& word : protocol::card_words(replica.own_org().id(), replica.own_node()))
+    words += (words.empty() ? "" : " ") + word;
+  auto card = replica.own_card(app.advertised);
+  if (!card) return responder->problem(card.error());
+  responder->json({{"card", *card},
+                   {"words", words},
+                   {"org_id", hex(replica.own_org().id())},
+                   {"node_id", hex(replica.own_node())},
+                   {"addresses", app.advertised}});
+}
+
+void get_index(App& app, const Request&, ResponderPtr responder) {
+  app.desk.index().ask([](index::Index& i) { return i.stats(); },
+                       [&app, responder](Result<index::IndexStats> stats) {
+                         if (!stats) return responder->problem(stats.error());
+                         Json refused = Json::object();
+                         for (const auto& [code, count] : stats->refused) refused[code] = count;
+                         responder->json({{"reports", stats->reports},
+                                          {"acts", stats->acts},
+                                          {"unknown", stats->unknown},
+                                          {"unopened", stats->unopened},
+                                          {"refused", refused},
+                                          {"bytes", stats->bytes},
+                                          {"cursor", stats->cursor.value},
+                                          {"newest", app.replica().newest_arrival().value}});
+                       });
+}
+
+void post_rebuild(App& app, const Request&, ResponderPtr responder) {
+  const auto started = app.desk.clock().steady_ms();
+  app.desk.feeder().rebuild([&app, responder, started](Result<void> rebuilt) {
+    if (!rebuilt) return responder->problem(rebuilt.error());
+    app.desk.index().ask(
+        [](index::Index& i) { return i.stats(); },
+        [&app, responder, started](Result<index::IndexStats> stats) {
+          if (!stats) return responder->problem(stats.error());
+          responder->json({{"reports", stats->reports},
+                           {"seconds", static_cast<double>(app.desk.clock().steady_ms() - started) / 1000}});
+        });
+  });
+}
+
+void get_operation(App& app, const Request& request, ResponderPtr responder) {
+  const auto found = app.operations.find(request.params[0]);
+  if (found == app.operations.end())
+    return responder->problem(caller_error(Code{"unknown_operation"}, "no call with this key is running"));
+  std::uint64_t done = found->second.progress->done, total = found->second.progress->total;
+  if (total == 0) {
+    done = app.desk.feeder().cursor().value;
+    total = app.replica().newest_arrival().value;
+  }
+  responder->json({{"what", found->second.what}, {"done", done}, {"total", total}});
+}
+
+void get_health(App&, const Request&, ResponderPtr responder) { responder->json(Json{{"status", std::string("ok")}}); }
+
+void get_ready(App& app, const Request&, ResponderPtr responder) {
+  const bool ready = app.desk.feeder().caught_up() && app.store().state == "ready";
+  responder->json(Json{{"status", std::string(ready ? "ready" : "catching up")}}, ready ? 200 : 503);
+}
+
+// No partner names in labels: counts alone.
+void get_metrics(App& app, const Request&, ResponderPtr responder) {
+  const auto store = app.store();
+  std::string out;
+  auto metric = [&out](std::string_view name, std::string_view type, std::string_view help, std::uint64_t value) {
+    out += "# HELP tocsin_" + std::string(name) + " " + std::string(help) + "\n# TYPE tocsin_" + std::string(name) +
+           " " + std::string(type) + "\ntocsin_" + std::string(name) + " " + std::to_string(value) + "\n";
+  };
+  metric("entries", "gauge", "Entries in the store.", store.entries);
+  metric("store_bytes", "gauge", "Size of the store on disk.", store.bytes);
+  metric("links", "gauge", "Sessions with peers.", app.hub.link_count());
+  metric("entries_received_total", "counter", "Entries received from peers since start.", app.hub.entries_received());
+  metric("entries_sent_total", "counter", "Entries sent to peers since start.", app.hub.entries_sent());
+  metric("index_cursor", "gauge", "Arrival number up to which the index has read.", app.desk.feeder().cursor().value);
+  metric("outbox_oldest_seconds", "gauge", "Age of the oldest delivery that is owed.",
+         static_cast<std::uint64_t>(outbox_seconds(app)));
+  out += "# HELP tocsin_refused_total Refused input by reason.\n# TYPE tocsin_refused_total counter\n";
+  for (const auto& [code, count] : app.hub.refusals())
+    out += "tocsin_refused_total{reason=\"" + std::string(code) + "\"} " + std::to_string(count) + "\n";
+  responder->send({200, "text/plain; version=0.0.4", out});
+}
+
+// Made from the table of routes.
+void get_openapi(App& app, const Request&, ResponderPtr responder) {
+  Json paths = Json::object();
+  for (const auto& route : routes()) {
+    std::string path =
+        route.path.starts_with("//") ? std::string(route.path.substr(1)) : "/api/v1" + std::string(route.path);
+    std::string method(route.method);
+    for (auto& c : method) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    Json parameters = Json::array();
+    for (std::size_t at = path.find('{'); at != std::string::npos; at = path.find('{', at + 1))
+      parameters.push_back({{"name", path.substr(at + 1, path.find('}', at) - at - 1)},
+                            {"in", "path"},
+                            {"required", true},
+                            {"schema", {{"type", "string"}}}});
+    auto query = route.parameters;
+    if (route.takes_dry_run) query.push_back("dry_run");
+    for (const auto name : query)
+      parameters.push_back({{"name", name}, {"in", "query"}, {"required", false}, {"schema", {{"type", "string"}}}});
+    Json operation{{"summary", route.summary}, {"parameters", parameters}};
+    if (route.method == "POST")
+      operation["requestBody"] = {
+          {"content",
+           {{route.body_bytes_max > kBodyBytesMax ? "application/octet-stream" : "application/json",
+             {{"schema", Json::object()}}}}}};
+    operation["responses"] = {
+        {"200", {{"description", "done"}}},
+        {"default",
+         {{"description", "a problem"},
+          {"content", {{"application/problem+json", {{"schema", {{"$ref", "#/components/schemas/Problem"}}}}}}}}}};
+    paths[path][method] = operation;
+  }
+  Json problem{{"type", "object"},
+               {"required", {"code", "title", "detail", "status"}},
+               {"properties",
+                {{"code", {{"type", "string"}}},
+                 {"title", {{"type", "string"}}},
+                 {"detail", {{"type", "string"}}},
+                 {"status", {{"type", "integer"}}}}}};
+  responder->json({{"openapi", "3.1.0"},
+                   {"info", {{"title", "Tocsin node"}, {"version", app.version}}},
+                   {"paths", paths},
+                   {"components", {{"schemas", {{"Problem", problem}}}}}});
+}
+
+}  // namespace
+
+void add_node_routes(std::vector<Route>& out) {
+  out.push_back({"GET", "/status", "Organisation, node, peers, channels, store, warnings", {}, get_status});
+  out.push_back({"GET", "/doctor", "Checks, and what to do", {}, get_doctor});
+  out.push_back({"GET", "/card", "This node's card and its safety words", {}, get_card});
+  out.push_back({"GET", "/index", "How far the query index has read", {}, get_index});
+  out.push_back({"POST", "/index/rebuild", "Make the query index again", {}, post_rebuild});
+  out.push_back({"GET", "/operations/{key}", "Progress of a running call", {}, get_operation});
+  out.push_back({"GET", "//healthz", "The process answers", {}, get_health, false, true});
+  out.push_back({"GET", "//readyz", "The node has caught up", {}, get_ready, false, true});
+  out.push_back({"GET", "//metrics", "Figures for Prometheus", {}, get_metrics, false, true});
+  out.push_back({"GET", "//openapi.json", "This description", {}, get_openapi, false, true});
+}
+
+}  // namespace tocsin::api

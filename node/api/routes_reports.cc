@@ -1,0 +1,280 @@
+// reports, but for import and export.
+#include "node/api/router.h"
+#include "node/api/views.h"
+#include "node/reports/report_json.h"
+
+namespace tocsin::api {
+namespace {
+
+using namespace protocol;
+
+// Finds the report that the path names and goes on with its id.
+void with_report(App& app, const Request& request, const ResponderPtr& responder,
+                 std::function<void(const ReportId&)> then) {
+  app.desk.index().ask([text = request.params[0]](index::Index& i) { return i.resolve(text); },
+                       [responder, then = std::move(then)](Result<ReportId> id) {
+                         if (!id) return responder->problem(id.error());
+                         then(*id);
+                       });
+}
+
+// A problem that a person can act on: the governments that would read (rule 53).
+void answer_made(App& app, const ResponderPtr& responder, const Result<desk::Made>& made, const Report* report,
+                 const ChannelId* channel, int status = 201) {
+  if (made) return responder->json(made_json(*made), status);
+  Json more = Json::object();
+  if (made.error().code == desk::kGovernmentNamed && report && channel)
+    more["readers"] = readers_json(app, app.desk.governments_against(*report, *channel, {}));
+  responder->problem(made.error(), more);
+}
+
+void list_reports(App& app, const Request& request, ResponderPtr responder) {
+  auto query = query_from(app, request);
+  if (!query) return responder->problem(query.error());
+  if (const auto count = request.get("count"); !count.empty()) {
+    if (count != "true" && count != "false")
+      return responder->problem(caller_error(Code{"bad_parameter"}, "count is true or false"));
+    if (count == "true")
+      return app.desk.index().ask([q = *query](index::Index& i) { return i.count(q); },
+                                  answer<std::uint64_t>(responder, [](const std::uint64_t& n) {
+                                    return Json{{"count", n}};
+                                  }));
+  }
+  app.desk.index().ask([q = *query](index::Index& i) { return i.list(q); },
+                       [&app, responder](Result<index::ReportPage> page) {
+                         if (!page) return responder->problem(page.error());
+                         Json items = Json::array();
+                         for (const auto& row : page->rows) items.push_back(row_json(app, row));
+                         responder->json(page_json(std::move(items), page->next));
+                       });
+}
+
+Result<Report> parse_report(const Json& value) {
+  auto parsed = reports::parse_report_value(value);
+  if (!parsed.findings.ok()) return caller_error(desk::kInvalidReport, reports::to_string(parsed.findings.problems));
+  if (acts_on_report(parsed.report.kind))
+    return caller_error(
+        desk::kInvalidReport,
+        "kind: this kind speaks about another report; use correct, withdraw, corroborate, dispute or ack");
+  return std::move(parsed.report);
+}
+
+void new_report(App& app, const Request& request, ResponderPtr responder) {
+  auto body = body_object(request);
+  if (!body) return responder->problem(body.error());
+  if (auto fine = only_fields(*body, {"report", "channel", "allow_government"}); !fine)
+    return responder->problem(fine.error());
+  auto allowed = governments_from(*body);
+  if (!allowed) return responder->problem(allowed.error());
+  const auto found = body->find("report");
+  if (found == body->end() || !found->is_object())
+    return responder->problem(caller_error(Code{"missing_field"}, "the field report must be an object"));
+  auto report = parse_report(*found);
+  if (!report) return responder->problem(report.error());
+  std::optional<ChannelId> channel;
+  if (const auto name = text_or(*body, "channel"); !name.empty()) {
+    auto id = app.desk.find_channel(name);
+    if (!id) return responder->problem(id.error());
+    channel = *id;
+  }
+  if (request.dry_run) {
+    auto ready = app.desk.prepare(*report);
+    if (!ready) return responder->problem(ready.error());
+    Json warnings = Json::array();
+    if (channel)
+      for (const auto& reader : app.desk.governments_against(*ready, *channel, *allowed))
+        warnings.push_back(reader.name + " is a government of " + reader.country + ", which the report names");
+    return responder->json({{"readers", channel ? readers_json(app, app.desk.readers_of(*channel)) : Json::array()},
+                            {"warnings", warnings}});
+  }
+  app.desk.create(*report, channel, *allowed, [&app, responder, report = *report, channel](Result<desk::Made> made) {
+    answer_made(app, responder, made, &report, channel ? &*channel : nullptr);
+  });
+}
+
+void show_report(App& app, const Request& request, ResponderPtr responder) {
+  with_report(app, request, responder, [&app, responder](const ReportId& id) {
+    app.desk.load(id, [&app, responder, id](Result<desk::Loaded> loaded) {
+      if (!loaded) return responder->problem(loaded.error());
+      const auto& row = loaded->found.row;
+      std::vector<std::string> audience;
+      std::vector<ChannelId> channels;
+      for (const auto& copy : loaded->found.copies) {
+        channels.push_back(copy.channel);
+        if (const auto channel = app.replica().channel(copy.channel)) audience.push_back(channel->name);
+      }
+      auto out = reports::to_json_value(loaded->content, {id, audience});
+      out["author_name"] = app.desk.org_name(row.author);
+      out["channels"] = hex_list(channels);
+      out["state"] = standing_json(row.standing);
+      const auto entry = app.replica().read_entry(row.location.log, row.location.number);
+      Json place{{"log", hex(row.location.log)},
+                 {"number", row.location.number.value},
+                 {"arrival", row.location.arrival.value}};
+      if (entry)
+        if (auto header = EntryHeader::decode(entry->view().header)) place["epoch"] = header->epoch.value;
+      out["entry"] = place;
+      responder->json(out);
+    });
+  });
+}
+
+std::string why_of(const Report& act) {
+  if (const auto* d = std::get_if<WithdrawDetails>(&act.details)) return d->reason;
+  if (const auto* d = std::get_if<DisputeDetails>(&act.details)) return d->reason;
+  if (const auto* d = std::get_if<CorroborateDetails>(&act.details)) return d->note;
+  if (const auto* d = std::get_if<CorrectDetails>(&act.details)) return d->reason;
+  if (const auto* d = std::get_if<AcknowledgeDetails>(&act.details)) return d->note;
+  return {};
+}
+
+void show_history(App& app, const Request& request, ResponderPtr responder) {
+  with_report(app, request, responder, [&app, responder](const ReportId& id) {
+    app.desk.index().ask([id](index::Index& i) { return i.history(id); },
+                         [&app, responder](Result<index::ReportHistory> history) {
+                           if (!history) return responder->problem(history.error());
+                           Json items = Json::array();
+                           auto first = row_json(app, history->row);
+                           first["counts"] = true;
+                           items.push_back(std::move(first));
+                           for (const auto& act : history->acts) {
+                             Json item{{"id", hex(act.id)},
+                                       {"author", hex(act.author)},
+                                       {"author_name", app.desk.org_name(act.author)},
+                                       {"created", time_text(act.created)},
+                                       {"target", hex(act.target)},
+                                       {"counts", act.counts}};
+                             if (auto report = app.desk.read_at(act.location)) {
+                               item["kind"] = reports::to_json_value(*report)["kind"];
+                               item["why"] = why_of(*report);
+                               if (const auto* d = std::get_if<CorrectDetails>(&report->details))
+                                 if (auto replacement = decode_replacement(*d)) item["title"] = replacement->title;
+                             }
+                             items.push_back(std::move(item));
+                           }
+                           responder->json(page_json(std::move(items), {}));
+                         });
+  });
+}
+
+void show_readers(App& app, const Request& request, ResponderPtr responder) {
+  with_report(app, request, responder, [&app, responder](const ReportId& id) {
+    app.desk.index().ask([id](index::Index& i) { return i.copies(id); },
+                         [&app, responder](Result<std::vector<index::Location>> copies) {
+                           if (!copies) return responder->problem(copies.error());
+                           std::map<OrgId, reports::Reader> readers;
+                           std::map<OrgId, std::vector<std::string>> channels;
+                           for (const auto& copy : *copies) {
+                             if (copy.channel == app.replica().private_channel()) continue;  // private: nobody else
+                             for (const auto& reader : app.desk.readers_of(copy.channel)) {
+                               readers[reader.org] = reader;
+                               channels[reader.org].push_back(hex(copy.channel));
+                             }
+                           }
+                           std::vector<reports::Reader> list;
+                           for (const auto& [org, reader] : readers) list.push_back(reader);
+                           auto out = readers_json(app, list);
+                           for (std::size_t i = 0; i < list.size(); ++i) out[i]["channels"] = channels[list[i].org];
+                           responder->json({{"readers", out}});
+                         });
+  });
+}
+
+void share_report(App& app, const Request& request, ResponderPtr responder) {
+  auto body = body_object(request);
+  if (!body) return responder->problem(body.error());
+  if (auto fine = only_fields(*body, {"channel", "allow_government"}); !fine) return responder->problem(fine.error());
+  auto allowed = governments_from(*body);
+  if (!allowed) return responder->problem(allowed.error());
+  auto name = text_field(*body, "channel");
+  if (!name) return responder->problem(name.error());
+  auto channel = app.desk.find_channel(*name);
+  if (!channel) return responder->problem(channel.error());
+  const bool dry_run = request.dry_run;
+  with_report(
+      app, request, responder, [&app, responder, channel = *channel, allowed = *allowed, dry_run](const ReportId& id) {
+        app.desk.load(id, [&app, responder, channel, allowed, dry_run, id](Result<desk::Loaded> loaded) {
+          if (!loaded) return responder->problem(loaded.error());
+          const Json readers = readers_json(app, app.desk.readers_of(channel));
+          if (dry_run) {
+            Json warnings = Json::array();
+            for (const auto& reader : app.desk.governments_against(loaded->content, channel, allowed))
+              warnings.push_back(reader.name + " is a government of " + reader.country + ", which the report names");
+            return responder->json(
+                {{"id", hex(id)}, {"channel_id", hex(channel)}, {"readers", readers}, {"warnings", warnings}});
+          }
+          app.desk.share(id, channel, allowed,
+                         [&app, responder, channel, readers, content = loaded->content](Result<desk::Made> made) {
+                           if (!made) return answer_made(app, responder, made, &content, &channel);
+                           auto out = made_json(*made);
+                           out["channel_id"] = hex(channel);
+                           out["readers"] = readers;
+                           responder->json(out);
+                         });
+        });
+      });
+}
+
+void correct_report(App& app, const Request& request, ResponderPtr responder) {
+  auto body = body_object(request);
+  if (!body) return responder->problem(body.error());
+  if (auto fine = only_fields(*body, {"report", "reason"}); !fine) return responder->problem(fine.error());
+  const auto found = body->find("report");
+  if (found == body->end() || !found->is_object())
+    return responder->problem(
+        caller_error(Code{"missing_field"}, "the field report must be an object with the fields that change"));
+  auto patch = found->dump(-1, ' ', false, Json::error_handler_t::replace);
+  with_report(app, request, responder, [&app, responder, patch, reason = text_or(*body, "reason")](const ReportId& id) {
+    app.desk.correct(id, patch, reason, [&app, responder](Result<desk::Made> made) {
+      answer_made(app, responder, made, nullptr, nullptr);
+    });
+  });
+}
+
+enum class Say { kWithdraw, kCorroborate, kDispute };
+
+template <Say kSay>
+void say_of_report(App& app, const Request& request, ResponderPtr responder) {
+  auto body = body_object(request);
+  if (!body) return responder->problem(body.error());
+  constexpr std::string_view field = kSay == Say::kWithdraw ? "reason" : "why";
+  if (auto fine = only_fields(*body, {field}); !fine) return responder->problem(fine.error());
+  const auto text = text_or(*body, field);
+  if (text.empty() && kSay != Say::kCorroborate)
+    return responder->problem(caller_error(Code{"missing_field"}, "the field " + std::string(field) + " must say why"));
+  const bool dry_run = request.dry_run;
+  with_report(app, request, responder, [&app, responder, text, dry_run](const ReportId& id) {
+    if (dry_run) return responder->json({{"id", hex(id)}});
+    auto done = [&app, responder](Result<desk::Made> made) { answer_made(app, responder, made, nullptr, nullptr); };
+    if constexpr (kSay == Say::kWithdraw) app.desk.withdraw(id, text, done);
+    if constexpr (kSay == Say::kCorroborate) app.desk.corroborate(id, text, done);
+    if constexpr (kSay == Say::kDispute) app.desk.dispute(id, text, done);
+  });
+}
+
+}  // namespace
+
+void add_report_routes(std::vector<Route>& out) {
+  out.push_back({"GET",
+                 "/reports",
+                 "Reports, newest arrival first",
+                 {"kind", "country", "since", "until", "severity", "channel", "author", "status", "near", "text",
+                  "limit", "after", "count"},
+                 list_reports});
+  out.push_back({"POST", "/reports", "Write a report", {}, new_report, true});
+  out.push_back({"GET", "/reports/{report}", "One report", {}, show_report});
+  out.push_back({"GET", "/reports/{report}/history", "What was said about it", {}, show_history});
+  out.push_back({"GET", "/reports/{report}/readers", "Who can read it", {}, show_readers});
+  out.push_back({"POST", "/reports/{report}/share", "Share it in a channel", {}, share_report, true});
+  out.push_back({"POST", "/reports/{report}/correct", "Replace it by a corrected one", {}, correct_report});
+  out.push_back({"POST", "/reports/{report}/withdraw", "Withdraw it", {}, say_of_report<Say::kWithdraw>, true});
+  out.push_back({"POST",
+                 "/reports/{report}/corroborate",
+                 "Say that another source confirms it",
+                 {},
+                 say_of_report<Say::kCorroborate>,
+                 true});
+  out.push_back({"POST", "/reports/{report}/dispute", "Say that it is wrong", {}, say_of_report<Say::kDispute>, true});
+}
+
+}  // namespace tocsin::api

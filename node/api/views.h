@@ -1,0 +1,45 @@
+// The JSON of what the API shows. Names are those of the domain and of docs/api.md.
+#pragma once
+
+#include "node/api/app.h"
+#include "node/index/query.h"
+
+namespace tocsin::api {
+
+std::string time_text(protocol::Time time);
+Json time_or_null(const std::optional<protocol::Time>& time);
+template <class Id>
+std::string hex(const Id& id) {
+  return to_hex(id.view());
+}
+Json hex_list(const std::vector<protocol::ChannelId>& ids);
+
+Json row_json(App& app, const index::ReportRow& row);
+Json standing_json(const index::Standing& standing);
+// {"items":[…],"next":…}
+Json page_json(Json items, const std::string& next);
+Json readers_json(App& app, const std::vector<reports::Reader>& readers);
+Json made_json(const desk::Made& made);
+Json advice_json(const std::vector<reports::Problem>& advice);
+Json peer_json(App& app, const protocol::Peer& peer);
+Json channel_json(App& app, const protocol::ChannelInfo& channel);
+Json member_json(const protocol::MemberInfo& member);
+
+// Filters of lists and exports. Errors (caller): bad_parameter, unknown_channel, unknown_peer.
+Result<index::ReportQuery> query_from(App& app, const Request& request);
+// 1 to 500; 50 when not given. Error (caller): bad_parameter.
+Result<std::size_t> limit_from(const Request& request);
+Result<desk::AllowedGovernments> governments_from(const Json& body);
+
+// Turns an answer into a response, or into a problem.
+template <class T>
+protocol::Done<T> answer(ResponderPtr responder, std::function<Json(const T&)> view, int status = 200) {
+  return [responder, view = std::move(view), status](Result<T> result) {
+    if (result)
+      responder->json(view(*result), status);
+    else
+      responder->problem(result.error());
+  };
+}
+
+}  // namespace tocsin::api

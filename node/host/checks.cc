@@ -1,0 +1,120 @@
+// What can be said of a home from outside: for `doctor`, `status` and `fsck`.
+#include "node/host/checks.h"
+
+#include <sys/statvfs.h>
+
+#include <chrono>
+#include <filesystem>
+
+#include "node/host/config.h"
+#include "node/host/post_queue.h"
+#include "node/store/keystore.h"
+#include "node/store/store.h"
+
+namespace tocsin::host {
+namespace {
+
+constexpr std::uint64_t kMiB = 1024 * 1024;
+constexpr std::uint64_t kDiskWarnMiB = 1024;
+
+HomeCheck check_disk(const std::string& home, std::uint64_t reserve_mib) {
+  struct statvfs info {};
+  if (::statvfs(home.c_str(), &info) != 0)
+    return {"disk", "failed", "cannot tell how much is free", "check that the disk is mounted"};
+  const auto free_mib = static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize / kMiB;
+  const auto text = std::to_string(free_mib) + " MiB free";
+  if (free_mib <= reserve_mib)
+    return {"disk", "failed", text + ": the node is read-only", "make room; writing goes on by itself"};
+  if (free_mib < kDiskWarnMiB) return {"disk", "warning", text, "make room soon"};
+  return {"disk", "ok", text, ""};
+}
+
+// The build is the one point in time that is known without asking anybody.
+HomeCheck check_clock() {
+  const std::chrono::year_month_day today{std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now())};
+  const std::string_view built = __DATE__;  // "Nov 24 2026"
+  const int year = std::stoi(std::string(built.substr(7, 4)));
+  if (static_cast<int>(today.year()) < year)
+    return {"clock", "failed",
+            "the clock says " + std::to_string(static_cast<int>(today.year())) + ", before this program was built",
+            "set the clock (timedatectl)"};
+  return {"clock", "ok", "plausible", ""};
+}
+
+HomeCheck check_folder(const std::string& home) {
+  if (auto fine = store::check_private_folder(home); !fine)
+    return {"home", "failed", fine.error().detail, "see the detail"};
+  return {"home", "ok", home, ""};
+}
+
+}  // namespace
+
+std::vector<std::string> home_warnings(const std::string& home) {
+  std::vector<std::string> out;
+  const std::filesystem::path roots = std::filesystem::path(home) / "roots";
+  std::error_code error;
+  for (const auto* name : {"root.key", "next-root.key"})
+    if (std::filesystem::exists(roots / name, error))
+      out.push_back("the root key file " + (roots / name).string() +
+                    " lies on this machine: move it to a stick that is kept elsewhere");
+  if (std::filesystem::exists(roots / "shares-passphrase", error) && std::filesystem::exists(roots / "root.key", error))
+    out.push_back("the root key is under the node's own passphrase: who learns the one has the other");
+  return out;
+}
+
+std::vector<std::string> machine_warnings(const store::Home& home) {
+  std::vector<std::string> out;
+  auto recorded = home.recorded_machine();
+  auto current = home.current_machine();
+  if (!recorded || !current) return out;
+  for (const auto& difference : store::differences(*recorded, *current))
+    out.push_back("this home was made elsewhere (" + difference +
+                  "): if the original still runs anywhere, stop one of the two, or both will sign under one name");
+  return out;
+}
+
+std::vector<HomeCheck> check_home(const std::string& home) {
+  std::vector<HomeCheck> out{check_folder(home)};
+  std::uint64_t reserve = Config{}.reserve_mib;
+  if (auto config = load_config(home)) {
+    reserve = config->config.reserve_mib;
+    for (const auto& p : config->report.problems)
+      out.push_back(
+          {"configuration", "failed", p.file + ":" + std::to_string(p.line) + ": " + p.key + " " + p.detail, p.fix});
+    if (config->report.problems.empty()) out.push_back({"configuration", "ok", config->report.file, ""});
+  } else {
+    out.push_back({"configuration", "failed", config.error().detail, "make the file readable"});
+  }
+  out.push_back(check_disk(home, reserve));
+  out.push_back(check_clock());
+  return out;
+}
+
+Result<FsckReport> fsck(const std::string& path, const crypto::SecretBuffer& passphrase,
+                        const std::function<void(std::uint64_t done, std::uint64_t total)>& progress) {
+  TOCSIN_ASSIGN(home, store::Home::open(path));
+  TOCSIN_ASSIGN(keystore, store::Keystore::open(home.keys(), as_text(passphrase.view())));
+  PostQueue queue;
+  store::StoreOptions options;
+  options.page_check = store::PageDepth::kAll;
+  TOCSIN_ASSIGN(opened, store::Store::open(home, keystore.tier1().store, queue.poster(), options));
+  store::FsckChecks checks;
+  checks.signature = make_signature_check();
+  checks.progress = [&](const store::FsckProgress& p) {
+    progress(p.done, p.total);
+    return true;
+  };
+  auto found = opened->fsck(checks);
+  opened->close();
+  if (!found) return found.error();
+  FsckReport out;
+  out.logs = found->logs;
+  out.entries = found->entries;
+  out.bytes = opened->size_bytes();
+  for (const auto& p : found->problems)
+    out.findings.push_back(
+        {std::string(p.code.text()), p.log.is_zero() ? std::string() : to_hex(p.log.view()), p.number.value, p.detail});
+  return out;
+}
+
+}  // namespace tocsin::host

@@ -1,0 +1,24 @@
+// What can be said of a home, beside host.h.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "node/host/host.h"
+#include "node/store/home.h"
+#include "protocol/entry_store.h"
+
+namespace tocsin::host {
+
+// What a person should know at every start: root keys that lie here, and the like.
+std::vector<std::string> home_warnings(const std::string& home);
+// Rule 21: where the home is now against where it was made.
+std::vector<std::string> machine_warnings(const store::Home& home);
+
+// Judges signatures for fsck: of feeds and control logs by the log key, of organisation logs by their own roots, which
+// are followed entry by entry.
+using SignatureCheck = std::function<bool(const protocol::LogRecord&, const protocol::StoredEntry&)>;
+SignatureCheck make_signature_check();
+
+}  // namespace tocsin::host

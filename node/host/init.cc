@@ -1,0 +1,155 @@
+// A new home: keys, organisation log, private channel.
+#include <algorithm>
+#include <filesystem>
+
+#include "crypto/text_code.h"
+#include "node/engine/system_clock.h"
+#include "node/host/config.h"
+#include "node/host/host.h"
+#include "node/host/identity.h"
+#include "node/host/post_queue.h"
+#include "node/reports/vocab.h"
+#include "node/store/store.h"
+#include "protocol/replica.h"
+
+namespace tocsin::host {
+namespace {
+
+constexpr std::size_t kPassphraseBytesMin = 8;
+constexpr std::string_view kRecoveryPrefix = "tocsinrecovery";
+
+std::string_view text_of(const crypto::SecretBuffer& secret) { return as_text(secret.view()); }
+
+Result<protocol::NewOrg> checked(const InitRequest& request, protocol::Time now) {
+  const auto kind = protocol::parse_org_kind(request.kind);
+  if (!kind || *kind == protocol::OrgKind::kUnknown)
+    return caller_error(Code{"bad_kind"}, "kind is government, regional, un or ngo");
+  std::string country = request.country;
+  std::transform(country.begin(), country.end(), country.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  if (!reports::find_country(country))
+    return caller_error(Code{"bad_country"}, "country is an ISO 3166-1 alpha-3 code, such as BGD");
+  for (const auto& address : request.advertise)
+    if (auto parsed = protocol::parse_address(address); !parsed) return parsed.error();
+  for (const auto* passphrase : {&request.passphrase, &request.root_passphrase, &request.next_root_passphrase})
+    if (passphrase->size() < kPassphraseBytesMin)
+      return caller_error(Code{"weak_passphrase"},
+                          "a passphrase has at least 8 characters; five random words are good");
+  protocol::NewOrg org;
+  org.name = request.org;
+  org.kind = *kind;
+  org.country = country;
+  org.network = request.network;
+  org.created = now;
+  return org;
+}
+
+// The public half of the recovery key stays in the home, so that backups can be sealed to it; the key itself is only
+// printed.
+Result<std::string> make_recovery_key(const std::filesystem::path& keys, crypto::Random& random) {
+  const auto key = crypto::EncryptionKeyPair::generate(random);
+  TOCSIN_TRY(store::write_file(keys / "recovery", key.public_key().view()));
+  return crypto::encode_text(kRecoveryPrefix, key.secret().view());
+}
+
+struct Founded {
+  std::vector<protocol::Entry> log;
+  protocol::OrgId org;
+  protocol::NodeId node;
+};
+
+Result<Founded> found_org(protocol::NewOrg org, const crypto::SigningKey& root, const crypto::SigningKey& next_root,
+                          const store::Tier1& tier1, const store::Tier2& tier2, crypto::Random& random) {
+  org.roots = {{root.verify_key()}, 1};
+  org.next_roots = protocol::RootSet{{next_root.verify_key()}, 1}.commitment();
+  const protocol::RootSigner signer[] = {{0, &root}};
+  TOCSIN_ASSIGN(genesis, protocol::make_genesis(org, signer, random));
+  crypto::Verifier verifier;
+  TOCSIN_ASSIGN(log, protocol::OrgLog::from_genesis(genesis.view(), verifier));
+  const auto node_key = crypto::SigningKey::from_seed(tier2.signing);
+  protocol::NodeCertificate certificate;
+  certificate.org = log.id();
+  random.fill(certificate.node_random);
+  certificate.first_signing = certificate.signing = node_key.verify_key();
+  certificate.transport = crypto::TransportKeyPair::from_secret(tier1.transport.clone()).public_key();
+  certificate.encryption = crypto::EncryptionKeyPair::from_secret(tier2.encryption.clone()).public_key();
+  certificate.node = protocol::make_node_id(log.id(), certificate.node_random, certificate.first_signing);
+  certificate.issued = org.created;
+  certificate.expires = {org.created.ms + kCertificateMs};
+  certificate.name = "first node";
+  auto certify = log.make_certify(certificate, node_key, org.created, signer);
+  return Founded{{std::move(genesis), std::move(certify)}, log.id(), certificate.node};
+}
+
+Result<void> fill_store(const store::Home& home, const store::Keystore& keystore, const Founded& founded,
+                        crypto::Random& random) {
+  PostQueue queue;
+  TOCSIN_ASSIGN(opened, store::Store::create(home, keystore.tier1().store, queue.poster()));
+  engine::SystemClock clock;
+  protocol::ReadingTable table;
+  TOCSIN_ASSIGN(secrets, secrets_of(keystore));
+  std::optional<Result<protocol::ChannelId>> made;
+  {
+    protocol::Replica replica(*opened, clock, random, secrets, table);
+    TOCSIN_TRY(replica.create(founded.log, founded.node,
+                              [&](Result<protocol::ChannelId> channel) { made = std::move(channel); }));
+    opened->flush();
+    queue.drain();
+  }
+  opened->close();
+  if (!made) return internal_error(Code{"init_incomplete"}, "the store did not answer");
+  if (!*made) return made->error();
+  return kOk;
+}
+
+Result<InitResult> fill_home(const store::Home& home, InitRequest& request, protocol::NewOrg org) {
+  crypto::SystemRandom random;
+  const auto root = crypto::SigningKey::generate(random), next_root = crypto::SigningKey::generate(random);
+  auto tier1 = store::Tier1::generate(random);
+  auto tier2 = store::Tier2::generate(random);
+  add_prekeys(tier2, org.created, random);
+  TOCSIN_ASSIGN(founded, found_org(std::move(org), root, next_root, tier1, tier2, random));
+  const auto root_file = home.roots() / "root.key", next_root_file = home.roots() / "next-root.key";
+  TOCSIN_TRY(store::write_root_key(root_file, text_of(request.root_passphrase), root.seed(), random));
+  TOCSIN_TRY(store::write_root_key(next_root_file, text_of(request.next_root_passphrase), next_root.seed(), random));
+  TOCSIN_ASSIGN(keystore, store::Keystore::create(home.keys(), text_of(request.passphrase), std::move(tier1),
+                                                  std::move(tier2), random));
+  TOCSIN_ASSIGN(recovery, make_recovery_key(home.keys(), random));
+  // A single root under the node's own passphrase is allowed, and `status` says so.
+  if (request.root_passphrase.equal(request.passphrase.view()))
+    TOCSIN_TRY(store::write_file(home.roots() / "shares-passphrase",
+                                 as_bytes("the root key files here are under the node's passphrase\n")));
+  TOCSIN_TRY(fill_store(home, keystore, founded, random));
+  TOCSIN_TRY(store::write_file(home.config_file(), as_bytes(initial_config(request.listen, request.advertise))));
+  return InitResult{founded.org, founded.node, home.path().string(), root_file.string(), next_root_file.string(),
+                    recovery};
+}
+
+void remove_contents(const std::filesystem::path& folder, bool folder_too) {
+  std::error_code ignored;
+  if (folder_too) {
+    std::filesystem::remove_all(folder, ignored);
+    return;
+  }
+  for (const auto& item : std::filesystem::directory_iterator(folder, ignored))
+    std::filesystem::remove_all(item.path(), ignored);
+}
+
+}  // namespace
+
+Result<InitResult> init_home(InitRequest request) {
+  engine::SystemClock clock;
+  TOCSIN_ASSIGN(org, checked(request, clock.now()));
+  std::error_code error;
+  const auto path = std::filesystem::absolute(request.home, error);
+  const bool folder_was_there = std::filesystem::exists(path, error);
+  TOCSIN_ASSIGN(home, store::Home::create(path));
+  auto made = fill_home(home, request, std::move(org));
+  if (made)
+    if (auto complete = home.complete(); !complete) made = complete.error();
+  // Nothing half done is left behind.
+  if (!made) remove_contents(path, !folder_was_there);
+  return made;
+}
+
+}  // namespace tocsin::host

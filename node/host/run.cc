@@ -1,0 +1,345 @@
+// A node from start to end: opens everything in order, runs the loop, closes everything in the reverse order.
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <csignal>
+#include <cstdlib>
+#include <future>
+
+#include "node/api/events.h"
+#include "node/api/server.h"
+#include "node/engine/engine.h"
+#include "node/engine/system_clock.h"
+#include "node/host/checks.h"
+#include "node/host/config.h"
+#include "node/host/identity.h"
+#include "node/store/store.h"
+
+namespace tocsin::host {
+namespace {
+
+// After so many new entries a snapshot of the index is written once nothing has come for a while; a clean end writes
+// one anyway.
+constexpr std::uint64_t kSnapshotAfterEntries = 2'000;
+constexpr auto kSnapshotQuiet = std::chrono::seconds(30);
+
+// sd_notify(3) without its library: one datagram to the service manager's socket.
+void notify_service_manager(std::string_view state) {
+  const char* path = std::getenv("NOTIFY_SOCKET");
+  if (!path || !*path) return;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string_view text(path);
+  if (text.size() >= sizeof address.sun_path) return;
+  std::copy(text.begin(), text.end(), address.sun_path);
+  if (text.front() == '@') address.sun_path[0] = '\0';
+  const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return;
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + text.size());
+  [[maybe_unused]] const auto sent =
+      ::sendto(fd, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), size);
+  ::close(fd);
+}
+
+Result<std::string> first_line(const std::string& path) {
+  TOCSIN_ASSIGN(bytes, store::read_private_file(path, 4096));
+  const auto text = as_text(bytes);
+  return std::string(text.substr(0, text.find('\n')));
+}
+
+Result<engine::EngineConfig> engine_config(const Config& config, const std::string& listen) {
+  engine::EngineConfig out;
+  out.listen = listen.empty() ? config.listen : std::vector<std::string>{listen};
+  out.dial = config.dial;
+  if (!config.socks5.empty()) {
+    transport::Socks5 proxy{config.socks5, config.socks5_user, {}};
+    if (!config.socks5_password_file.empty()) {
+      TOCSIN_ASSIGN(password, first_line(config.socks5_password_file));
+      proxy.password = std::move(password);
+    }
+    out.transport.socks5 = std::move(proxy);
+  }
+  return out;
+}
+
+std::unique_ptr<engine::Log> make_log(const Config& config) {
+  const auto format = config.log_format == "json"      ? engine::LogFormat::kJson
+                      : config.log_format == "journal" ? engine::LogFormat::kJournal
+                                                       : engine::LogFormat::kAuto;
+  return engine::make_stderr_log(format, *engine::parse_log_level(config.log_level));
+}
+
+// What the card says when nothing is configured: where the node listens, unless that is everywhere (a wildcard names no
+// place).
+std::vector<std::string> advertised(const Config& config, const std::vector<std::string>& listening) {
+  if (!config.advertise.empty()) return config.advertise;
+  std::vector<std::string> out;
+  for (const auto& address : listening)
+    if (!address.starts_with("0.0.0.0:") && !address.starts_with("[::]:")) out.push_back(address);
+  return out;
+}
+
+class Node {
+ public:
+  Node(store::Home home, store::Keystore keystore, protocol::NodeSecrets secrets, Config config)
+      : home_(std::move(home)),
+        keystore_(std::move(keystore)),
+        secrets_(std::move(secrets)),
+        config_(std::move(config)),
+        log_(make_log(config_)) {}
+
+  Result<void> start(const RunRequest& request, const std::function<void(const Ready&)>& on_ready);
+  void run() { loop_.run(); }
+  void close();
+
+ private:
+  Result<void> open_store(const RunRequest& request);
+  Result<void> open_index();
+  Result<std::string> open_api(const RunRequest& request);
+  api::StoreFacts store_facts() const;
+  std::vector<api::KeyFact> key_facts();
+  void fed(const index::FeedOutcome& outcome);
+  void save_snapshot(std::function<void()> then);
+  void begin_stop();
+  index::SnapshotContext snapshot_context() const;
+
+  store::Home home_;
+  store::Keystore keystore_;
+  protocol::NodeSecrets secrets_;
+  Config config_;
+  std::unique_ptr<engine::Log> log_;
+  crypto::SystemRandom random_;
+  protocol::ReadingTable table_;
+  engine::Loop loop_;
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<index::IndexThread> index_;
+  std::unique_ptr<index::DiskSnapshotFile> snapshot_file_;
+  std::unique_ptr<desk::Feeder> feeder_;
+  std::unique_ptr<desk::Desk> desk_;
+  std::unique_ptr<api::App> app_;
+  std::unique_ptr<api::Events> events_;
+  std::unique_ptr<api::Router> router_;
+  std::unique_ptr<api::Server> server_;
+  std::unique_ptr<boost::asio::signal_set> signals_;
+  std::unique_ptr<boost::asio::steady_timer> snapshot_timer_;
+  std::uint64_t since_snapshot_ = 0;
+  bool stopping_ = false;
+};
+
+Result<void> Node::open_store(const RunRequest& request) {
+  store::StoreOptions options;
+  options.reserve_bytes = config_.reserve_mib * 1024 * 1024;
+  TOCSIN_ASSIGN(opened, store::Store::open(home_, keystore_.tier1().store, loop_.poster(), options));
+  store_ = std::move(opened);
+  TOCSIN_ASSIGN(config, engine_config(config_, request.listen));
+  engine_ = std::make_unique<engine::Engine>(loop_, *store_, secrets_, table_, random_, *log_, std::move(config));
+  return engine_->start();
+}
+
+index::SnapshotContext Node::snapshot_context() const {
+  return {secrets_.reading.clone(), to_bytes(engine_->replica().own_node().view()), TOCSIN_VERSION};
+}
+
+// Loads the snapshot, or begins with an empty index; either way it then reads on from its cursor.
+Result<void> Node::open_index() {
+  auto& replica = engine_->replica();
+  index_ = std::make_unique<index::IndexThread>(table_, index::IndexOptions{}, loop_.poster());
+  snapshot_file_ = std::make_unique<index::DiskSnapshotFile>(home_.index_snapshot());
+  std::vector<protocol::ReportId> done;
+  TOCSIN_TRY(replica.scan_records(protocol::Table::kInbox, [&](ByteView name, ByteView) {
+    if (const auto id = protocol::ReportId::from(name)) done.push_back(*id);
+    return true;
+  }));
+  // The loop does not run yet, so the answer is awaited where it is made.
+  auto loaded = std::make_shared<std::promise<Result<protocol::Arrival>>>();
+  auto future = loaded->get_future();
+  index_->ask(
+      [this, loaded, context = snapshot_context(), newest = replica.newest_arrival(),
+       done = std::move(done)](index::Index& i) -> Result<void> {
+        auto cursor = i.load(*snapshot_file_, context, newest);
+        auto marked = i.set_done(done);
+        loaded->set_value(marked ? std::move(cursor) : Result<protocol::Arrival>(marked.error()));
+        return kOk;
+      },
+      [](Result<void>) {});
+  const auto from_snapshot = future.get();
+  protocol::Arrival cursor;
+  if (from_snapshot) {
+    cursor = *from_snapshot;
+  } else {
+    log_->info(Code{"index_begins_empty"}, {{"reason", from_snapshot.error().code}});
+  }
+  feeder_ = std::make_unique<desk::Feeder>(
+      replica, *index_, cursor,
+      desk::Feeder::Callbacks{[this](const index::FeedOutcome& outcome) { fed(outcome); },
+                              [this](const Error& error) {
+                                log_->error(Code{"index_stopped"}, {{"reason", error.code}});
+                              }});
+  engine_->hub().add_listener(feeder_.get());
+  desk_ = std::make_unique<desk::Desk>(replica, *index_, *feeder_, engine_->clock(), random_);
+  return kOk;
+}
+
+void Node::fed(const index::FeedOutcome& outcome) {
+  if (events_) events_->on_fed(outcome);
+  since_snapshot_ += outcome.reports + outcome.copies;
+  if (since_snapshot_ < kSnapshotAfterEntries || stopping_) return;
+  snapshot_timer_->expires_after(kSnapshotQuiet);
+  snapshot_timer_->async_wait([this](boost::system::error_code error) {
+    if (error || stopping_) return;
+    since_snapshot_ = 0;
+    save_snapshot([] {});
+  });
+}
+
+void Node::save_snapshot(std::function<void()> then) {
+  index_->ask(
+      [this, context = std::make_shared<index::SnapshotContext>(snapshot_context())](index::Index& i) {
+        crypto::SystemRandom random;
+        return i.save(*snapshot_file_, *context, random);
+      },
+      [this, then = std::move(then)](Result<bool> saved) {
+        if (!saved) log_->warning(Code{"snapshot_not_saved"}, {{"reason", saved.error().code}});
+        then();
+      });
+}
+
+api::StoreFacts Node::store_facts() const {
+  const auto status = store_->status();
+  return {status.entries, status.file_bytes, std::string(store::to_string(status.state)),
+          status.reason ? status.reason->detail : std::string()};
+}
+
+std::vector<api::KeyFact> Node::key_facts() {
+  std::vector<api::KeyFact> out;
+  const auto& own = engine_->replica().own_org();
+  if (const auto* node = own.live_node(engine_->replica().own_node()))
+    out.push_back({"node certificate", node->certificate.expires});
+  if (!secrets_.prekeys.empty()) {
+    const auto after_last = secrets_.prekeys.rbegin()->first + 1;
+    const std::chrono::year_month_day end{std::chrono::year(1970 + static_cast<int>(after_last / 12)),
+                                          std::chrono::month(after_last % 12 + 1), std::chrono::day(1)};
+    out.push_back({"last prekey",
+                   {std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::sys_days(end).time_since_epoch())
+                        .count()}});
+  }
+  return out;
+}
+
+Result<std::string> Node::open_api(const RunRequest& request) {
+  const auto home = home_.path().string();
+  app_ = std::make_unique<api::App>(api::App{*desk_, engine_->hub()});
+  app_->post = loop_.poster();
+  app_->later = [this](std::int64_t ms, std::function<void()> task) {
+    auto timer = std::make_shared<boost::asio::steady_timer>(loop_.context(), std::chrono::milliseconds(ms));
+    timer->async_wait([timer, task = std::move(task)](boost::system::error_code error) {
+      if (!error) task();
+    });
+  };
+  app_->store = [this] { return store_facts(); };
+  app_->checks = [home] {
+    std::vector<api::Check> out;
+    for (auto& check : check_home(home)) out.push_back({check.name, check.state, check.detail, check.fix});
+    return out;
+  };
+  app_->keys = [this] { return key_facts(); };
+  app_->warnings = [this, home] {
+    auto out = home_warnings(home);
+    for (auto& warning : machine_warnings(home_)) out.push_back(std::move(warning));
+    return out;
+  };
+  app_->listening = engine_->listening();
+  app_->advertised = advertised(config_, engine_->listening());
+  app_->version = TOCSIN_VERSION;
+  std::array<std::uint8_t, 8> boot;
+  random_.fill(boot);
+  app_->boot = load_le64(boot.data());
+  events_ = std::make_unique<api::Events>(*app_);
+  app_->events = events_.get();
+  engine_->hub().add_listener(events_.get());
+  router_ = std::make_unique<api::Router>(*app_);
+  server_ = std::make_unique<api::Server>(loop_.context(), *router_);
+  TOCSIN_TRY(server_->listen_unix(home_.api_socket().string()));
+  if (!request.api_address) return std::string();
+  TOCSIN_ASSIGN(address, server_->listen_tcp(*request.api_address));
+  return "http://" + address;
+}
+
+Result<void> Node::start(const RunRequest& request, const std::function<void(const Ready&)>& on_ready) {
+  TOCSIN_TRY(open_store(request));
+  TOCSIN_TRY(open_index());
+  TOCSIN_ASSIGN(url, open_api(request));
+  snapshot_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
+  signals_ = std::make_unique<boost::asio::signal_set>(loop_.context(), SIGTERM, SIGINT);
+  signals_->async_wait([this](boost::system::error_code error, int) {
+    if (!error) begin_stop();
+  });
+  feeder_->start();
+  const auto& listening = engine_->listening();
+  on_ready({listening.empty() ? "none" : listening.front(), home_.api_socket().string(), url});
+  notify_service_manager("READY=1");
+  log_->info(Code{"ready"}, {{"node", engine_->replica().own_node()}});
+  return kOk;
+}
+
+// No new calls, then the snapshot, then the peers; the engine ends the loop once the store has everything.
+void Node::begin_stop() {
+  if (std::exchange(stopping_, true)) return;
+  notify_service_manager("STOPPING=1");
+  log_->info(Code{"stopping"});
+  server_->stop();
+  snapshot_timer_->cancel();
+  feeder_->stop();
+  save_snapshot([this] { engine_->stop(); });
+}
+
+void Node::close() {
+  if (index_) index_->stop();
+  if (engine_) {
+    if (feeder_) engine_->hub().remove_listener(feeder_.get());
+    if (events_) engine_->hub().remove_listener(events_.get());
+  }
+  server_.reset();
+  router_.reset();
+  desk_.reset();
+  if (store_) store_->flush();
+  engine_.reset();
+  if (store_) store_->close();
+}
+
+}  // namespace
+
+Result<void> run(RunRequest request, const std::function<void(const Ready&)>& on_ready) {
+  TOCSIN_ASSIGN(home, store::Home::open(std::filesystem::absolute(request.home)));
+  TOCSIN_ASSIGN(loaded, load_config(home.path().string()));
+  if (!loaded.report.problems.empty()) {
+    const auto& p = loaded.report.problems.front();
+    return caller_error(Code{"bad_config"},
+                        p.file + ":" + std::to_string(p.line) + ": " + p.key + " " + p.detail + "; " + p.fix);
+  }
+  TOCSIN_ASSIGN(keystore, store::Keystore::open(home.keys(), as_text(request.passphrase.view())));
+  request.passphrase.reset();
+  crypto::SystemRandom random;
+  engine::SystemClock clock;
+  store::Tier2 tier2 = [&] {
+    const auto& held = *keystore.tier2();
+    store::Tier2 copy{held.signing.clone(), held.encryption.clone(), {}, held.reading.clone()};
+    for (const auto& [month, secret] : held.prekeys) copy.prekeys.emplace(month, secret.clone());
+    return copy;
+  }();
+  if (add_prekeys(tier2, clock.now(), random)) TOCSIN_TRY(keystore.save_tier2(std::move(tier2), random));
+  TOCSIN_ASSIGN(secrets, secrets_of(keystore));
+  Node node(std::move(home), std::move(keystore), std::move(secrets), std::move(loaded.config));
+  auto started = node.start(request, on_ready);
+  if (started) node.run();
+  node.close();
+  return started;
+}
+
+}  // namespace tocsin::host
