@@ -1,0 +1,253 @@
+// tocsin-probe: what does a node answer to a verified peer that is no member, but has learnt a channel's id and its logs' ids? Speaks the
+// wire protocol itself (docs/protocol.md, section 9), with the keys of a home; asks for the channel and, in the same way, for one that does not exist; and
+// compares the answers (rules 35, 36).
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "crypto/hash.h"
+#include "crypto/random.h"
+#include "node/store/keystore.h"
+#include "protocol/card.h"
+#include "protocol/link.h"
+#include "protocol/wire.h"
+
+namespace {
+
+using namespace tocsin;
+using namespace tocsin::protocol;
+using Json = nlohmann::ordered_json;
+
+constexpr int kAnswerMs = 3000;  // silence for so long counts as no answer
+
+constexpr char kHelp[] =
+    "Asks a node for a channel as a peer that is no member.\n\n"
+    "Usage: tocsin-probe --home DIR --card OWN.card --peer PEER.card --channel ID [--log ID]… [--address HOST:PORT]\n\n"
+    "  --home DIR       home whose transport key is used (passphrase: first line of TOCSIN_PASSPHRASE_FILE)\n"
+    "  --card FILE      card of that home's node\n"
+    "  --peer FILE      card of the node that is asked\n"
+    "  --channel ID     channel to ask for, 64 hexadecimal digits\n"
+    "  --log ID         log of that channel to ask for; may be repeated\n"
+    "  --address A      where the peer listens (default: the first address of its card)\n\n"
+    "Prints one JSON object: for the channel, and for one that does not exist, whether its token was answered and what came for each log; and `same`, which\n"
+    "says whether the two answers are alike. Exit: 0 alike, 6 the node tells them apart or gave something away, 1 failure, 2 usage.\n";
+
+[[noreturn]] void fail(int code, const std::string& text) {
+  std::fprintf(stderr, "error: %s\n", text.c_str());
+  std::exit(code);
+}
+
+std::string slurp(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) fail(1, "cannot read " + path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+template <class T>
+T must(Result<T> result, const char* what) {
+  if (!result) fail(1, std::string(what) + ": " + std::string(result.error().code.text()) + " " + result.error().detail);
+  return std::move(*result);
+}
+void must(Result<void> result, const char* what) {
+  if (!result) fail(1, std::string(what) + ": " + std::string(result.error().code.text()) + " " + result.error().detail);
+}
+
+int dial(const std::string& address) {
+  const auto [host, port] = must(parse_address(address), "address");
+  addrinfo hints{}, *found = nullptr;
+  hints.ai_socktype = SOCK_STREAM;
+  if (::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0 || !found) fail(1, "cannot resolve " + host);
+  const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool connected = fd >= 0 && ::connect(fd, found->ai_addr, found->ai_addrlen) == 0;
+  ::freeaddrinfo(found);
+  if (!connected) fail(1, "cannot connect to " + address);
+  return fd;
+}
+
+void write_all(int fd, ByteView bytes) {
+  while (!bytes.empty()) {
+    const auto n = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (n <= 0) fail(1, "the node closed the connection");
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+  }
+}
+
+// Nothing when the node is silent for kAnswerMs or has closed.
+std::optional<Bytes> read_exactly(int fd, std::size_t size) {
+  Bytes out(size);
+  for (std::size_t have = 0; have < size;) {
+    pollfd wait{fd, POLLIN, 0};
+    if (::poll(&wait, 1, kAnswerMs) <= 0) return std::nullopt;
+    const auto n = ::recv(fd, out.data() + have, size - have, 0);
+    if (n <= 0) return std::nullopt;
+    have += static_cast<std::size_t>(n);
+  }
+  return out;
+}
+std::optional<Bytes> read_message(int fd) {
+  const auto size = read_exactly(fd, kLinkSizeBytes);
+  return size ? read_exactly(fd, load_le16(size->data())) : std::nullopt;
+}
+
+wire::Token token_of(const ChannelId& channel, const crypto::HandshakeHash& hash, LinkRole role, std::uint32_t round) {
+  std::array<std::uint8_t, 5> tail{static_cast<std::uint8_t>(role)};
+  store_le32(tail.data() + 1, round);
+  const auto full = crypto::keyed_hash256(channel.view(), crypto::kPersonalToken, {hash.view(), tail});
+  return *wire::Token::from(full.view().first(wire::kTokenBytes));
+}
+
+struct Answers {
+  bool token_answered = false;
+  std::vector<std::string> messages;  // in the order in which they came
+};
+
+struct Peer {
+  int fd;
+  Link link;
+  void send(const Bytes& frame) {
+    Bytes buffer(kLinkSizeBytes + frame.size() + kSealOverheadBytes);
+    std::copy(frame.begin(), frame.end(), buffer.begin() + kLinkSizeBytes);
+    must(link.seal(buffer), "seal");
+    write_all(fd, buffer);
+  }
+};
+
+Peer connect_as(const NodeSecrets& secrets, const OpenCard& own, const OpenCard& peer, const std::string& address, crypto::Random& random) {
+  std::vector<Bytes> log_end;
+  for (const auto& entry : own.card.org_log) log_end.push_back(encode_entry(entry.view()));
+  Peer out{dial(address), must(Link::initiator(secrets, peer.node.transport, own.card.network, nullptr, log_end, random), "link")};
+  while (!out.link.established()) {
+    if (out.link.wants_to_write()) {
+      write_all(out.fd, must(out.link.write_handshake(), "handshake"));
+      continue;
+    }
+    const auto message = read_message(out.fd);
+    if (!message) fail(1, "the node closed during the handshake: it does not know this node, or the address is another's");
+    must(out.link.read_handshake(*message), "handshake");
+  }
+  return out;
+}
+
+// One session: hello, slots with the channel's token among random ones, then a want for each log and an ask, through that slot.
+Answers ask_for(const ChannelId& channel, const std::vector<LogKey>& logs, const NodeSecrets& secrets, const OpenCard& own, const OpenCard& peer,
+                const std::string& address, crypto::Random& random) {
+  auto at = connect_as(secrets, own, peer, address, random);
+  wire::Slots slots;
+  slots.round = 1;
+  for (std::size_t i = 0; i < wire::kSlotsMin; ++i)
+    slots.slots.push_back({crypto::random_fixed<wire::Token>(random), crypto::random_fixed<wire::Equality>(random), crypto::random_fixed<wire::Seen>(random)});
+  slots.slots[3].token = token_of(channel, at.link.handshake_hash(), LinkRole::kInitiator, slots.round);
+  Bytes frame;
+  {
+    wire::FrameWriter writer(frame);
+    wire::Hello hello;
+    hello.sender = own.card.node;
+    hello.receiver = peer.card.node;
+    hello.org_log_head = own.org.head();
+    put(writer, hello);
+    put(writer, slots);
+    for (const auto& log : logs) put(writer, wire::Want{3, log, {1}, {0}, {0}});
+    put(writer, wire::Ask{3, {Prefix{}}});
+    writer.finish();
+  }
+  at.send(frame);
+  Answers answers;
+  std::size_t waiting = logs.size() + 1;
+  while (waiting > 0) {
+    auto message = read_message(at.fd);
+    if (!message) {
+      answers.messages.push_back("silence");
+      break;
+    }
+    wire::FrameReader reader(must(at.link.open(*message), "frame"));
+    for (;;) {
+      const auto next = must(reader.next(), "frame");
+      if (!next) break;
+      if (next->type == wire::MessageType::kSlots) {
+        const auto theirs = must(wire::decode_slots(next->payload), "slots");
+        for (const auto& slot : theirs.slots)
+          answers.token_answered |= slot.token == token_of(channel, at.link.handshake_hash(), LinkRole::kResponder, theirs.round);
+      } else if (next->type == wire::MessageType::kNotHeld) {
+        const auto refusal = must(wire::decode_not_held(next->payload), "not_held");
+        answers.messages.push_back("not_held slot=" + std::to_string(refusal.slot));
+        if (waiting > 0) --waiting;
+      } else if (next->type == wire::MessageType::kEntries || next->type == wire::MessageType::kFrontier) {
+        answers.messages.push_back(next->type == wire::MessageType::kEntries ? "entries" : "frontier");
+        if (waiting > 0) --waiting;
+      } else if (next->type == wire::MessageType::kBye) {
+        answers.messages.push_back("bye " + std::string(to_string(must(wire::decode_bye(next->payload), "bye"))));
+        waiting = 0;
+      }
+    }
+  }
+  ::close(at.fd);
+  return answers;
+}
+
+Json answers_json(const ChannelId& channel, const Answers& answers) {
+  return {{"channel", to_hex(channel.view())}, {"token_answered", answers.token_answered}, {"answers", answers.messages}};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string home, card, peer_card, channel_text, address;
+  std::vector<LogKey> logs;
+  for (int i = 1; i < argc; ++i) {
+    const std::string name = argv[i];
+    if (name == "--help" || name == "-h") return std::fputs(kHelp, stdout), 0;
+    if (i + 1 >= argc) fail(2, name + " needs a value; see --help");
+    const std::string value = argv[++i];
+    if (name == "--home") home = value;
+    else if (name == "--card") card = value;
+    else if (name == "--peer") peer_card = value;
+    else if (name == "--channel") channel_text = value;
+    else if (name == "--address") address = value;
+    else if (name == "--log") {
+      const auto log = fixed_from_hex<LogKey>(value);
+      if (!log) fail(2, "--log takes 64 hexadecimal digits");
+      logs.push_back(*log);
+    } else fail(2, "there is no option " + name + "; see --help");
+  }
+  const auto channel = fixed_from_hex<ChannelId>(channel_text);
+  if (home.empty() || card.empty() || peer_card.empty() || !channel) fail(2, "--home, --card, --peer and --channel are needed; see --help");
+  must(crypto::init(), "libsodium");
+  const char* passphrase_file = std::getenv("TOCSIN_PASSPHRASE_FILE");
+  if (!passphrase_file) fail(1, "name the passphrase's file in TOCSIN_PASSPHRASE_FILE");
+  auto passphrase = slurp(passphrase_file);
+  passphrase = passphrase.substr(0, passphrase.find('\n'));
+  auto keystore = must(store::Keystore::open(std::filesystem::path(home) / "keys", passphrase), "keys");
+  NodeSecrets secrets{crypto::SigningKey::from_seed(keystore.tier2()->signing),
+                      crypto::TransportKeyPair::from_secret(keystore.tier1().transport.clone()),
+                      crypto::EncryptionKeyPair::from_secret(keystore.tier2()->encryption.clone()),
+                      {},
+                      *ReadingKey::from(keystore.tier2()->reading.view())};
+  crypto::Verifier verifier;
+  crypto::SystemRandom random;
+  // The network is the card's own affair here: both must agree, or the handshake fails.
+  const auto own_text = slurp(card), peer_text = slurp(peer_card);
+  const char* network = std::getenv("TOCSIN_NETWORK") ? std::getenv("TOCSIN_NETWORK") : "tocsin";
+  const auto own = must(open_card(own_text, network, verifier), "own card");
+  const auto peer = must(open_card(peer_text, network, verifier), "peer's card");
+  if (address.empty()) {
+    if (peer.card.addresses.empty()) fail(1, "the peer's card has no address; name one with --address");
+    address = peer.card.addresses.front();
+  }
+  const auto nowhere = crypto::random_fixed<ChannelId>(random);
+  const auto real = ask_for(*channel, logs, secrets, own, peer, address, random);
+  const auto none = ask_for(nowhere, logs, secrets, own, peer, address, random);
+  const bool matched = real.token_answered || none.token_answered;
+  const bool given = std::any_of(real.messages.begin(), real.messages.end(), [](const auto& m) { return m == "entries" || m == "frontier"; });
+  const bool same = real.messages == none.messages && !matched;
+  Json out{{"asked", answers_json(*channel, real)}, {"nonexistent", answers_json(nowhere, none)}, {"same", same && !given}};
+  std::printf("%s\n", out.dump().c_str());
+  return same && !given ? 0 : 6;
+}
