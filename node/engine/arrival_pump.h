@@ -29,6 +29,7 @@ struct ArrivalChunk {
   std::vector<Item> items;
   protocol::Arrival last;    // the cursor once this chunk is done
   protocol::Arrival newest;  // newest arrival when it was read: how far there is to go, for progress
+  std::uint64_t round = 0;   // the pump's own: tells chunks from before a restart
   protocol::EntryView entry(const Item& item) const;
 };
 
@@ -68,6 +69,7 @@ class ArrivalPump final : public protocol::ReplicaListener {
 
  private:
   struct State;
+  Hub& hub_;
   std::shared_ptr<State> state_;
 };
 

@@ -11,7 +11,7 @@ Connection::Connection(tcp::socket socket, protocol::Link link, const Config& co
     : socket_(std::move(socket)),
       link_(std::move(link)),
       config_(config),
-      user_(user),
+      user_(&user),
       id_(id),
       gone_(std::move(gone)),
       in_(std::make_unique_for_overwrite<std::uint8_t[]>(kReadBufferBytes)),
@@ -40,7 +40,8 @@ void Connection::coroutine_ended() {
   linger_.cancel();
   error_code ignored;
   socket_.close(ignored);
-  user_.link_closed(id_, reason_.value_or(peer_error(kSessionEnded)));
+  if (user_ == nullptr) return;
+  user_->link_closed(id_, reason_.value_or(peer_error(kSessionEnded)));
   gone_(id_);
 }
 
@@ -55,6 +56,11 @@ void Connection::cut(const Error& reason) {
   error_code ignored;
   socket_.close(ignored);
   wake();
+}
+
+void Connection::abandon() {
+  user_ = nullptr;
+  cut(environment_error(kStopping));
 }
 
 // ---- reading
@@ -98,7 +104,7 @@ bool Connection::take_frame(MutableByteView message) {
     return false;
   }
   heard_ = true;
-  const auto handled = user_.handle_frame(id_, *frame);
+  const auto handled = user_->handle_frame(id_, *frame);
   if (!handled) {
     close_softly(handled.error());
     return false;
@@ -131,7 +137,7 @@ awaitable<void> Connection::write() {
         cut(lost_reason(error));
         co_return;
       }
-    } else if (closing_ || user_.link_finished(id_)) {
+    } else if (closing_ || user_->link_finished(id_)) {
       close_softly(peer_error(kSessionEnded));
       error_code ignored;
       socket_.shutdown(asio::socket_base::shutdown_send, ignored);
@@ -146,7 +152,7 @@ awaitable<void> Connection::write() {
 
 Result<std::size_t> Connection::fill() {
   std::size_t size = 0;
-  while (kWriteBufferBytes - size >= kWireFrameBytesMax && user_.poll_frame(id_, frame_)) {
+  while (kWriteBufferBytes - size >= kWireFrameBytesMax && user_->poll_frame(id_, frame_)) {
     if (frame_.size() > protocol::kFrameBytesMax) return internal_error(kLinkFailed);
     const MutableByteView place(out_.get() + size,
                                 protocol::kLinkSizeBytes + frame_.size() + protocol::kSealOverheadBytes);

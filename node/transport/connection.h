@@ -24,6 +24,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void wake();
   // Closes at once.
   void cut(const Error& reason);
+  // The user is gone: closes at once, and tells nobody.
+  void abandon();
 
  private:
   awaitable<void> read();
@@ -48,7 +50,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   tcp::socket socket_;
   protocol::Link link_;
   const Config& config_;
-  LinkUser& user_;
+  LinkUser* user_;  // null once abandoned
   const LinkId id_;
   Gone gone_;
 

@@ -44,6 +44,8 @@ awaitable<Result<protocol::Link>> shake(tcp::socket& socket, Result<protocol::Li
   if (!link) co_return link;
   const Deadline deadline(socket, ms);
   while (!link->established()) {
+    // Closed from outside (deadline, or the node stops): nothing of what this needs may be there any more.
+    if (!socket.is_open()) co_return handshake_error(asio::error::operation_aborted, deadline);
     if (link->wants_to_write()) {
       const auto written = co_await write_message(socket, *link, deadline);
       if (!written) co_return written.error();

@@ -82,7 +82,7 @@ struct Transport::Impl : std::enable_shared_from_this<Impl> {
       : loop(io),
         secrets(the_secrets),
         config(std::move(the_config)),
-        user(the_user),
+        user(&the_user),
         random(the_random),
         log(the_log),
         stop_timer(io) {}
@@ -132,7 +132,7 @@ struct Transport::Impl : std::enable_shared_from_this<Impl> {
       }
       const Source source = source_of(from.address());
       if (const auto refusal = over_cap(source)) {
-        user.refused(*refusal);
+        user->refused(*refusal);
         reset(socket);
         continue;
       }
@@ -154,7 +154,7 @@ struct Transport::Impl : std::enable_shared_from_this<Impl> {
     auto link = co_await shake_as_responder(socket, secrets, config, random);
     pending_place.reset();
     if (!link || stopping) {
-      if (!link) user.refused(link.error());
+      if (!link && !stopping) user->refused(link.error());
       reset(socket);
       co_return;
     }
@@ -182,7 +182,7 @@ struct Transport::Impl : std::enable_shared_from_this<Impl> {
         last = link.error();
       }
     }
-    user.dial_failed(target.node, stopping ? environment_error(kStopping) : last);
+    if (user != nullptr) user->dial_failed(target.node, stopping ? environment_error(kStopping) : last);
   }
 
   awaitable<Result<protocol::Link>> dial_one(tcp::socket& socket, const std::string& address,
@@ -195,12 +195,12 @@ struct Transport::Impl : std::enable_shared_from_this<Impl> {
   // Hands an established link to the user. One that it does not want is closed like a handshake that failed.
   void adopt(tcp::socket socket, protocol::Link link, std::string address) {
     EstablishedLink facts{link.role(), link.handshake_hash(), link.remote(), link.remote_log_end(), std::move(address)};
-    const auto id = user.add_link(facts);
+    const auto id = user->add_link(facts);
     if (!id) {
       reset(socket);
       return;
     }
-    const auto connection = std::make_shared<Connection>(std::move(socket), std::move(link), config, user, *id,
+    const auto connection = std::make_shared<Connection>(std::move(socket), std::move(link), config, *user, *id,
                                                          [weak = weak_from_this()](LinkId gone) {
                                                            if (const auto self = weak.lock()) self->forget(gone);
                                                          });
@@ -213,12 +213,17 @@ struct Transport::Impl : std::enable_shared_from_this<Impl> {
     if (stopping && links.empty()) idle_now();
   }
 
-  void stop(std::function<void()> when_idle) {
-    stopping = true;
-    idle = std::move(when_idle);
+  // Everything that is not a link.
+  void close_strangers() {
     error_code ignored;
     for (const auto& acceptor : acceptors) acceptor->close(ignored);
     for (tcp::socket* socket : pending) reset(*socket);
+  }
+
+  void stop(std::function<void()> when_idle) {
+    stopping = true;
+    idle = std::move(when_idle);
+    close_strangers();
     if (links.empty()) return idle_now();
     stop_timer.expires_after(std::chrono::milliseconds(kLingerMs));
     stop_timer.async_wait([weak = weak_from_this()](error_code error) {
@@ -237,7 +242,7 @@ struct Transport::Impl : std::enable_shared_from_this<Impl> {
   asio::io_context& loop;
   const protocol::NodeSecrets& secrets;
   const Config config;
-  LinkUser& user;
+  LinkUser* user;  // null once the transport is gone
   crypto::Random& random;
   engine::Log& log;
 
@@ -258,8 +263,10 @@ Transport::Transport(asio::io_context& loop, const protocol::NodeSecrets& secret
 
 Transport::~Transport() {
   impl_->stopping = true;
-  error_code ignored;
-  for (const auto& acceptor : impl_->acceptors) acceptor->close(ignored);
+  impl_->user = nullptr;
+  impl_->idle = nullptr;
+  impl_->close_strangers();
+  for (const auto& [id, connection] : impl_->links) connection->abandon();
 }
 
 Result<std::string> Transport::listen(std::string_view address) {
