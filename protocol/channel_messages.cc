@@ -448,4 +448,28 @@ bool verify_acceptance(ByteView signed_acceptance, const crypto::VerifyKey& node
                          *crypto::Signature::from(signed_acceptance.first(crypto::Signature::kSize)));
 }
 
+// ---- Feed kind 5
+
+Bytes encode_key_missing(const KeyMissing& missing) {
+  return canonical::encode<schema::KeyMissing>([&](schema::KeyMissing::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    out.setEpoch(missing.epoch.value);
+    out.setEpochEntry(canonical::data(missing.epoch_entry));
+    out.setNodeId(canonical::data(missing.node));
+  });
+}
+
+Result<KeyMissing> decode_key_missing(ByteView message) {
+  return canonical::decode<schema::KeyMissing>(
+      message, kBodyBytesMax, [](schema::KeyMissing::Reader in) -> Result<KeyMissing> {
+        KeyMissing out;
+        out.epoch = {in.getEpoch()};
+        if (in.getFormatVersion() != kFormatVersion || !take(out.epoch_entry, in.getEpochEntry()) ||
+            !take(out.node, in.getNodeId())) {
+          return peer_error(kBadKeyMissing, "a version or size that is not known here");
+        }
+        return out;
+      });
+}
+
 }  // namespace tocsin::protocol

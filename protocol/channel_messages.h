@@ -169,4 +169,16 @@ Bytes sign_acceptance(const Acceptance& acceptance, const crypto::SigningKey& no
 Result<Acceptance> decode_acceptance(ByteView signed_acceptance);
 bool verify_acceptance(ByteView signed_acceptance, const crypto::VerifyKey& node_key, crypto::Verifier& verifier);
 
+// ---- Feed kind 5 (rule 29)
+
+inline constexpr Code kBadKeyMissing{"bad_key_missing"};
+struct KeyMissing {
+  Epoch epoch;
+  EntryHash epoch_entry;
+  NodeId node;
+};
+Bytes encode_key_missing(const KeyMissing& missing);
+// Error: bad_key_missing.
+Result<KeyMissing> decode_key_missing(ByteView message);
+
 }  // namespace tocsin::protocol

@@ -15,6 +15,11 @@ void Batch::add_entry(const LogKey& log, Number number, const EntryView& entry, 
   append(bytes_, entry.body);
 }
 
+void Batch::reserve(std::size_t entries, std::size_t bytes) {
+  entries_.reserve(entries_.size() + entries);
+  bytes_.reserve(bytes_.size() + bytes);
+}
+
 void Batch::set_log(const LogRecord& record) {
   // The bulk path states the same log once for each entry or chunk; only the newest counts.
   if (!logs_.empty() && logs_.back().log == record.log) {

@@ -78,6 +78,11 @@ class Batch {
   void remove_record(Table table, ByteView name);
   void erase_body(const LogKey& log, Number number);
 
+  // Room for that much more, so that a chunk of known size grows no buffer.
+  void reserve(std::size_t entries, std::size_t bytes);
+  // The newest entry added was verified by itself after all.
+  void mark_last_signed() { entries_.back().checked = Checked::kSigned; }
+
   bool empty() const;
   std::size_t size_bytes() const { return bytes_.size(); }
   EntryView entry(const EntryWrite& write) const;

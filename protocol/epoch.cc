@@ -52,8 +52,9 @@ Result<std::vector<Bytes>> make_slots(const EpochPlace& place, const crypto::Epo
   const Bytes context = wrap_context(place);
   std::vector<Bytes> slots;
   for (const WrapTarget& target : targets) {
-    TOCSIN_ASSIGN(slot, wrapper.wrap(target.key, context, key.view()));
-    slots.push_back(std::move(slot));
+    // A key that nothing can be wrapped to (a point of small order) costs its owner the slot, not the channel its epoch.
+    auto slot = wrapper.wrap(target.key, context, key.view());
+    slots.push_back(slot ? std::move(*slot) : crypto::random_slot(crypto::EpochKey::kSize, random));
   }
   const std::size_t count = std::max(kWrapSlotsMin, std::bit_ceil(targets.size()));
   while (slots.size() < count) slots.push_back(crypto::random_slot(crypto::EpochKey::kSize, random));

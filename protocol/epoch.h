@@ -32,8 +32,8 @@ struct EpochPlace {
 };
 
 // The bodies of the epoch's entries (one, or a run), in order. `state` is the canonical ControlState, `targets` one key
-// for each node that gets the epoch key. Errors (caller): too_many_slots, too_many_members; and those of
-// crypto::Wrapper for a bad key of a member's node (origin peer).
+// for each node that gets the epoch key; one that nothing can be wrapped to goes without. Errors (caller):
+// too_many_slots, too_many_members.
 Result<std::vector<Bytes>> make_epoch_bodies(const EpochPlace& place, const crypto::EpochKey& key, ByteView state,
                                              std::span<const WrapTarget> targets, crypto::Random& random);
 

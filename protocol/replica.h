@@ -119,6 +119,8 @@ class Replica;
 class RangeReceiver {
  public:
   ~RangeReceiver();
+  RangeReceiver(RangeReceiver&&) noexcept;
+  RangeReceiver& operator=(RangeReceiver&&) noexcept;
   // The next entry of the range. `signature` is the signature field, `epoch` the entry's. Errors (peer): bad_entry, bad_epoch (it fell), body_too_large, quota_exceeded.
   Result<void> add(ByteView signature, Epoch epoch, ByteView body);
   // An entry whose body is not given.
@@ -267,6 +269,10 @@ class Replica {
   // The newest own receipt, made anew when heads have changed and the last is a minute old.
   std::optional<OwnReceipt> own_receipt(const ChannelId& channel);
   Result<void> handle_receipt(const ChannelId& channel, Epoch epoch, const NodeId& node, std::uint64_t counter, ByteView sealed);
+
+  // For whoever opens all arrivals anyway (the index): give it the checkpoints (kind 4). They are compared with the heads held
+  // here and count as receipts (rule 13). Of long ranges the replica itself looks only where one has to stand.
+  void handle_opened(const OpenedEntry& opened);
 
   // Chair's chores (answer acceptances, rotate after 30 days or when a member's node was added or revoked) and prekey upkeep. Call every
   // few seconds, and after on_channels or on_org_log; cheap when there is nothing to do.

@@ -1,0 +1,292 @@
+#include "protocol/replica.h"
+
+#include <cassert>
+#include <utility>
+
+#include "protocol/entry_peek.h"
+#include "protocol/replica_impl.h"
+
+namespace tocsin::protocol {
+
+// What a change altered, as it stood when it was committed.
+struct Snapshot {
+  std::vector<LogRecord> logs;
+  std::vector<std::pair<ChannelId, std::shared_ptr<const ChannelState>>> channels;
+  std::vector<std::pair<OrgId, std::shared_ptr<const OrgLog>>> orgs;
+  bool peers = false;
+  bool mail = false;
+  bool entries = false;
+};
+
+ReplicaCore::ReplicaCore(EntryStore& store_in, Clock& clock_in, crypto::Random& random_in,
+                         const NodeSecrets& secrets_in, ReadingTable& table_in)
+    : store(store_in), clock(clock_in), random(random_in), secrets(secrets_in), table(table_in) {}
+
+// ---- Changes
+
+void ReplicaCore::commit(Change change, std::function<void(Result<Arrival>)> done) {
+  auto snapshot = std::make_shared<Snapshot>();
+  for (const LogKey& key : change.logs) {
+    LogState& log = logs.at(key);
+    change.batch.set_log(log.accepted);
+    snapshot->logs.push_back(log.accepted);
+    if (std::exchange(log.feed_record_changed, false)) {
+      change.batch.put_record(Table::kLocal, feed_record_name(key), encode_feed(log));
+    }
+  }
+  for (const ChannelId& id : change.channels) {
+    const ChannelState& state = channels.at(id)->accepted;
+    change.batch.put_record(Table::kChannels, id.view(), encode_channel_record(state, secrets, random));
+    snapshot->channels.emplace_back(id, std::make_shared<const ChannelState>(state));
+  }
+  for (const OrgId& id : change.orgs) {
+    snapshot->orgs.emplace_back(id, std::make_shared<const OrgLog>(orgs.at(id).accepted));
+  }
+  for (const OrgId& id : change.peers) put_peer(change.batch, id);
+  snapshot->peers = !change.peers.empty();
+  snapshot->mail = change.mail;
+  snapshot->entries = !change.batch.entries().empty();
+
+  store.commit(std::move(change.batch), [this, lives = std::weak_ptr<int>(alive), made_at = failures, snapshot,
+                                         done = std::move(done)](Result<Arrival> stored) {
+    if (lives.expired()) return;
+    if (!stored) {
+      // Only the first of a row of failures alters anything: the others were built on it and fall with it.
+      if (made_at == failures) {
+        ++failures;
+        chores_not_before_ms = clock.steady_ms() + 30'000;
+        if (auto read_back = reload(); !read_back) stored = read_back.error();
+      }
+      if (done) done(std::move(stored));
+      return;
+    }
+    const Arrival newest = *stored;
+    settle(*snapshot);
+    if (done) done(std::move(stored));
+    if (!lives.expired()) notify(*snapshot, newest);
+  });
+}
+
+void ReplicaCore::commit_for(Change change, Done<void> done) {
+  commit(std::move(change), [done = std::move(done)](const Result<Arrival>& stored) {
+    if (done) done(stored ? Result<void>(kOk) : Result<void>(stored.error()));
+  });
+}
+
+void ReplicaCore::settle(const Snapshot& snapshot) {
+  for (const auto& [id, log] : snapshot.orgs) {
+    if (const auto at = orgs.find(id); at != orgs.end()) at->second.durable = log;
+  }
+  for (const LogRecord& record : snapshot.logs) {
+    if (LogState* log = find_log(record.log)) log->durable = record;
+  }
+  std::set<ChannelId> whole;  // whose every leaf may have changed
+  for (const auto& [id, state] : snapshot.channels) {
+    if (Channel* channel = find_channel(id)) {
+      channel->durable = state;
+      whole.insert(id);
+    }
+  }
+  for (const auto& [org, log] : snapshot.orgs) {
+    for (const auto& [id, channel] : channels) {
+      if (channel->durable != nullptr && channel->durable->role_of(org) != Role::kUnknown) whole.insert(id);
+    }
+  }
+  for (const LogRecord& record : snapshot.logs) {
+    const LogState* log = find_log(record.log);
+    if (log == nullptr || !log->channel || whole.contains(*log->channel)) continue;
+    if (Channel* channel = find_channel(*log->channel)) refresh_leaf(*channel, record.log);
+  }
+  for (const ChannelId& id : whole) refresh_leaves(*channels.at(id));
+}
+
+void ReplicaCore::notify(const Snapshot& snapshot, Arrival newest) {
+  const std::weak_ptr<int> lives = alive;
+  const auto tell = [&](auto&& call) {
+    if (!lives.expired() && listener != nullptr) call(*listener);
+  };
+  for (const auto& [org, log] : snapshot.orgs) {
+    tell([&, &id = org](ReplicaListener& to) { to.on_org_log(id); });
+  }
+  if (!snapshot.channels.empty()) tell([](ReplicaListener& to) { to.on_channels(); });
+  for (const LogRecord& record : snapshot.logs) {
+    const LogState* log = lives.expired() ? nullptr : find_log(record.log);
+    if (log == nullptr || !log->channel) continue;
+    tell([&, channel = *log->channel](ReplicaListener& to) { to.on_heads(channel, record.log); });
+  }
+  if (snapshot.peers) tell([](ReplicaListener& to) { to.on_peers(); });
+  if (snapshot.mail) tell([](ReplicaListener& to) { to.on_mail(); });
+  if (snapshot.entries) tell([&](ReplicaListener& to) { to.on_arrival(newest); });
+  if (lives.expired()) return;
+  for (const auto& [id, state] : snapshot.channels) {
+    if (Channel* channel = find_channel(id); channel != nullptr && state->joined()) reserve_counters(*channel);
+  }
+  // What a change brings for the chair to do is done right away, not with the next tick.
+  std::vector<Channel*> waiting;
+  for (const auto& [id, channel] : channels) {
+    if (!channel->pending.empty() || !channel->missing.empty()) waiting.push_back(channel.get());
+  }
+  for (Channel* channel : waiting) chores(*channel);
+}
+
+// ---- Logs
+
+LogState* ReplicaCore::find_log(const LogKey& log) {
+  const auto found = logs.find(log);
+  return found == logs.end() ? nullptr : &found->second;
+}
+
+const LogState* ReplicaCore::find_log(const LogKey& log) const {
+  const auto found = logs.find(log);
+  return found == logs.end() ? nullptr : &found->second;
+}
+
+LogState& ReplicaCore::add_log(const LogKey& key, LogType type, const std::optional<ChannelId>& id) {
+  LogState& log = logs[key];
+  log.channel = id;
+  for (LogRecord* record : {&log.accepted, &log.durable}) {
+    record->log = key;
+    record->type = type;
+    record->low = {1};
+    if (id) record->channel = channels.at(*id)->accepted.genesis->pseudonym;
+  }
+  if (id && channels.at(*id)->logs.insert(key).second && type == LogType::kFeed) ++channels.at(*id)->feeds;
+  return log;
+}
+
+void ReplicaCore::forget_log(const LogKey& key) {
+  const auto at = logs.find(key);
+  if (at == logs.end()) return;
+  if (Channel* channel = at->second.channel ? find_channel(*at->second.channel) : nullptr) {
+    if (channel->logs.erase(key) > 0 && at->second.accepted.type == LogType::kFeed) --channel->feeds;
+  }
+  logs.erase(at);
+}
+
+void ReplicaCore::add_entry(Change& change, LogState& log, const EntryView& entry, Checked checked) {
+  LogRecord& record = log.accepted;
+  const Number number = peek_number(entry.header);
+  if (record.head.value + 1 == record.low.value || record.head.value == 0) {
+    record.low = number;
+    record.before_low = *EntryHash::from(peek_previous(entry.header));
+  }
+  record.head = number;
+  record.head_hash = hash_entry(entry.header, entry.signature);
+  record.head_epoch = {load_le64(&entry.header[16])};
+  record.bytes += entry.body.size();
+  change.batch.add_entry(record.log, number, entry, checked);
+  if (change.logs.empty() || change.logs.back() != record.log) change.logs.push_back(record.log);
+}
+
+Channel* ReplicaCore::find_channel(const ChannelId& id) {
+  const auto found = channels.find(id);
+  return found == channels.end() ? nullptr : found->second.get();
+}
+
+const Channel* ReplicaCore::find_channel(const ChannelId& id) const {
+  const auto found = channels.find(id);
+  return found == channels.end() ? nullptr : found->second.get();
+}
+
+ControlContext ReplicaCore::control_context() const {
+  const Time now = clock.now();
+  return {secrets, own_org, month_of(now), now, verifier};
+}
+
+// ---- The frontier: durable heads, cut where a feed ended (rule 20)
+
+void ReplicaCore::refresh_leaf(Channel& channel, const LogKey& key) {
+  const LogState* log = find_log(key);
+  if (log == nullptr || log->durable.head.value == 0 || channel.durable == nullptr) return;
+  const LogRecord& record = log->durable;
+  Leaf leaf{key, record.type, record.head, record.head_hash};
+  if (record.type == LogType::kFeed) {
+    const auto limit = limit_of(*channel.durable, key, log->owner);
+    if (limit && limit->value == 0) return channel.frontier.erase(key);
+    if (limit && record.head > *limit) {
+      const auto pin = channel.durable->pins.find(key);
+      const auto held = stored_hash(*log, *limit);
+      // On the branch that the pin did not choose the own head stays: what differs is to be seen.
+      if (pin != channel.durable->pins.end() && (!held || *held == pin->second.hash)) {
+        leaf.head = *limit;
+        leaf.hash = pin->second.hash;
+      }
+    }
+  }
+  channel.frontier.set(leaf);
+}
+
+void ReplicaCore::refresh_leaves(Channel& channel) {
+  for (const LogKey& log : channel.logs) refresh_leaf(channel, log);
+  std::vector<LogKey> gone;
+  for (const auto& [key, leaf] : channel.frontier.leaves()) {
+    if (leaf.type == LogType::kOrganisation && channel.durable->role_of(OrgId{key.bytes()}) == Role::kUnknown) {
+      gone.push_back(key);
+    }
+  }
+  for (const LogKey& key : gone) channel.frontier.erase(key);
+  if (channel.durable->newest == nullptr) return;
+  for (const RosterMember& member : channel.durable->newest->roster) {
+    const OrgState* org = find_org(member.org);
+    if (org == nullptr || org->durable == nullptr) continue;
+    channel.frontier.set(
+        {LogKey{member.org.bytes()}, LogType::kOrganisation, org->durable->head(), org->durable->head_hash()});
+  }
+}
+
+// ---- Replica: wiring and what is only looked up
+
+Replica::Replica(EntryStore& store, Clock& clock, crypto::Random& random, const NodeSecrets& secrets,
+                 ReadingTable& table)
+    : impl_(std::make_unique<Impl>(store, clock, random, secrets, table)) {}
+Replica::~Replica() = default;
+
+Result<void> Replica::load() { return impl_->reload(); }
+void Replica::set_listener(ReplicaListener* listener) { impl_->listener = listener; }
+void Replica::set_quotas(const Quotas& quotas) { impl_->quotas = quotas; }
+
+const OrgLog& Replica::own_org() const { return impl_->own_log(); }
+const NodeId& Replica::own_node() const { return impl_->own_node; }
+const ChannelId& Replica::private_channel() const { return impl_->private_channel; }
+const std::string& Replica::network() const { return impl_->own_log().profile().network; }
+Bytes Replica::own_prekeys() const { return impl_->own_prekeys(); }
+
+const ReadingTable& Replica::reading_table() const { return impl_->table; }
+Arrival Replica::newest_arrival() const { return impl_->store.newest_arrival(); }
+std::uint64_t Replica::failures() const { return impl_->failures; }
+Result<void> Replica::read_arrivals(Arrival cursor, std::size_t bytes_max, const EntryVisitor& visit) const {
+  return impl_->store.read_arrivals(cursor, bytes_max, visit);
+}
+
+std::optional<LogRecord> Replica::log_record(const LogKey& log) const {
+  const LogState* state = impl_->find_log(log);
+  if (state == nullptr || state->durable.head.value == 0) return std::nullopt;
+  return state->durable;
+}
+
+std::vector<LogRecord> Replica::channel_logs(const ChannelId& id) const {
+  std::vector<LogRecord> out;
+  const Channel* channel = impl_->find_channel(id);
+  if (channel == nullptr) return out;
+  for (const LogKey& key : channel->logs) {
+    if (auto record = log_record(key)) out.push_back(*record);
+  }
+  return out;
+}
+
+Result<Bytes> Replica::get_record(Table table, ByteView name) const { return impl_->store.get_record(table, name); }
+Result<void> Replica::scan_records(Table table, const RecordVisitor& visit) const {
+  return impl_->store.scan_records(table, visit);
+}
+void Replica::put_record(Table table, ByteView name, ByteView value, Done<void> done) {
+  Change change;
+  change.batch.put_record(table, name, value);
+  impl_->commit_for(std::move(change), std::move(done));
+}
+void Replica::remove_record(Table table, ByteView name, Done<void> done) {
+  Change change;
+  change.batch.remove_record(table, name);
+  impl_->commit_for(std::move(change), std::move(done));
+}
+
+}  // namespace tocsin::protocol

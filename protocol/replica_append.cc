@@ -1,0 +1,157 @@
+// Writing to the own feed (rules 9, 13, 28).
+#include <algorithm>
+#include <cassert>
+
+#include "protocol/entry_peek.h"
+#include "protocol/replica_impl.h"
+
+namespace tocsin::protocol {
+
+Result<void> ReplicaCore::may_append(const Channel& channel) const {
+  const ChannelState& state = channel.accepted;
+  if (state.needs_newer) {
+    return caller_error(kNeedsNewer, "the channel's control log holds an entry that needs a newer version of Tocsin");
+  }
+  if (!state.joined() || state.newest == nullptr || !may_write(state.role_of(own_org))) {
+    return caller_error(kNotAWriter, "this organisation may not write in the channel");
+  }
+  return kOk;
+}
+
+// The live feed; another one where there is none yet, or the last has ended: a fork proof, a pin, or another copy of this
+// node that wrote to it (rules 12, 20, 21).
+LogState& ReplicaCore::own_feed(Change& change, Channel& channel) {
+  ChannelState& state = channel.accepted;
+  if (state.feed_key != nullptr) {
+    const LogKey key{state.feed_key->verify_key().bytes()};
+    LogState* log = find_log(key);
+    if (log != nullptr && log->accepted.frozen == 0 && !state.pins.contains(key)) return *log;
+  }
+  state.feed_key = std::make_shared<const crypto::SigningKey>(crypto::SigningKey::generate(random));
+  ++state.feed_generation;
+  change.channels.push_back(state.id());
+  const LogKey key{state.feed_key->verify_key().bytes()};
+  LogState& log = add_log(key, LogType::kFeed, state.id());
+  log.owner = FeedOwner{state.id(), own_org, own_node, state.feed_generation};
+  log.checkpoint_time = clock.now();
+  log.feed_record_changed = true;
+  table.set_feed(key, *log.owner);
+  return log;
+}
+
+namespace {
+
+// Seals and signs one entry after the other under one epoch.
+class FeedWriter {
+ public:
+  FeedWriter(Change& change, LogState& log, const ChannelState& state, crypto::BodySealer& sealer,
+             crypto::Random& random)
+      : change_(change), log_(log), channel_(state.id()), key_(*state.feed_key), sealer_(sealer), random_(random) {
+    header_.type = LogType::kFeed;
+    header_.epoch = state.newest_epoch();
+    header_.log = log.accepted.log;
+    header_.channel = state.genesis->pseudonym;
+  }
+
+  EntryRef write(FeedKind kind, ByteView certificate, ByteView payload) {
+    LogRecord& record = log_.accepted;
+    header_.number = record.head.next();
+    header_.previous = record.head_hash;
+    encode_feed_plaintext_into(plaintext_, kind, certificate, payload);
+    const BodyBinding binding(channel_, header_.epoch, header_.log, header_.number, LogType::kFeed);
+    const ByteView body = sealer_.seal(binding.context(), binding.associated(), plaintext_, random_);
+    header_.body_bytes = static_cast<std::uint32_t>(body.size());
+    header_.body_hash = hash_body(body);
+    const auto encoded = header_.encode();
+    const crypto::Signature signature = key_.sign(crypto::kLabelEntry, {ByteView(encoded)});
+    change_.batch.add_entry(header_.log, header_.number, {ByteView(encoded), signature.view(), body},
+                            Checked::kSigned);
+    record.head = header_.number;
+    record.head_hash = hash_entry(encoded, signature.view());
+    record.head_epoch = header_.epoch;
+    record.bytes += body.size();
+    return {header_.log, header_.number, record.head_hash};
+  }
+
+ private:
+  Change& change_;
+  LogState& log_;
+  const ChannelId channel_;
+  const crypto::SigningKey& key_;
+  crypto::BodySealer& sealer_;
+  crypto::Random& random_;
+  EntryHeader header_;
+  Bytes plaintext_;
+};
+
+std::size_t bytes_of(std::span<const FeedItem> items) {
+  std::size_t out = 0;
+  for (const FeedItem& item : items) {
+    out += kEntryHeaderBytes + kSignatureBytes + crypto::sealed_body_size(item.payload.size() + 64);
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<void> ReplicaCore::append_items(Change& change, Channel& channel, std::span<const FeedItem> items,
+                                 std::vector<EntryRef>* refs) {
+  TOCSIN_TRY(may_append(channel));
+  // A certificate takes some 300 bytes, and stands in front of whatever comes first.
+  constexpr std::size_t kPayloadMax = kPlaintextBytesMax - 512;
+  for (const FeedItem& item : items) {
+    if (item.payload.size() > kPayloadMax) {
+      return caller_error("payload_too_large", "an entry carries at most " + std::to_string(kPayloadMax) + " bytes");
+    }
+  }
+  ChannelState& state = channel.accepted;
+  LogState& log = own_feed(change, channel);
+  const Epoch epoch = state.newest_epoch();
+  if (channel.sealer == nullptr || channel.sealer_epoch != epoch) {
+    channel.sealer = std::make_unique<crypto::BodySealer>(*state.epochs.at(epoch).key);
+    channel.sealer_epoch = epoch;
+  }
+  const Time now = clock.now();
+  Bytes certificate;
+  if (log.accepted.head.value == 0 || log.accepted.head_epoch < epoch) {
+    certificate = sign_feed_certificate(
+        {state.id(), own_org, own_node, log.accepted.log, state.feed_generation, now}, secrets.signing);
+  }
+  FeedWriter writer(change, log, state, *channel.sealer, random);
+  change.batch.reserve(items.size() + items.size() / kCheckpointEvery + 1, bytes_of(items));
+  change.logs.push_back(log.accepted.log);
+
+  const auto checkpoint = [&] {
+    reserve_counters(channel);
+    const Receipt receipt = next_receipt(channel, kReceiptHeadsMax);
+    note_told(channel, receipt);
+    const EntryRef ref = writer.write(FeedKind::kCheckpoint, certificate, encode_receipt(receipt));
+    certificate.clear();
+    log.checkpoint = ref.number;
+    log.checkpoint_time = now;
+    log.feed_record_changed = true;
+  };
+  for (const FeedItem& item : items) {
+    const bool due = log.accepted.head.next().value % kCheckpointEvery == 0 ||
+                     (log.accepted.head.value > 0 && now.ms - log.checkpoint_time.ms >= kCheckpointAfterMs);
+    if (due) checkpoint();
+    const EntryRef ref = writer.write(item.kind, certificate, item.payload);
+    certificate.clear();
+    if (refs != nullptr) refs->push_back(ref);
+  }
+  return kOk;
+}
+
+Result<void> Replica::append(const ChannelId& id, std::span<const FeedItem> items,
+                             Done<std::vector<EntryRef>> done) {
+  Channel* channel = impl_->find_channel(id);
+  if (channel == nullptr) return caller_error(kUnknownChannel, "no such channel is known here");
+  Change change;
+  std::vector<EntryRef> refs;
+  refs.reserve(items.size());
+  TOCSIN_TRY(impl_->append_items(change, *channel, items, &refs));
+  impl_->commit_for(std::move(change), std::move(done), std::move(refs));
+  return kOk;
+}
+
+}  // namespace tocsin::protocol

@@ -1,0 +1,123 @@
+// Who may write which entry (rules 15, 20, 27 to 29, 34).
+#include "protocol/entry_peek.h"
+#include "protocol/replica_impl.h"
+
+namespace tocsin::protocol {
+namespace {
+
+constexpr std::size_t kRostersKept = 32;
+constexpr std::size_t kOpenersKept = 4;
+
+}  // namespace
+
+std::shared_ptr<const ControlState> ReplicaCore::roster_at(Channel& channel, Epoch epoch) {
+  const ChannelState& state = channel.accepted;
+  if (state.newest != nullptr && state.newest->epoch == epoch) return state.newest;
+  if (const auto known = channel.rosters.find(epoch); known != channel.rosters.end()) return known->second;
+  const EpochInfo* info = state.epoch(epoch);
+  if (info == nullptr || info->key == nullptr) return nullptr;
+
+  EpochRun run;
+  for (Number number = info->first; number <= info->last; number = number.next()) {
+    const auto entry = stored_entry(state.control_log(), number);
+    if (!entry) return nullptr;
+    const auto header = EntryHeader::decode(entry->view().header);
+    auto body = decode_control_body(entry->view().body);
+    if (!header || !body || !run.add(*header, std::move(*body))) return nullptr;
+  }
+  const auto message = run.complete() ? run.open_state(state.id(), *info->key) : Result<Bytes>(peer_error(kBadEpoch));
+  if (!message) return nullptr;
+  auto roster = decode_control_state(*message);
+  if (!roster) return nullptr;
+  if (channel.rosters.size() >= kRostersKept) channel.rosters.erase(channel.rosters.begin());
+  return channel.rosters[epoch] = std::make_shared<const ControlState>(std::move(*roster));
+}
+
+crypto::BodyOpener* ReplicaCore::opener_at(Channel& channel, Epoch epoch) {
+  if (const auto known = channel.openers.find(epoch); known != channel.openers.end()) return known->second.get();
+  const EpochInfo* info = channel.accepted.epoch(epoch);
+  if (info == nullptr || info->key == nullptr) return nullptr;
+  if (channel.openers.size() >= kOpenersKept) channel.openers.erase(channel.openers.begin());
+  auto& opener = channel.openers[epoch] = std::make_unique<crypto::BodyOpener>(*info->key);
+  return opener.get();
+}
+
+std::optional<Number> ReplicaCore::limit_of(const ChannelState& state, const LogKey& feed,
+                                            const std::optional<FeedOwner>& owner) const {
+  if (const auto pin = state.pins.find(feed); pin != state.pins.end()) return pin->second.last;
+  if (!owner || state.newest == nullptr) return std::nullopt;
+  // A feed that the epoch which dropped its writer does not name was not known to the chair: nothing of it counts.
+  if (state.role_of(owner->org) == Role::kUnknown) return Number{0};
+  // A revocation overtakes what it revokes: until the chair's pins are here, nothing new of that node is taken.
+  const OrgState* org = find_org(owner->org);
+  if (org == nullptr) return std::nullopt;
+  const auto node = org->accepted.nodes().find(owner->node);
+  if (node == org->accepted.nodes().end() || !node->second.revoked) return std::nullopt;
+  return Number{0};
+}
+
+Result<std::optional<FeedOwner>> ReplicaCore::authorise(Channel& channel, const LogState& log,
+                                                        const EntryView& entry) {
+  const ChannelState& state = channel.accepted;
+  const Epoch epoch{load_le64(&entry.header[16])};
+  if (epoch > state.newest_epoch_seen()) {
+    return peer_error(kUnknownEpoch, "the entry is of an epoch whose control entry is not here yet");
+  }
+  if (epoch < state.first_epoch()) {
+    return peer_error(kWrongEpoch, "the entry is from before the first epoch that this node was given");
+  }
+  const EpochInfo* info = state.epoch(epoch);
+  if (info == nullptr || info->key == nullptr || body_absent(entry)) return log.owner;  // as a relay takes it
+
+  const LogKey& feed = log.accepted.log;
+  const BodyBinding binding(state.id(), epoch, feed, peek_number(entry.header), LogType::kFeed);
+  auto plaintext = opener_at(channel, epoch)->open(binding.context(), binding.associated(), entry.body);
+  if (!plaintext) {
+    return peer_error(kNotAuthorised, "the first entry of an epoch does not open with the epoch's key");
+  }
+  auto parsed = decode_feed_plaintext(*plaintext);
+  if (!parsed || parsed->certificate.empty()) {
+    return peer_error(kNotAuthorised, "the first entry of an epoch carries no certificate");
+  }
+  TOCSIN_ASSIGN(certificate, decode_feed_certificate(parsed->certificate));
+  if (certificate.channel != state.id() || certificate.feed != feed) {
+    return peer_error(kBadFeedCertificate, "the certificate is for another feed or channel");
+  }
+  const FeedOwner owner{certificate.channel, certificate.org, certificate.node, certificate.generation};
+  if (log.owner && *log.owner != owner) return peer_error(kBadFeedCertificate, "the feed had another owner before");
+
+  const auto roster = roster_at(channel, epoch);
+  const RosterMember* member = roster == nullptr ? nullptr : roster->member(owner.org);
+  if (member == nullptr || !may_write(member->role)) {
+    return peer_error(kNotAuthorised, "the feed's organisation may not write in that epoch");
+  }
+  // Once a writer has left, the chair vouches for its feed: the pin names node, number and hash, and its organisation's
+  // log travels in this channel no more.
+  const auto pin = state.pins.find(feed);
+  const bool vouched = find_org(owner.org) == nullptr && pin != state.pins.end() && pin->second.node == owner.node;
+  const bool is_signed = vouched || signed_by_node(owner.org, owner.node, [&](const crypto::VerifyKey& key) {
+    return verify_feed_certificate(parsed->certificate, key, verifier);
+  });
+  if (!is_signed) {
+    return peer_error(kNotAuthorised, "the certificate is not signed by a node that its organisation certified");
+  }
+  return std::optional<FeedOwner>(owner);
+}
+
+std::uint64_t ReplicaCore::entries_quota(const std::optional<ChannelId>& id, LogType type) const {
+  if (type == LogType::kOrganisation) return kOrgLogEntriesMax;
+  if (type == LogType::kControl) return quotas.control_entries;
+  const Channel* channel = id ? find_channel(*id) : nullptr;
+  const bool alert = channel != nullptr && channel->accepted.genesis->channel_class == ChannelClass::kAlert;
+  return alert ? quotas.alert_feed_entries : quotas.feed_entries;
+}
+
+std::uint64_t ReplicaCore::bytes_quota(const std::optional<ChannelId>& id, LogType type) const {
+  if (type == LogType::kOrganisation) return std::uint64_t{kOrgLogEntriesMax} * kBodyBytesMax;
+  if (type == LogType::kControl) return quotas.control_bytes;
+  const Channel* channel = id ? find_channel(*id) : nullptr;
+  const bool alert = channel != nullptr && channel->accepted.genesis->channel_class == ChannelClass::kAlert;
+  return alert ? quotas.alert_feed_bytes : quotas.feed_bytes;
+}
+
+}  // namespace tocsin::protocol

@@ -1,0 +1,260 @@
+// Channels as people see them: making, listing, inviting, accepting, removing.
+#include <algorithm>
+
+#include "protocol/replica_impl.h"
+
+namespace tocsin::protocol {
+namespace {
+
+Error unknown_channel() { return caller_error(kUnknownChannel, "no such channel is known here"); }
+
+}  // namespace
+
+Result<Channel*> ReplicaCore::found_channel(Change& change, const NewChannel& wanted, ChannelClass channel_class) {
+  if (channels.size() >= kChannelsMax) return caller_error("too_many_channels", "a node takes part in 256 channels");
+  auto control_key = std::make_shared<const crypto::SigningKey>(crypto::SigningKey::generate(random));
+  ChannelGenesis genesis;
+  genesis.network = own_log().profile().network;
+  genesis.name = wanted.name;
+  genesis.channel_class = channel_class;
+  genesis.terms = wanted.terms;
+  genesis.retention_days = wanted.retention_days;
+  genesis.stewards = {own_org};
+  genesis.quorum = 1;
+  genesis.chair_org = own_org;
+  genesis.chair_node = own_node;
+  genesis.control_key = LogKey{control_key->verify_key().bytes()};
+  genesis.created = clock.now();
+  std::array<std::uint8_t, 32> random32;
+  random.fill(random32);
+  TOCSIN_ASSIGN(made, make_channel_genesis(std::move(genesis), random32, secrets.signing));
+
+  const ChannelId id = made.id;
+  auto& channel = channels[id] = std::make_unique<Channel>();
+  channel->accepted.genesis = std::make_shared<const ChannelGenesis>(std::move(made));
+  channel->accepted.control_key = std::move(control_key);
+  NextEpoch first = same_epoch(*channel, EpochReason::kGenesis);
+  first.roster.push_back(roster_member(own_org, Role::kSteward));
+  if (auto added = add_epoch(change, *channel, std::move(first)); !added) {
+    channels.erase(id);
+    return added.error();
+  }
+  return channel.get();
+}
+
+Result<ChannelId> Replica::create_channel(const NewChannel& wanted, Done<ChannelId> done) {
+  if (wanted.channel_class != ChannelClass::kShared && wanted.channel_class != ChannelClass::kAlert &&
+      wanted.channel_class != ChannelClass::kPublic) {
+    return caller_error("bad_channel_class", "a new channel is shared, alert or public");
+  }
+  Change change;
+  TOCSIN_ASSIGN(channel, impl_->found_channel(change, wanted, wanted.channel_class));
+  const ChannelId id = channel->accepted.id();
+  impl_->commit_for(std::move(change), std::move(done), id);
+  return id;
+}
+
+// ---- Listing
+
+namespace {
+
+MemberInfo member_info(const ReplicaCore& core, const RosterMember& member) {
+  MemberInfo out{member.org, member.role, member.name, member.kind, member.country, {}};
+  if (const OrgState* org = core.find_org(member.org)) {
+    for (const auto& [node, certified] : org->accepted.nodes()) {
+      if (!certified.revoked) out.nodes.push_back(node);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::optional<ChannelInfo> Replica::channel(const ChannelId& id) const {
+  const Channel* channel = impl_->find_channel(id);
+  if (channel == nullptr || channel->durable == nullptr) return std::nullopt;
+  const ChannelState& state = *channel->durable;
+  ChannelInfo out;
+  out.id = id;
+  out.pseudonym = state.genesis->pseudonym;
+  out.name = state.genesis->name;
+  out.channel_class = state.genesis->channel_class;
+  out.standing = state.standing;
+  out.own_role = state.role_of(impl_->own_org);
+  out.terms = state.genesis->terms;
+  out.retention_days = state.genesis->retention_days;
+  out.epoch = state.newest_epoch();
+  if (state.newest != nullptr) out.epoch_created = state.newest->created;
+  out.height = state.head;
+  out.chair_org = state.genesis->chair_org;
+  out.chair_node = state.genesis->chair_node;
+  out.is_chair = state.is_chair();
+  out.key_missing = state.key_missing();
+  out.needs_newer = state.needs_newer;
+  if (state.newest != nullptr) {
+    for (const RosterMember& member : state.newest->roster) out.members.push_back(member_info(*impl_, member));
+  }
+  for (const auto& [org, invite] : state.invited) out.invited.push_back(member_info(*impl_, invite.member));
+  return out;
+}
+
+std::vector<ChannelInfo> Replica::channels() const {
+  std::vector<ChannelInfo> out;
+  for (const auto& [id, held] : impl_->channels) {
+    if (auto info = channel(id)) out.push_back(std::move(*info));
+  }
+  std::sort(out.begin(), out.end(), [&](const ChannelInfo& a, const ChannelInfo& b) {
+    const bool a_second = a.id != impl_->private_channel;
+    const bool b_second = b.id != impl_->private_channel;
+    return std::tie(a_second, a.name, a.id) < std::tie(b_second, b.name, b.id);
+  });
+  return out;
+}
+
+// ---- Members
+
+namespace {
+
+// What every act of the chair needs first.
+Result<Channel*> chaired(ReplicaCore& core, const ChannelId& id) {
+  Channel* channel = core.find_channel(id);
+  if (channel == nullptr) return unknown_channel();
+  const ChannelState& state = channel->accepted;
+  if (!state.is_chair()) {
+    const OrgState* chair = core.find_org(state.genesis->chair_org);
+    const std::string who = chair == nullptr ? to_hex(state.genesis->chair_org.view()).substr(0, 16)
+                                             : chair->accepted.profile().name;
+    return caller_error("not_chair", "the chair of this channel is " + who);
+  }
+  if (state.needs_newer) return caller_error(kNeedsNewer, "the channel needs a newer version of Tocsin");
+  return channel;
+}
+
+}  // namespace
+
+Result<void> Replica::invite(const ChannelId& id, const OrgId& org, Role role, Done<void> done) {
+  TOCSIN_ASSIGN(channel, chaired(*impl_, id));
+  const ChannelState& state = channel->accepted;
+  const auto peer = impl_->peers.find(org);
+  if (peer == impl_->peers.end() || impl_->find_org(org) == nullptr) {
+    return caller_error(kUnknownPeer, "no such organisation is known here");
+  }
+  // Rule 26: who was never compared by word of mouth could be anybody.
+  if (!peer->second.verified || peer->second.blocked) {
+    return caller_error("peer_not_verified", "compare the eight words with this peer first, and unblock it");
+  }
+  if (role != Role::kMember && role != Role::kReader) {
+    return caller_error("role_not_supported", "an organisation is invited as member or reader");
+  }
+  if (state.genesis->channel_class == ChannelClass::kPrivate) {
+    return caller_error("role_not_supported", "the private channel has the own nodes as members only");
+  }
+  if (state.role_of(org) != Role::kUnknown) return caller_error("already_member", "the organisation is a member");
+  if (state.newest->roster.size() + state.invited.size() >= kMembersMax) {
+    return caller_error("channel_full", "a channel has at most 256 members and invited organisations");
+  }
+  Change change;
+  TOCSIN_TRY(impl_->add_event(change, *channel, InviteEvent{impl_->roster_member(org, role)}));
+  change.mail = true;
+  impl_->commit_for(std::move(change), std::move(done));
+  return kOk;
+}
+
+Result<void> Replica::remove_member(const ChannelId& id, const OrgId& org, Done<void> done) {
+  TOCSIN_ASSIGN(channel, chaired(*impl_, id));
+  const ChannelState& state = channel->accepted;
+  Change change;
+  if (state.role_of(org) == Role::kUnknown) {
+    if (!state.invited.contains(org)) return caller_error("not_a_member", "the organisation is not in this channel");
+    TOCSIN_TRY(impl_->add_event(change, *channel, CancelInviteEvent{org}));
+  } else {
+    if (org == impl_->own_org) {
+      return caller_error("chair_cannot_leave", "the only steward cannot leave: found another channel instead");
+    }
+    auto next = impl_->same_epoch(*channel, EpochReason::kRemoved);
+    std::erase_if(next.roster, [&](const RosterMember& member) { return member.org == org; });
+    impl_->pin_feeds_of(*channel, [&](const FeedOwner& owner) { return owner.org == org; }, next.pins);
+    TOCSIN_TRY(impl_->add_epoch(change, *channel, std::move(next)));
+  }
+  impl_->commit_for(std::move(change), std::move(done));
+  return kOk;
+}
+
+Result<void> Replica::rotate(const ChannelId& id, Done<void> done) {
+  TOCSIN_ASSIGN(channel, chaired(*impl_, id));
+  Change change;
+  TOCSIN_TRY(impl_->add_epoch(change, *channel, impl_->same_epoch(*channel, EpochReason::kAge)));
+  impl_->commit_for(std::move(change), std::move(done));
+  return kOk;
+}
+
+// ---- Answering an invitation
+
+namespace {
+
+Result<Channel*> invited(ReplicaCore& core, const ChannelId& id) {
+  Channel* channel = core.find_channel(id);
+  if (channel == nullptr) return unknown_channel();
+  const ChannelStanding standing = channel->accepted.standing;
+  if (channel->accepted.invitation.empty() ||
+      (standing != ChannelStanding::kInvited && standing != ChannelStanding::kRefused)) {
+    return caller_error("not_invited", "there is no open invitation to this channel");
+  }
+  return channel;
+}
+
+}  // namespace
+
+Result<void> Replica::accept(const ChannelId& id, Done<void> done) {
+  TOCSIN_ASSIGN(channel, invited(*impl_, id));
+  ChannelState& state = channel->accepted;
+  TOCSIN_ASSIGN(answer, impl_->answer(*channel, true));
+  TOCSIN_ASSIGN(invitation, decode_invitation(state.invitation));
+  TOCSIN_ASSIGN(epoch_entry, decode_entry(invitation.epoch_entry));
+  TOCSIN_ASSIGN(epoch_header, EntryHeader::decode(epoch_entry.header));
+  std::vector<EntryView> chair_log;
+  for (const Bytes& bytes : invitation.chair_org_log) {
+    TOCSIN_ASSIGN(entry, decode_entry(bytes));
+    chair_log.push_back(entry);
+  }
+  Change change;
+  if (auto extended = impl_->extend_org(change, chair_log); !extended) {
+    // The end of a long log, of an organisation that is known here: what is held will do.
+    if (impl_->find_org(state.genesis->chair_org) == nullptr) return extended.error();
+  }
+  if (state.head < epoch_header.number && impl_->find_log(state.control_log()) == nullptr) {
+    // The copy of the control log begins behind the epoch entry that the invitation names (rule 29: no earlier state is
+    // needed).
+    state.head = epoch_header.number;
+    state.head_hash = hash_entry(epoch_entry.header, epoch_entry.signature);
+    state.head_epoch = epoch_header.epoch;
+    state.epochs[epoch_header.epoch] = {epoch_header.number, epoch_header.number, nullptr, nullptr};
+    LogRecord& record = impl_->add_log(state.control_log(), LogType::kControl, id).accepted;
+    record.low = state.head.next();
+    record.head = state.head;
+    record.head_hash = record.before_low = state.head_hash;
+    record.head_epoch = state.head_epoch;
+    change.logs.push_back(record.log);
+  }
+  state.acceptance = std::move(answer);
+  state.standing = ChannelStanding::kAccepting;
+  change.channels.push_back(id);
+  change.mail = true;
+  impl_->commit_for(std::move(change), std::move(done));
+  return kOk;
+}
+
+Result<void> Replica::refuse(const ChannelId& id, Done<void> done) {
+  TOCSIN_ASSIGN(channel, invited(*impl_, id));
+  ChannelState& state = channel->accepted;
+  TOCSIN_ASSIGN(answer, impl_->answer(*channel, false));
+  state.acceptance = std::move(answer);
+  state.standing = ChannelStanding::kRefused;
+  Change change;
+  change.channels.push_back(id);
+  change.mail = true;
+  impl_->commit_for(std::move(change), std::move(done));
+  return kOk;
+}
+
+}  // namespace tocsin::protocol

@@ -1,0 +1,255 @@
+// Writing the control log: what the chair does (rules 22, 27, 29).
+#include <algorithm>
+#include <cassert>
+
+#include "protocol/entry_sign.h"
+#include "protocol/replica_impl.h"
+
+namespace tocsin::protocol {
+namespace {
+
+// One member that claims a missing slot again and again would make the key new each time: at most so often (rule 29).
+constexpr std::int64_t kMissingSlotEveryMs = 10 * 60'000;
+
+EntryHeader next_header(const ChannelState& state, Epoch epoch) {
+  EntryHeader header;
+  header.type = LogType::kControl;
+  header.number = state.head.next();
+  header.epoch = epoch;
+  header.log = state.control_log();
+  header.channel = state.genesis->pseudonym;
+  header.previous = state.head_hash;
+  return header;
+}
+
+}  // namespace
+
+Result<void> ReplicaCore::add_control(Change& change, Channel& channel, std::span<const Entry> entries) {
+  ChannelState next = channel.accepted;
+  for (const Entry& entry : entries) TOCSIN_TRY(apply_control(next, entry.view(), control_context()));
+  LogState* log = find_log(next.control_log());
+  if (log == nullptr) log = &add_log(next.control_log(), LogType::kControl, next.id());
+  for (const Entry& entry : entries) add_entry(change, *log, entry.view(), Checked::kSigned);
+  for (const auto& [epoch, info] : next.epochs) {
+    const EpochInfo* before = channel.accepted.epoch(epoch);
+    if (info.key != nullptr && (before == nullptr || before->key == nullptr)) {
+      table.add_epoch(next.id(), next.genesis->pseudonym, epoch, *info.key);
+    }
+  }
+  channel.accepted = std::move(next);
+  change.channels.push_back(channel.accepted.id());
+  return kOk;
+}
+
+Result<void> ReplicaCore::add_event(Change& change, Channel& channel, const ControlEvent& event) {
+  const ChannelState& state = channel.accepted;
+  const Epoch epoch = state.newest_epoch();
+  EntryHeader header = next_header(state, epoch);
+  ControlBody body;
+  body.kind = ControlBody::kEvent;
+  body.sealed = seal_control(*state.epochs.at(epoch).key, state.id(), epoch, header.log, header.number,
+                             encode_control_event(event, clock.now()), random);
+  const Entry entry = sign_entry(header, encode_control_body(body), *state.control_key);
+  return add_control(change, channel, std::span(&entry, 1));
+}
+
+RosterMember ReplicaCore::roster_member(const OrgId& id, Role role) const {
+  const OrgLog& org = orgs.at(id).accepted;
+  return {id, role, org.head(), org.head_hash(), org.profile().name, org.profile().kind, org.profile().country};
+}
+
+ReplicaCore::NextEpoch ReplicaCore::same_epoch(const Channel& channel, EpochReason reason) const {
+  const ChannelState& state = channel.accepted;
+  NextEpoch next{reason, {}, {}, {}, {}};
+  if (state.newest != nullptr) {
+    for (const RosterMember& member : state.newest->roster) {
+      next.roster.push_back(find_org(member.org) == nullptr ? member : roster_member(member.org, member.role));
+    }
+  }
+  for (const auto& [org, invite] : state.invited) next.invited.push_back(invite.member);
+  for (const auto& [feed, pin] : state.pins) next.pins.push_back(pin);
+  return next;
+}
+
+Result<void> ReplicaCore::add_epoch(Change& change, Channel& channel, NextEpoch next) {
+  const ChannelState& state = channel.accepted;
+  const auto by_org = [](const RosterMember& a, const RosterMember& b) { return a.org < b.org; };
+  std::sort(next.roster.begin(), next.roster.end(), by_org);
+  std::sort(next.invited.begin(), next.invited.end(), by_org);
+  std::sort(next.pins.begin(), next.pins.end(), [](const FeedPin& a, const FeedPin& b) { return a.feed < b.feed; });
+
+  ControlState control;
+  control.genesis = state.genesis->message;
+  control.genesis_signature = state.genesis->signature;
+  control.epoch = state.head_epoch.next();
+  control.roster = std::move(next.roster);
+  control.stewards = state.genesis->stewards;
+  control.quorum = state.genesis->quorum;
+  control.invited = std::move(next.invited);
+  control.pins = std::move(next.pins);
+  control.reason = next.reason;
+  control.created = clock.now();
+
+  const std::uint32_t month = month_of(control.created);
+  std::vector<WrapTarget> targets;
+  std::vector<NodeId> by_certificate;
+  std::optional<PrekeyList> own_list;
+  if (const auto own = secrets.prekeys.find(month); own != secrets.prekeys.end()) {
+    own_list = PrekeyList{own_node, month, {own->second.public_key()}};
+  }
+  for (const RosterMember& member : control.roster) {
+    const OrgState* org = find_org(member.org);
+    if (org == nullptr || member.role == Role::kContributor) continue;
+    for (const auto& [node, certified] : org->accepted.nodes()) {
+      if (certified.revoked) continue;
+      const PrekeyList* list = node == own_node && own_list ? &*own_list : prekeys_of(member.org, node);
+      targets.push_back(wrap_target(certified.certificate, list, month));
+      const bool without_prekey = targets.back().month == kCertificateKeyMonth;
+      if (without_prekey) by_certificate.push_back(node);
+      if (!without_prekey && next.by_certificate.contains(node)) {
+        targets.push_back(wrap_target(certified.certificate, nullptr, month));
+      }
+    }
+  }
+
+  const auto key = crypto::EpochKey::random(random);  // rule 27: fresh, never from the key before
+  const EpochPlace place{state.id(), control.epoch, state.control_log(), state.head.next(), state.head_hash};
+  TOCSIN_ASSIGN(bodies, make_epoch_bodies(place, key, encode_control_state(control), targets, random));
+  std::vector<Entry> entries;
+  EntryHeader header = next_header(state, control.epoch);
+  for (const Bytes& body : bodies) {
+    entries.push_back(sign_entry(header, body, *state.control_key));
+    header.number = header.number.next();
+    header.previous = hash_entry(entries.back().view().header, entries.back().view().signature);
+  }
+  TOCSIN_TRY(add_control(change, channel, entries));
+  channel.accepted.certificate_wraps = std::move(by_certificate);
+  change.mail = true;  // an invitation names the newest epoch entry
+  return kOk;
+}
+
+void ReplicaCore::pin_feeds_of(const Channel& channel, const std::function<bool(const FeedOwner&)>& dropped,
+                               std::vector<FeedPin>& pins) const {
+  for (const LogKey& key : channel.logs) {
+    const LogState* log = find_log(key);
+    if (log == nullptr || !log->owner || !dropped(*log->owner) || channel.accepted.pins.contains(key)) continue;
+    if (pins.size() >= kPinsMax) return;
+    pins.push_back({key, log->accepted.head, log->accepted.head_hash, log->owner->node});
+  }
+}
+
+// ---- The chair's chores
+
+// Acceptances and refusals that wait. True when members join.
+bool ReplicaCore::answer_pending(Change& change, Channel& channel, NextEpoch& next) {
+  bool joined = false;
+  std::vector<OrgId> declined;
+  for (const auto& [org, bytes] : channel.pending) {
+    change.batch.remove_record(Table::kMail, pending_record_name(channel.accepted.id(), org));
+    const auto invite = channel.accepted.invited.find(org);
+    const auto acceptance = decode_acceptance(bytes);
+    if (invite == channel.accepted.invited.end() || !acceptance || find_org(org) == nullptr) continue;
+    std::erase_if(next.invited, [&, &id = org](const RosterMember& member) { return member.org == id; });
+    if (acceptance->accepted) {
+      next.roster.push_back(roster_member(org, invite->second.member.role));
+      joined = true;
+    } else {
+      declined.push_back(org);
+    }
+  }
+  channel.pending.clear();
+  for (const OrgId& org : declined) (void)add_event(change, channel, CancelInviteEvent{org});
+  return joined;
+}
+
+// Nodes that were certified or revoked since the newest epoch was made (rule 27). True when the key has to be new.
+bool ReplicaCore::note_nodes(const Channel& channel, NextEpoch& next) const {
+  bool added = false;
+  bool revoked = false;
+  for (const RosterMember& member : channel.accepted.newest->roster) {
+    const OrgState* org = find_org(member.org);
+    if (org == nullptr) continue;
+    for (const auto& [node, certified] : org->accepted.nodes()) {
+      if (certified.revoked && certified.revoked_at > member.log_number) revoked = true;
+      if (!certified.revoked && certified.certified_at > member.log_number) added = true;
+    }
+  }
+  if (revoked) {
+    pin_feeds_of(channel, [&](const FeedOwner& owner) {
+      const OrgState* org = find_org(owner.org);
+      const auto node = org == nullptr ? decltype(org->accepted.nodes().end()){} : org->accepted.nodes().find(owner.node);
+      return org != nullptr && node != org->accepted.nodes().end() && node->second.revoked;
+    }, next.pins);
+  }
+  if (revoked) next.reason = EpochReason::kRevoked;
+  if (added && !revoked && next.reason != EpochReason::kJoined) next.reason = EpochReason::kNodeAdded;
+  return added || revoked;
+}
+
+void ReplicaCore::chores(Channel& channel) {
+  const ChannelState& state = channel.accepted;
+  if (!state.is_chair() || !state.joined() || state.needs_newer || clock.steady_ms() < chores_not_before_ms) return;
+  const LogState* log = find_log(state.control_log());
+  if (log == nullptr || log->accepted.frozen != 0) return;
+
+  Change change;
+  NextEpoch next = same_epoch(channel, EpochReason::kAge);
+  bool renew = false;
+  if (!channel.pending.empty() && answer_pending(change, channel, next)) {
+    next.reason = EpochReason::kJoined;
+    renew = true;
+  }
+  renew |= note_nodes(channel, next);
+  for (auto at = channel.missing.begin(); at != channel.missing.end();) {
+    const auto answered = channel.missing_answered_ms.find(at->first);
+    if (at->second == state.newest_epoch() && answered != channel.missing_answered_ms.end() &&
+        clock.steady_ms() - answered->second < kMissingSlotEveryMs) {
+      ++at;
+      continue;
+    }
+    if (at->second == state.newest_epoch()) {  // of an older epoch: the newer one is the answer already
+      next.by_certificate.insert(at->first);
+      channel.missing_answered_ms[at->first] = clock.steady_ms();
+      if (!renew) next.reason = EpochReason::kMissingSlot;
+      renew = true;
+    }
+    change.batch.remove_record(Table::kMail, missing_record_name(state.id(), at->first));
+    at = channel.missing.erase(at);
+  }
+  renew |= clock.now().ms - state.newest->created.ms >= kEpochAgeMs;
+  if (renew) {
+    // Too many members or nodes for one epoch: the old one stays, and the organisation that was to join stays out.
+    if (auto added = add_epoch(change, channel, std::move(next)); !added) ++refused_entries;
+  }
+  if (!change.batch.empty()) commit_for(std::move(change), nullptr);
+}
+
+// A member's side of rule 29.
+void ReplicaCore::tell_key_missing(Channel& channel) {
+  ChannelState& state = channel.accepted;
+  const Epoch missing = state.newest_epoch_seen();
+  if (!state.key_missing() || state.key_missing_told >= missing || !state.run.empty() || !may_append(channel)) return;
+  const auto hash = stored_hash(*find_log(state.control_log()), state.epochs.at(missing).last);
+  if (!hash) return;
+  const Bytes payload = encode_key_missing({missing, *hash, own_node});
+  const FeedItem item{FeedKind::kKeyMissing, payload};
+  Change change;
+  if (!append_items(change, channel, std::span(&item, 1), nullptr)) return;
+  state.key_missing_told = missing;
+  change.channels.push_back(state.id());
+  commit_for(std::move(change), nullptr);
+}
+
+void Replica::handle_tick() {
+  if (impl_->orgs.empty()) return;
+  std::vector<ChannelId> ids;
+  for (const auto& [id, channel] : impl_->channels) ids.push_back(id);
+  for (const ChannelId& id : ids) {
+    Channel* channel = impl_->find_channel(id);
+    if (channel == nullptr) continue;
+    impl_->chores(*channel);
+    impl_->tell_key_missing(*channel);
+  }
+}
+
+}  // namespace tocsin::protocol

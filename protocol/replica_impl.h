@@ -1,0 +1,303 @@
+// Inside protocol/replica*.cc only: what a Replica holds. Start with commit() in replica.cc: everything that changes goes
+// through it.
+//
+// A change is made in three steps: (1) check; (2) alter the *accepted* state and put the same into a Change; (3) commit the
+// Change. When the store has made it durable, the *durable* state takes over what was accepted at step 3. When it failed,
+// everything is read back from the store (reload), since each change was built on the one before.
+#pragma once
+
+#include <set>
+#include <unordered_map>
+
+#include "crypto/body.h"
+#include "protocol/channel.h"
+#include "protocol/receipt.h"
+#include "protocol/replica.h"
+
+namespace tocsin::protocol {
+
+inline constexpr Code kUnknownChannel{"unknown_channel"};
+inline constexpr Code kUnknownPeer{"unknown_peer"};
+inline constexpr Code kFrozen{"frozen"};
+inline constexpr Code kNotAcceptable{"not_acceptable"};
+inline constexpr Code kNotAuthorised{"not_authorised"};
+inline constexpr Code kPastPin{"past_pin"};
+inline constexpr Code kUnknownEpoch{"unknown_epoch"};
+inline constexpr Code kQuotaExceeded{"quota_exceeded"};
+inline constexpr Code kStaleReceiver{"stale_receiver"};
+inline constexpr Code kFork{"fork"};
+inline constexpr Code kBadEntry{"bad_entry"};
+inline constexpr Code kNotAWriter{"not_a_writer"};
+inline constexpr Code kNeedsNewer{"needs_newer"};
+
+struct LogState {
+  LogRecord accepted;  // head 0: nothing yet
+  LogRecord durable;
+  std::optional<ChannelId> channel;  // nothing: organisation log
+  // Feeds.
+  std::optional<FeedOwner> owner;    // nothing: no certificate could be opened here
+  Number first_absent;               // first number held whose body never came; 0: none
+  Number checkpoint;                 // own feed
+  Time checkpoint_time;              // own feed: of its newest checkpoint, or of its start
+  bool feed_record_changed = false;  // the lines above are to be written with the next change of this log
+};
+
+struct OrgState {
+  OrgLog accepted;
+  std::shared_ptr<const OrgLog> durable;
+  // Every signing key that was ever certified for a node: what it signed before a renewal stays valid.
+  std::map<NodeId, std::vector<crypto::VerifyKey>> signing_keys;
+};
+
+struct PeerNodeData {
+  std::vector<std::string> addresses;
+  Bytes signed_prekeys;
+  std::optional<PrekeyList> prekeys;
+  Time card_issued;
+};
+struct PeerData {
+  bool blocked = false;
+  bool verified = false;
+  bool by_card = false;
+  std::string local_name;
+  std::map<NodeId, PeerNodeData> nodes;
+};
+
+struct OwnReceiptState {
+  std::uint64_t next = 1;              // counter of the next receipt
+  std::uint64_t reserved = 0;          // counters below this are this node's to use, durably
+  std::uint64_t reserving = 0;         // the same, once what is queued is durable
+  std::optional<OwnReceipt> newest;
+  std::int64_t made_ms = 0;            // steady
+  std::optional<TrieDigest> frontier;  // what the newest one says
+  std::map<LogKey, Leaf> told;         // heads of receipts and checkpoints so far
+};
+
+struct Channel {
+  ChannelState accepted;
+  std::shared_ptr<const ChannelState> durable;  // null before the first commit
+  Frontier frontier;                            // of durable heads
+  std::set<LogKey> logs;                        // control log and feeds, accepted
+  std::size_t feeds = 0;
+
+  // Rosters of older epochs, as far as somebody asked; dropped when there are many.
+  std::map<Epoch, std::shared_ptr<const ControlState>> rosters;
+  std::map<Epoch, std::unique_ptr<crypto::BodyOpener>> openers;
+  std::unique_ptr<crypto::BodySealer> sealer;
+  Epoch sealer_epoch;
+
+  OwnReceiptState own_receipt;
+  std::map<NodeId, ReceiptInfo> receipts;
+
+  // Chair's work that waits: acceptances by organisation, and nodes that miss their slot in an epoch.
+  std::map<OrgId, Bytes> pending;
+  std::map<NodeId, Epoch> missing;
+  std::map<NodeId, std::int64_t> missing_answered_ms;  // steady: bounds how often one node makes the key new
+};
+
+// One write, being put together.
+struct Change {
+  Batch batch;
+  std::vector<LogKey> logs;         // whose accepted record changed
+  std::vector<ChannelId> channels;  // whose accepted state changed
+  std::vector<OrgId> orgs;          // whose log grew
+  std::vector<OrgId> peers;         // whose record changed or went
+  bool mail = false;                // something waits to be carried
+};
+
+// What becomes durable with a Change.
+struct Snapshot;
+
+struct ReplicaCore {
+  ReplicaCore(EntryStore& store_in, Clock& clock_in, crypto::Random& random_in, const NodeSecrets& secrets_in,
+              ReadingTable& table_in);
+
+  EntryStore& store;
+  Clock& clock;
+  crypto::Random& random;
+  const NodeSecrets& secrets;
+  ReadingTable& table;
+  mutable crypto::Verifier verifier;
+  ReplicaListener* listener = nullptr;
+  Quotas quotas;
+
+  OrgId own_org;
+  NodeId own_node;
+  ChannelId private_channel;
+  std::map<OrgId, OrgState> orgs;
+  std::map<OrgId, PeerData> peers;
+  std::unordered_map<LogKey, LogState, FixedBytesHash> logs;
+  std::map<ChannelId, std::unique_ptr<Channel>> channels;
+
+  std::uint64_t failures = 0;
+  std::uint64_t refused_entries = 0;
+  std::uint64_t fork_proofs = 0;
+  std::uint64_t checkpoint_conflicts = 0;
+  std::int64_t chores_not_before_ms = INT64_MIN;  // steady: a full disk is not asked again at once
+  std::shared_ptr<int> alive = std::make_shared<int>(0);  // callbacks of a destroyed replica do nothing
+
+  // ---- replica.cc
+  void commit(Change change, std::function<void(Result<Arrival>)> done);
+  template <class T>
+  void commit_for(Change change, Done<T> done, T value) {
+    commit(std::move(change), [done = std::move(done), value = std::move(value)](const Result<Arrival>& stored) {
+      if (done) done(stored ? Result<T>(value) : Result<T>(stored.error()));
+    });
+  }
+  void commit_for(Change change, Done<void> done);
+  void settle(const Snapshot& snapshot);
+  void notify(const Snapshot& snapshot, Arrival newest);
+  LogState* find_log(const LogKey& log);
+  const LogState* find_log(const LogKey& log) const;
+  LogState& add_log(const LogKey& log, LogType type, const std::optional<ChannelId>& channel);
+  void forget_log(const LogKey& log);  // one that was added, and of which nothing was taken after all
+  Channel* find_channel(const ChannelId& id);
+  const Channel* find_channel(const ChannelId& id) const;
+  ControlContext control_context() const;
+  // One entry more in its log's accepted record and in the batch.
+  void add_entry(Change& change, LogState& log, const EntryView& entry, Checked checked);
+  void refresh_leaf(Channel& channel, const LogKey& log);
+  void refresh_leaves(Channel& channel);
+
+  // ---- replica_load.cc
+  Result<void> reload();
+  Result<void> load_orgs(const std::vector<LogRecord>& records);
+  Result<void> load_peers();
+  Result<void> load_channels();
+  Result<void> load_feeds(const std::vector<LogRecord>& records);
+  Result<void> load_mail();
+  Result<void> load_receipts();
+
+  // ---- replica_peers.cc
+  const OrgState* find_org(const OrgId& org) const;
+  const OrgLog& own_log() const;
+  std::optional<OrgId> org_of_node(const NodeId& node) const;
+  const CertifiedNode* live_node(const NodeId& node) const;
+  bool signed_by_node(const OrgId& org, const NodeId& node,
+                      const std::function<bool(const crypto::VerifyKey&)>& verifies) const;
+  bool is_blocked(const OrgId& org) const;
+  bool in_a_roster(const OrgId& org) const;
+  // Entries of one organisation log, in order, from any number on; what is held already is compared. A log that begins
+  // with its genesis may be new. Errors (peer): those of OrgLog; wrong_number (a gap); fork.
+  Result<OrgId> extend_org(Change& change, std::span<const EntryView> entries);
+  void note_signing_keys(OrgState& org);
+  PeerData& peer_data(Change& change, const OrgId& org);
+  void put_peer(Batch& batch, const OrgId& org) const;
+  std::vector<Bytes> org_log_bytes(const OrgId& org, std::size_t bytes_max) const;
+  Bytes own_prekeys() const;
+  const PrekeyList* prekeys_of(const OrgId& org, const NodeId& node) const;
+
+  // ---- replica_control.cc
+  Result<void> add_control(Change& change, Channel& channel, std::span<const Entry> entries);
+  Result<void> add_event(Change& change, Channel& channel, const ControlEvent& event);
+  struct NextEpoch {
+    EpochReason reason;
+    std::vector<RosterMember> roster;
+    std::vector<RosterMember> invited;
+    std::vector<FeedPin> pins;
+    std::set<NodeId> by_certificate;  // get a second slot, for the key of their certificate
+  };
+  NextEpoch same_epoch(const Channel& channel, EpochReason reason) const;
+  Result<void> add_epoch(Change& change, Channel& channel, NextEpoch next);
+  void pin_feeds_of(const Channel& channel, const std::function<bool(const FeedOwner&)>& dropped,
+                    std::vector<FeedPin>& pins) const;
+  void chores(Channel& channel);
+  bool answer_pending(Change& change, Channel& channel, NextEpoch& next);
+  bool note_nodes(const Channel& channel, NextEpoch& next) const;
+  void tell_key_missing(Channel& channel);
+  RosterMember roster_member(const OrgId& org, Role role) const;
+  Result<Channel*> found_channel(Change& change, const NewChannel& channel, ChannelClass channel_class);
+
+  // ---- replica_append.cc
+  Result<void> may_append(const Channel& channel) const;
+  Result<void> append_items(Change& change, Channel& channel, std::span<const FeedItem> items, std::vector<EntryRef>* refs);
+  LogState& own_feed(Change& change, Channel& channel);
+
+  // ---- replica_authorise.cc
+  std::shared_ptr<const ControlState> roster_at(Channel& channel, Epoch epoch);
+  crypto::BodyOpener* opener_at(Channel& channel, Epoch epoch);
+  // The owner that the first entry of an epoch names; nothing when it cannot be opened here and has to be taken as a relay
+  // takes it. Errors (peer): unknown_epoch, wrong_epoch, not_authorised, bad_feed_certificate.
+  Result<std::optional<FeedOwner>> authorise(Channel& channel, const LogState& log, const EntryView& entry);
+  // Newest number that counts (rule 20); nothing: no limit.
+  std::optional<Number> limit_of(const ChannelState& state, const LogKey& feed,
+                                 const std::optional<FeedOwner>& owner) const;
+  std::uint64_t entries_quota(const std::optional<ChannelId>& channel, LogType type) const;
+  std::uint64_t bytes_quota(const std::optional<ChannelId>& channel, LogType type) const;
+
+  // ---- replica_inspect.cc
+  // Looks into entries of a feed that have just been checked, for what concerns the replica itself.
+  void inspect(Change& change, Channel& channel, const LogState& log);
+  void inspect_opened(Change& change, Channel& channel, const FeedOwner& owner, FeedKind kind, ByteView payload);
+
+  // ---- replica_forks.cc
+  void keep_fork(Change& change, LogState& log, const EntryView* held, const EntryView& other);
+  Result<Entry> stored_entry(const LogKey& log, Number number) const;
+  std::optional<EntryHash> stored_hash(const LogState& log, Number number) const;
+
+  // ---- replica_mail.cc
+  Result<void> take_invitation(const OrgId& from, ByteView message);
+  Result<void> take_acceptance(ByteView signed_acceptance);
+  struct CheckedAcceptance {
+    Acceptance acceptance;
+    Channel* channel = nullptr;
+    bool duplicate = false;
+  };
+  Result<CheckedAcceptance> check_acceptance(Change& change, ByteView signed_acceptance);
+  void put_pending(Change& change, Channel& channel, const OrgId& org, ByteView signed_acceptance);
+  std::optional<Bytes> invitation_for(const Channel& channel, const OrgId& org) const;
+  Result<Bytes> answer(const Channel& channel, bool accepted) const;
+
+  // ---- replica_receipts.cc
+  void reserve_counters(Channel& channel);
+  Receipt next_receipt(Channel& channel, std::size_t heads_max);
+  void note_told(Channel& channel, const Receipt& receipt);
+  void merge_receipt(Change& change, Channel& channel, const OrgId& org, const Receipt& receipt);
+  void compare_heads(const Channel& channel, const Receipt& receipt);
+};
+
+struct Replica::Impl final : ReplicaCore {
+  using ReplicaCore::ReplicaCore;
+};
+
+// How many receipt counters are set aside with one write.
+inline constexpr std::uint64_t kCountersReserved = 256;
+inline constexpr std::size_t kReceiptHeadsMax = 400;  // 512 allowed; this many fit one sealed body
+inline constexpr std::int64_t kReceiptEveryMs = 60'000;
+inline constexpr std::uint64_t kCheckpointEvery = 1000;
+inline constexpr std::int64_t kCheckpointAfterMs = 24 * 3'600'000;
+inline constexpr std::int64_t kEpochAgeMs = 30ll * 24 * 3'600'000;
+inline constexpr std::int64_t kEpochStaleMs = 45ll * 24 * 3'600'000;
+
+// Names in Table::kLocal and Table::kMail.
+Bytes feed_record_name(const LogKey& feed);
+Bytes counter_record_name(const ChannelId& channel);
+Bytes pending_record_name(const ChannelId& channel, const OrgId& org);
+Bytes missing_record_name(const ChannelId& channel, const NodeId& node);
+inline constexpr std::string_view kSelfRecordName = "replica.self";
+inline constexpr std::string_view kFeedRecordPrefix = "replica.feed/";
+inline constexpr std::string_view kCounterRecordPrefix = "replica.counter/";
+
+// Records (replica_records.cc). Errors of decode: damaged_record.
+struct SelfRecord {
+  OrgId org;
+  NodeId node;
+  ChannelId private_channel;
+};
+Bytes encode_self(const SelfRecord& record);
+Result<SelfRecord> decode_self(ByteView bytes);
+Bytes encode_peer(const PeerData& peer);
+Result<PeerData> decode_peer(ByteView bytes);
+Bytes encode_feed(const LogState& log);
+struct LoadedFeed {
+  ChannelId channel;
+  std::optional<FeedOwner> owner;
+  Number first_absent;
+  Number checkpoint;
+  Time checkpoint_time;
+};
+Result<LoadedFeed> decode_feed(ByteView bytes);
+Bytes encode_receipt_info(const ReceiptInfo& info);
+Result<ReceiptInfo> decode_receipt_info(const NodeId& node, ByteView bytes);
+
+}  // namespace tocsin::protocol

@@ -1,0 +1,70 @@
+// Entries of feeds that concern the replica itself: carried acceptances and missing slots (for the chair), checkpoints.
+#include "protocol/entry_peek.h"
+#include "protocol/replica_impl.h"
+
+namespace tocsin::protocol {
+namespace {
+
+// Chunks up to this many entries are news, and looked through whole. In longer ones, which catch up, the places where a
+// checkpoint has to stand are looked at, and everything where the chair waits for an answer.
+constexpr std::size_t kNewsEntriesMax = 64;
+
+}  // namespace
+
+void ReplicaCore::inspect(Change& change, Channel& channel, const LogState& log) {
+  const ChannelState& state = channel.accepted;
+  if (!log.owner) return;
+  // By place: what is found adds records to the batch, entries never.
+  const std::size_t count = change.batch.entries().size();
+  const bool news = count <= kNewsEntriesMax;
+  const bool awaited = state.is_chair() && !state.invited.empty();
+  for (std::size_t i = 0; i < count; ++i) {
+    const Batch::EntryWrite write = change.batch.entries()[i];
+    const EntryView entry = change.batch.entry(write);
+    const Epoch epoch{load_le64(&entry.header[16])};
+    const bool complaint = state.is_chair() && epoch < state.newest_epoch();
+    if (!news && !awaited && !complaint && write.number.value % kCheckpointEvery != 0) continue;
+    crypto::BodyOpener* opener = body_absent(entry) ? nullptr : opener_at(channel, epoch);
+    if (opener == nullptr) continue;
+    const BodyBinding binding(state.id(), epoch, write.log, write.number, LogType::kFeed);
+    auto plaintext = opener->open(binding.context(), binding.associated(), entry.body);
+    auto parsed = plaintext ? decode_feed_plaintext(*plaintext) : Result<FeedPlaintext>(plaintext.error());
+    if (!parsed || parsed->kind == FeedKind::kReport || parsed->kind == FeedKind::kAttachmentPart) continue;
+    // Out of the opener's memory: looking into it may open other entries.
+    const Bytes payload = to_bytes(parsed->payload);
+    inspect_opened(change, channel, *log.owner, parsed->kind, payload);
+  }
+}
+
+void ReplicaCore::inspect_opened(Change& change, Channel& channel, const FeedOwner& owner, FeedKind kind,
+                                 ByteView payload) {
+  ChannelState& state = channel.accepted;
+  if (kind == FeedKind::kCarriedAcceptance && state.is_chair()) {
+    // Carried by a member, signed by who accepts: a bad one is the carrier's fault and harms nobody.
+    auto checked = check_acceptance(change, payload);
+    if (!checked || checked->duplicate || checked->channel != &channel) return;
+    put_pending(change, channel, checked->acceptance.org, payload);
+  } else if (kind == FeedKind::kKeyMissing && state.is_chair()) {
+    const auto missing = decode_key_missing(payload);
+    if (!missing || missing->node != owner.node || missing->epoch != state.newest_epoch()) return;
+    channel.missing[owner.node] = missing->epoch;
+    Bytes value(8);
+    store_le64(value.data(), missing->epoch.value);
+    change.batch.put_record(Table::kMail, missing_record_name(state.id(), owner.node), value);
+  } else if (kind == FeedKind::kCheckpoint && owner.node != own_node) {
+    const auto receipt = decode_receipt(payload);
+    if (!receipt || receipt->channel != state.id() || receipt->node != owner.node) return;
+    compare_heads(channel, *receipt);
+    merge_receipt(change, channel, owner.org, *receipt);
+  }
+}
+
+void Replica::handle_opened(const OpenedEntry& opened) {
+  Channel* channel = impl_->find_channel(opened.channel);
+  if (channel == nullptr || opened.kind != FeedKind::kCheckpoint || opened.node == impl_->own_node) return;
+  Change change;
+  impl_->inspect_opened(change, *channel, {opened.channel, opened.org, opened.node, 0}, opened.kind, opened.payload);
+  if (!change.batch.empty()) impl_->commit_for(std::move(change), nullptr);
+}
+
+}  // namespace tocsin::protocol

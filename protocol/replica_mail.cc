@@ -1,0 +1,324 @@
+// Invitations and acceptances on their way (rules 25, 26).
+#include <algorithm>
+
+#include "crypto/wrap.h"
+#include "protocol/entry_peek.h"
+#include "protocol/entry_sign.h"
+#include "protocol/replica_impl.h"
+
+namespace tocsin::protocol {
+namespace {
+
+inline constexpr Code kBadMail{"bad_mail"};
+inline constexpr Code kNotForUs{"not_for_us"};
+constexpr std::size_t kOrgLogInMailBytesMax = 24 * 1024;
+constexpr std::size_t kOrgLogInInvitationBytesMax = 16 * 1024;
+
+Error bad_invitation(std::string detail) { return peer_error(kBadInvitation, std::move(detail)); }
+Error bad_acceptance(std::string detail) { return peer_error(kBadAcceptance, std::move(detail)); }
+
+crypto::Hash mail_id(MailKind kind, const NodeId& to, ByteView content) {
+  const std::uint8_t byte = static_cast<std::uint8_t>(kind);
+  return crypto::hash256(crypto::kPersonalMail, {ByteView(&byte, 1), to.view(), content});
+}
+
+// What an invitation shows when it is opened; all of it verified (docs/protocol.md, section 4).
+struct CheckedInvitation {
+  ChannelGenesis genesis;
+  EntryHash adding_entry;
+  Number adding_number;
+};
+
+// One entry of the control log of term 1, by its own signature.
+Result<EntryHeader> check_control_entry(const ChannelGenesis& genesis, const EntryView& entry, bool with_body,
+                                        crypto::Verifier& verifier) {
+  TOCSIN_ASSIGN(header, EntryHeader::decode(entry.header));
+  if (header.type != LogType::kControl || header.log != genesis.control_key || header.channel != genesis.pseudonym) {
+    return bad_invitation("an entry is not of the channel's control log");
+  }
+  if (with_body && (entry.body.size() != header.body_bytes || hash_body(entry.body) != header.body_hash)) {
+    return bad_invitation("an entry's body is not the one that its header names");
+  }
+  if (!verify_entry(entry, verifier)) return peer_error(kBadSignature, "an entry is not signed by the chair's key");
+  return header;
+}
+
+Result<OrgLog> open_chair_log(const Invitation& invitation, crypto::Verifier& verifier) {
+  std::optional<OrgLog> log;
+  for (const Bytes& bytes : invitation.chair_org_log) {
+    TOCSIN_ASSIGN(entry, decode_entry(bytes));
+    if (log) {
+      TOCSIN_TRY(log->apply(entry, verifier));
+    } else {
+      TOCSIN_ASSIGN(first, OrgLog::from_genesis(entry, verifier));
+      log = std::move(first);
+    }
+  }
+  if (!log) return bad_invitation("the chair's organisation log is missing");
+  return std::move(*log);
+}
+
+// The genesis is signed by the chair's node: by the organisation log that is known here, else by the one that came along.
+Result<void> check_chair(const ReplicaCore& core, const Invitation& invitation, const ChannelGenesis& genesis) {
+  const auto verifies = [&](const crypto::VerifyKey& key) {
+    return verify_channel_genesis(genesis, key, core.verifier);
+  };
+  if (core.signed_by_node(genesis.chair_org, genesis.chair_node, verifies)) return kOk;
+  TOCSIN_ASSIGN(log, open_chair_log(invitation, core.verifier));
+  const auto chair = log.nodes().find(genesis.chair_node);
+  if (log.id() != genesis.chair_org || chair == log.nodes().end()) {
+    return bad_invitation("the organisation log does not certify the chair's node");
+  }
+  if (!verifies(chair->second.certificate.signing)) {
+    return peer_error(kBadSignature, "the genesis is not signed by the chair's node");
+  }
+  return kOk;
+}
+
+Result<CheckedInvitation> check_invitation(const ReplicaCore& core, ByteView message) {
+  TOCSIN_ASSIGN(invitation, decode_invitation(message));
+  CheckedInvitation out;
+  TOCSIN_ASSIGN(genesis, decode_channel_genesis(invitation.genesis, invitation.genesis_signature.view()));
+  out.genesis = std::move(genesis);
+  if (out.genesis.network != core.own_log().profile().network) return bad_invitation("the channel is of another network");
+  if (out.genesis.stewards.size() != 1) {
+    return bad_invitation("channels of several stewards need a newer version of Tocsin");
+  }
+  TOCSIN_TRY(check_chair(core, invitation, out.genesis));
+
+  TOCSIN_ASSIGN(epoch_entry, decode_entry(invitation.epoch_entry));
+  TOCSIN_TRY(check_control_entry(out.genesis, epoch_entry, !epoch_entry.body.empty(), core.verifier));
+  TOCSIN_ASSIGN(adding, decode_entry(invitation.adding_entry));
+  TOCSIN_ASSIGN(header, check_control_entry(out.genesis, adding, true, core.verifier));
+  TOCSIN_ASSIGN(body, decode_control_body(adding.body));
+  if (body.kind != ControlBody::kEvent) return bad_invitation("the adding entry is no event");
+  const auto key = crypto::EntryKey::from(invitation.adding_entry_key);
+  TOCSIN_ASSIGN(plain, open_control_entry(*key, out.genesis.id, header.epoch, header.log, header.number, body.sealed));
+  TOCSIN_ASSIGN(event, decode_control_event(plain));
+  const auto* invite = std::get_if<InviteEvent>(&event);
+  if (invite == nullptr || invite->member.org != core.own_org) {
+    return peer_error(kNotForUs, "the invitation is for another organisation");
+  }
+  out.adding_entry = hash_entry(adding.header, adding.signature);
+  out.adding_number = header.number;
+  return out;
+}
+
+}  // namespace
+
+// ---- Sending
+
+std::optional<Bytes> ReplicaCore::invitation_for(const Channel& channel, const OrgId& org) const {
+  const ChannelState& state = *channel.durable;
+  const auto invite = state.invited.find(org);
+  if (invite == state.invited.end() || invite->second.entry.value == 0) return std::nullopt;
+  const EpochInfo* adding_epoch = state.epoch(invite->second.epoch);
+  const EpochInfo* newest = state.epoch(state.newest_epoch());
+  if (adding_epoch == nullptr || adding_epoch->key == nullptr || newest == nullptr) return std::nullopt;
+  const auto adding = stored_entry(state.control_log(), invite->second.entry);
+  const auto epoch_entry = stored_entry(state.control_log(), newest->last);
+  if (!adding || !epoch_entry) return std::nullopt;
+
+  Invitation out;
+  out.genesis = state.genesis->message;
+  out.genesis_signature = state.genesis->signature;
+  out.adding_entry = encode_entry(adding->view());
+  const auto key = control_entry_key(*adding_epoch->key, state.id(), invite->second.epoch, state.control_log(),
+                                     invite->second.entry);
+  out.adding_entry_key = to_bytes(key.view());
+  out.chair_org_log = org_log_bytes(state.genesis->chair_org, kOrgLogInInvitationBytesMax);
+  out.epoch_entry = encode_entry(epoch_entry->view());
+  Bytes message = encode_invitation(out);
+  if (message.size() > kInvitationBytesMax) {
+    // Nobody but members can open that body: header and signature say where the copy of the control log begins.
+    const EntryView whole = epoch_entry->view();
+    out.epoch_entry = encode_entry({whole.header, whole.signature, {}});
+    message = encode_invitation(out);
+  }
+  if (message.size() > kInvitationBytesMax) return std::nullopt;
+  return message;
+}
+
+Result<Bytes> ReplicaCore::answer(const Channel& channel, bool accepted) const {
+  TOCSIN_ASSIGN(invitation, decode_invitation(channel.accepted.invitation));
+  TOCSIN_ASSIGN(adding, decode_entry(invitation.adding_entry));
+  Acceptance out;
+  out.channel = channel.accepted.id();
+  out.org = own_org;
+  out.node = own_node;
+  out.adding_entry = hash_entry(adding.header, adding.signature);
+  out.terms_digest = channel.accepted.genesis->terms_digest;
+  out.accepted = accepted;
+  out.created = clock.now();
+  out.org_log = org_log_bytes(own_org, kOrgLogInMailBytesMax);
+  out.prekeys = own_prekeys();
+  return sign_acceptance(out, secrets.signing);
+}
+
+std::vector<Mail> Replica::mail_for(const OrgId& org, const NodeId& node) const {
+  std::vector<Mail> out;
+  const OrgState* state = impl_->find_org(org);
+  const CertifiedNode* certified = state == nullptr ? nullptr : state->accepted.live_node(node);
+  if (certified == nullptr || impl_->is_blocked(org) || org == impl_->own_org) return out;
+  const WrapTarget target =
+      wrap_target(certified->certificate, impl_->prekeys_of(org, node), month_of(impl_->clock.now()));
+  const auto add = [&](MailKind kind, const crypto::Label& label, ByteView content) {
+    auto envelope = crypto::seal_to(target.key, label, node.view(), content, impl_->random);
+    if (envelope) out.push_back({kind, target.month, std::move(*envelope), mail_id(kind, node, content)});
+  };
+  for (const auto& [id, channel] : impl_->channels) {
+    if (channel->durable == nullptr) continue;
+    const ChannelState& held = *channel->durable;
+    if (held.joined()) {
+      if (const auto invitation = impl_->invitation_for(*channel, org)) {
+        add(MailKind::kInvitation, crypto::kLabelInvitation, *invitation);
+      }
+    } else if (!held.acceptance.empty() && (org == held.genesis->chair_org || org == held.carrier)) {
+      add(MailKind::kAcceptance, crypto::kLabelAcceptanceMail, held.acceptance);
+    }
+  }
+  return out;
+}
+
+// ---- Receiving
+
+Result<void> Replica::handle_mail(const OrgId& from, MailKind kind, std::uint32_t prekey_month, ByteView envelope) {
+  const crypto::EncryptionKeyPair* pair = &impl_->secrets.encryption;
+  if (prekey_month != kCertificateKeyMonth) {
+    const auto prekey = impl_->secrets.prekeys.find(prekey_month);
+    if (prekey == impl_->secrets.prekeys.end()) {
+      return peer_error(kNotForUs, "the mail is sealed to a prekey that is not here (any more)");
+    }
+    pair = &prekey->second;
+  }
+  const bool invitation = kind == MailKind::kInvitation;
+  if (!invitation && kind != MailKind::kAcceptance) return peer_error(kBadMail, "mail of an unknown kind");
+  const crypto::Label label = invitation ? crypto::kLabelInvitation : crypto::kLabelAcceptanceMail;
+  auto content = crypto::open_sealed(*pair, label, impl_->own_node.view(), envelope);
+  if (!content) {
+    if (content.error().code == Code("commitment_mismatch")) return peer_error(kNotForUs, "the mail is for another node");
+    return peer_error(kBadMail, content.error().detail);
+  }
+  return invitation ? impl_->take_invitation(from, content->view()) : impl_->take_acceptance(content->view());
+}
+
+Result<void> ReplicaCore::take_invitation(const OrgId& from, ByteView message) {
+  TOCSIN_ASSIGN(checked, check_invitation(*this, message));
+  const ChannelId id = checked.genesis.id;
+  Channel* channel = find_channel(id);
+  if (channel == nullptr) {
+    if (channels.size() >= kChannelsMax) return peer_error(kQuotaExceeded, "a node takes part in 256 channels");
+    auto& made = channels[id] = std::make_unique<Channel>();
+    made->accepted.genesis = std::make_shared<const ChannelGenesis>(std::move(checked.genesis));
+    channel = made.get();
+  } else {
+    ChannelState& state = channel->accepted;
+    if (state.is_chair() || state.standing == ChannelStanding::kAccepting) return kOk;
+    // A member that is invited again was removed in between, and cannot have heard of it: the entry that adds it lies
+    // above what it holds. Everything else is an invitation that was answered long ago.
+    if ((state.joined() || state.standing == ChannelStanding::kRemoved) && checked.adding_number <= state.head) {
+      return kOk;
+    }
+    if (!state.invitation.empty()) {
+      TOCSIN_ASSIGN(before, decode_invitation(state.invitation));
+      TOCSIN_ASSIGN(adding, decode_entry(before.adding_entry));
+      const bool same = hash_entry(adding.header, adding.signature) == checked.adding_entry;
+      if (same && (state.standing == ChannelStanding::kRefused || equal(state.invitation, message))) return kOk;
+    }
+  }
+  ChannelState& state = channel->accepted;
+  state.standing = ChannelStanding::kInvited;
+  state.invitation = to_bytes(message);
+  state.acceptance.clear();
+  state.carrier = from;
+  Change change;
+  change.channels.push_back(id);
+  commit_for(std::move(change), nullptr);
+  return kOk;
+}
+
+Result<ReplicaCore::CheckedAcceptance> ReplicaCore::check_acceptance(Change& change, ByteView signed_acceptance) {
+  CheckedAcceptance out;
+  TOCSIN_ASSIGN(acceptance, decode_acceptance(signed_acceptance));
+  out.acceptance = std::move(acceptance);
+  const Acceptance& answer = out.acceptance;
+  out.channel = find_channel(answer.channel);
+  if (out.channel == nullptr || !out.channel->accepted.joined()) {
+    return peer_error(kUnknownChannel, "the acceptance is for a channel that is not here");
+  }
+  const ChannelState& state = out.channel->accepted;
+  const auto invite = state.invited.find(answer.org);
+  if (invite == state.invited.end()) {
+    out.duplicate = true;  // answered by an epoch, or called off
+    return out;
+  }
+  // A member that joined after the invitation knows that it stands, not the entry that made it: the chair checks that.
+  if (invite->second.entry.value != 0 && invite->second.hash != answer.adding_entry) {
+    return bad_acceptance("it answers another invitation");
+  }
+  if (answer.terms_digest != state.genesis->terms_digest) return bad_acceptance("it agrees to other terms");
+  if (!answer.org_log.empty()) {
+    std::vector<EntryView> entries;
+    for (const Bytes& bytes : answer.org_log) {
+      TOCSIN_ASSIGN(entry, decode_entry(bytes));
+      if (entry.header.size() != kEntryHeaderBytes || !equal(peek_log(entry.header), answer.org.view())) {
+        return bad_acceptance("it brings another organisation's log");
+      }
+      entries.push_back(entry);
+    }
+    TOCSIN_TRY(extend_org(change, entries));
+  }
+  const bool is_signed = signed_by_node(answer.org, answer.node, [&](const crypto::VerifyKey& key) {
+    return verify_acceptance(signed_acceptance, key, verifier);
+  });
+  if (!is_signed || orgs.at(answer.org).accepted.live_node(answer.node) == nullptr) {
+    return peer_error(kBadSignature, "the acceptance is not signed by a node of the organisation");
+  }
+  if (!answer.prekeys.empty()) {
+    const auto& certificate = orgs.at(answer.org).accepted.live_node(answer.node)->certificate;
+    auto list = open_prekeys(answer.prekeys, certificate.signing, verifier);
+    const PrekeyList* held = prekeys_of(answer.org, answer.node);
+    if (list && list->node == answer.node && (held == nullptr || held->first_month < list->first_month)) {
+      PeerNodeData& data = peer_data(change, answer.org).nodes[answer.node];
+      data.signed_prekeys = answer.prekeys;
+      data.prekeys = std::move(*list);
+    }
+  }
+  return out;
+}
+
+void ReplicaCore::put_pending(Change& change, Channel& channel, const OrgId& org, ByteView signed_acceptance) {
+  // The first answer counts for the organisation (rule 26).
+  if (!channel.pending.emplace(org, to_bytes(signed_acceptance)).second) return;
+  change.batch.put_record(Table::kMail, pending_record_name(channel.accepted.id(), org), signed_acceptance);
+}
+
+Result<void> ReplicaCore::take_acceptance(ByteView signed_acceptance) {
+  Change change;
+  auto checked = check_acceptance(change, signed_acceptance);
+  // What it brought of the organisation's log stands by itself, whatever becomes of the answer.
+  const auto keep = [&](Result<void> result) {
+    if (!change.logs.empty() || !change.peers.empty()) commit_for(std::move(change), nullptr);
+    return result;
+  };
+  if (!checked) return keep(checked.error());
+  if (checked->duplicate) return keep(kOk);
+  Channel& channel = *checked->channel;
+  if (channel.accepted.is_chair()) {
+    put_pending(change, channel, checked->acceptance.org, signed_acceptance);
+    if (!change.batch.empty()) commit_for(std::move(change), nullptr);
+    return kOk;
+  }
+  const crypto::Hash hash = mail_id(MailKind::kAcceptance, own_node, signed_acceptance);
+  auto& carried = channel.accepted.carried;
+  if (std::find(carried.begin(), carried.end(), hash) != carried.end()) return keep(kOk);
+  const FeedItem item{FeedKind::kCarriedAcceptance, signed_acceptance};
+  if (auto appended = append_items(change, channel, std::span(&item, 1), nullptr); !appended) return keep(kOk);  // a reader
+  carried.push_back(hash);
+  if (carried.size() > kMembersMax) carried.erase(carried.begin());
+  change.channels.push_back(channel.accepted.id());
+  commit_for(std::move(change), nullptr);
+  return kOk;
+}
+
+}  // namespace tocsin::protocol

@@ -1,0 +1,367 @@
+// Ranges of entries as they arrive (rules 5, 8, 10, 12). The bulk path: nothing is allocated for each entry, each body is
+// hashed once, each entry's hash is computed once, and one signature is verified for each chunk.
+#include <algorithm>
+#include <cassert>
+
+#include "protocol/entry_peek.h"
+#include "protocol/entry_sign.h"
+#include "protocol/replica_impl.h"
+
+namespace tocsin::protocol {
+
+struct RangeReceiver::State {
+  ReplicaCore* core;
+  std::weak_ptr<int> lives;
+  std::uint64_t failures;  // when it was made: a fallen-back replica takes nothing of it
+  std::optional<ChannelId> channel;
+  LogKey log;
+  LogType type;
+  std::array<std::uint8_t, kEntryHeaderBytes> header;  // of the newest entry; version, type, log and channel never change
+
+  Number next;
+  EntryHash previous;      // hash of the entry before `next`
+  Epoch epoch;             // of the entry before `next`; 0: none, or not known
+  std::uint64_t entries_left = 0;  // quota
+  std::uint64_t bytes_left = 0;
+
+  // The chunk at hand.
+  Batch batch;
+  std::size_t entries = 0;
+  Number first;
+  EntryHash before_first;
+  std::vector<std::size_t> epoch_starts;  // places in batch.entries() where the epoch changes, or the copy begins
+  Number first_absent;                    // whose body is not given; 0: none
+  bool begins_copy = false;               // nothing is held below `first` (rule 34)
+  std::vector<Entry> overlap;             // entries of numbers that are held: compared, not stored
+
+  Result<void> add(ByteView signature, Epoch entry_epoch, ByteView body, const BodyHash& hash, std::uint32_t body_bytes);
+  Result<void> check_live() const;
+  Result<void> check_overlap(Change& change, LogState& held);
+  Result<Change> finish_feed(LogState& held);
+  Result<Change> finish_control();
+  Result<Change> finish_org();
+  void start_chunk();
+};
+
+namespace {
+
+constexpr std::size_t kChunkReserveBytes = kChunkBytesMax + kChunkEntriesMax * (kEntryHeaderBytes + kSignatureBytes);
+
+Error refused(Code code, std::string detail) { return peer_error(code, std::move(detail)); }
+
+}  // namespace
+
+RangeReceiver::RangeReceiver(std::unique_ptr<State> state) : state_(std::move(state)) {}
+RangeReceiver::RangeReceiver(RangeReceiver&&) noexcept = default;
+RangeReceiver& RangeReceiver::operator=(RangeReceiver&&) noexcept = default;
+RangeReceiver::~RangeReceiver() = default;
+
+// ---- Opening
+
+Result<RangeReceiver> Replica::receive(const std::optional<ChannelId>& id, const LogKey& key, LogType type,
+                                       Number first, const std::optional<EntryHash>& previous) {
+  ReplicaCore& core = *impl_;
+  const LogState* log = core.find_log(key);
+  if (log != nullptr && log->accepted.frozen != 0) return refused(kFrozen, "a fork of this log is known");
+  const Number head = log == nullptr ? Number{} : log->accepted.head;
+  if (first.value == 0) return refused(kWrongNumber, "entries are numbered from 1");
+  // What is held already may come again (it is compared); else it has to be wanted.
+  if (first > head && !wants_log(id, key, type)) {
+    return refused(kNotAcceptable, "this log is not taken here in that channel");
+  }
+  if (log != nullptr && log->accepted.type != type) return refused(kNotAcceptable, "the log is of another type");
+  if (log != nullptr && log->channel && log->channel != id) return refused(kNotAcceptable, "the log is not of that channel");
+
+  auto state = std::make_unique<RangeReceiver::State>();
+  state->core = &core;
+  state->lives = core.alive;
+  state->failures = core.failures;
+  state->channel = type == LogType::kOrganisation ? std::nullopt : id;
+  state->log = key;
+  state->type = type;
+  state->next = first;
+  const bool empty_copy = log == nullptr || head.value == 0 || log->accepted.low > head;
+  if (first == head.next()) {
+    state->previous = log == nullptr ? EntryHash{} : log->accepted.head_hash;
+    state->epoch = log == nullptr ? Epoch{} : log->accepted.head_epoch;
+    state->begins_copy = empty_copy && head.value > 0;
+  } else if (first > head) {
+    // A gap is fine only where nothing is held and a joiner's copy begins (rule 34).
+    const Channel* channel = id ? core.find_channel(*id) : nullptr;
+    if (!empty_copy || type != LogType::kFeed || channel == nullptr || first_epoch(*id).value == 0) {
+      return refused(kWrongNumber, "the range does not begin right above what is held");
+    }
+    if (!previous || previous->is_zero()) return refused(kWrongPrevious, "the range does not say what it follows");
+    state->previous = *previous;
+    state->begins_copy = true;
+  } else if (first >= log->accepted.low) {
+    if (first.value > 1) {
+      const auto held = core.stored_entry(key, first);
+      if (!held && !previous) return refused(kWrongPrevious, "the range does not say what it follows");
+      state->previous = previous ? *previous : *EntryHash::from(peek_previous(held->view().header));
+    }
+  } else if (first == head && previous) {
+    state->previous = *previous;  // the head of a copy that holds no entry: compared by its hash
+  } else {
+    return refused(kWrongNumber, "the range lies below what is held");
+  }
+  EntryHeader header;
+  header.type = type;
+  header.log = key;
+  if (state->channel) header.channel = core.find_channel(*id)->accepted.genesis->pseudonym;
+  header.epoch = {type == LogType::kOrganisation ? 0u : 1u};
+  state->header = header.encode();
+  const std::uint64_t held_entries = empty_copy ? 0 : head.value + 1 - log->accepted.low.value;
+  const std::uint64_t held_bytes = log == nullptr ? 0 : log->accepted.bytes;
+  const std::uint64_t entries_max = core.entries_quota(id, type);
+  const std::uint64_t bytes_max = core.bytes_quota(id, type);
+  state->entries_left = entries_max > held_entries ? entries_max - held_entries : 0;
+  state->bytes_left = bytes_max > held_bytes ? bytes_max - held_bytes : 0;
+  state->start_chunk();
+  return RangeReceiver(std::move(state));
+}
+
+void RangeReceiver::State::start_chunk() {
+  batch = Batch();
+  entries = 0;
+  first = next;
+  before_first = previous;
+  epoch_starts.clear();
+  first_absent = {};
+  overlap.clear();
+}
+
+// ---- Adding
+
+Result<void> RangeReceiver::State::add(ByteView signature, Epoch entry_epoch, ByteView body, const BodyHash& hash,
+                                       std::uint32_t body_bytes) {
+  const bool organisation = type == LogType::kOrganisation;
+  const bool size_fits = organisation ? !signature.empty() && signature.size() % kRootSignatureBytes == 0 &&
+                                            signature.size() <= kSignatureFieldBytesMax
+                                      : signature.size() == kSignatureBytes;
+  if (!size_fits) return refused(kBadEntry, "the signature has a wrong size");
+  if (organisation != (entry_epoch.value == 0) || entry_epoch < epoch) {
+    return refused(kBadEpoch, "the epoch fell, or is not one for this type of log");
+  }
+  if (entries >= kChunkEntriesMax) return caller_error(kBadEntry, "the chunk is full");
+
+  store_le32(&header[4], body_bytes);
+  store_le64(&header[8], next.value);
+  store_le64(&header[16], entry_epoch.value);
+  std::copy(previous.bytes().begin(), previous.bytes().end(), &header[88]);
+  std::copy(hash.bytes().begin(), hash.bytes().end(), &header[120]);
+  const EntryView entry{ByteView(header), signature, body};
+
+  const LogState* held = core->find_log(log);
+  if (held != nullptr && next <= held->accepted.head && entries == overlap.size()) {
+    overlap.emplace_back(entry.header, entry.signature, entry.body);
+  } else {
+    if (entries_left == 0 || body.size() > bytes_left) {
+      ++core->refused_entries;
+      return refused(kQuotaExceeded, "the log takes up all that it may here");
+    }
+    --entries_left;
+    bytes_left -= body.size();
+    if (batch.entries().empty()) batch.reserve(kChunkEntriesMax, kChunkReserveBytes);
+    const bool begins = begins_copy && batch.entries().empty();
+    if (entry_epoch > epoch || begins) epoch_starts.push_back(batch.entries().size());
+    if (first_absent.value == 0 && body.empty() && body_bytes != 0) first_absent = next;
+    batch.add_entry(log, next, entry, Checked::kChained);
+  }
+  previous = hash_entry(entry.header, entry.signature);
+  epoch = entry_epoch;
+  next = next.next();
+  ++entries;
+  return kOk;
+}
+
+Result<void> RangeReceiver::add(ByteView signature, Epoch epoch, ByteView body) {
+  if (body.size() > kBodyBytesMax) return refused(Code("body_too_large"), "an entry's body is at most 49152 bytes");
+  return state_->add(signature, epoch, body, hash_body(body), static_cast<std::uint32_t>(body.size()));
+}
+
+Result<void> RangeReceiver::add_without_body(ByteView signature, Epoch epoch, const BodyHash& hash,
+                                             std::uint32_t body_bytes) {
+  if (body_bytes > kBodyBytesMax) return refused(Code("body_too_large"), "an entry's body is at most 49152 bytes");
+  if (body_bytes == 0) return refused(kBadEntry, "an empty body cannot be left out");
+  if (state_->type == LogType::kOrganisation) return refused(kBadEntry, "an organisation log keeps its bodies");
+  return state_->add(signature, epoch, {}, hash, body_bytes);
+}
+
+bool RangeReceiver::full() const {
+  return state_->entries >= kChunkEntriesMax || pending_bytes() + kBodyBytesMax > kChunkBytesMax;
+}
+std::size_t RangeReceiver::pending_entries() const { return state_->entries; }
+std::size_t RangeReceiver::pending_bytes() const {
+  std::size_t out = state_->batch.size_bytes();
+  for (const Entry& entry : state_->overlap) out += size_of(entry.view());
+  return out;
+}
+Number RangeReceiver::next_number() const { return state_->next; }
+
+// ---- Checking a chunk
+
+Result<void> RangeReceiver::State::check_live() const {
+  if (core->failures != failures) {
+    return environment_error(kStaleReceiver, "a write failed meanwhile: the range is to be asked for again");
+  }
+  const LogState* held = core->find_log(log);
+  if (held == nullptr) return kOk;
+  if (held->accepted.frozen != 0) return refused(kFrozen, "a fork of this log is known");
+  if (!batch.entries().empty()) {
+    const Number begins = batch.entries().front().number;
+    const bool follows = begins == held->accepted.head.next();
+    const bool jumps = begins_copy && begins > held->accepted.head && held->accepted.low > held->accepted.head;
+    const EntryHash said = *EntryHash::from(peek_previous(batch.entry(batch.entries().front()).header));
+    if ((!follows && !jumps) || (follows && said != held->accepted.head_hash && held->accepted.head.value > 0 &&
+                                 overlap.empty())) {
+      return environment_error(kStaleReceiver, "the log has grown meanwhile");
+    }
+  }
+  return kOk;
+}
+
+// Entries of numbers that are held: equal, or one of two is a fork (rule 12). Their chain has been verified.
+Result<void> RangeReceiver::State::check_overlap(Change& change, LogState& held) {
+  for (const Entry& entry : overlap) {
+    const EntryView view = entry.view();
+    const Number number = peek_number(view.header);
+    std::optional<Entry> ours;
+    if (auto stored = core->stored_entry(log, number)) ours = std::move(*stored);
+    const auto hash = ours ? std::optional(hash_entry(ours->view().header, ours->view().signature))
+                           : core->stored_hash(held, number);
+    if (!hash || *hash == hash_entry(view.header, view.signature)) continue;
+    if (type == LogType::kOrganisation || !verify_entry(view, core->verifier)) {
+      return refused(kBadSignature, "an entry that differs from the one held here is not signed");
+    }
+    const EntryView ours_view = ours ? ours->view() : EntryView{};
+    core->keep_fork(change, held, ours ? &ours_view : nullptr, view);
+    return refused(kFork, "two entries of one number: the proof is kept, the log takes nothing new");
+  }
+  return kOk;
+}
+
+Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
+  Channel& in = *core->find_channel(*channel);
+  Change change;
+  const auto& writes = batch.entries();
+  const EntryView last_view = batch.entry(writes.back());
+
+  // A joiner's copy of a feed that ended before its first epoch: the head's name alone (rule 34).
+  const bool name_only = writes.size() == 1 && begins_copy && body_absent(last_view) &&
+                         epoch < in.accepted.first_epoch() && overlap.empty();
+  std::optional<FeedOwner> owner = held.owner;
+  if (!name_only) {
+    for (const std::size_t at : epoch_starts) {
+      TOCSIN_ASSIGN(named, core->authorise(in, held, batch.entry(writes[at])));
+      if (owner && named && *owner != *named) {
+        return refused(kBadFeedCertificate, "the feed changes its owner inside the range");
+      }
+      if (named) owner = named;
+    }
+  }
+  const Number last = writes.back().number;
+  if (const auto limit = core->limit_of(in.accepted, log, owner); limit && last > *limit) {
+    return refused(kPastPin, "the writer was dropped, and the feed is pinned below this entry");
+  }
+  LogRecord& record = held.accepted;
+  if (owner && owner != held.owner) {
+    held.owner = owner;
+    held.feed_record_changed = true;
+    core->table.set_feed(log, *owner);
+  }
+  if (record.low > record.head || record.head.value == 0) {
+    record.low = name_only ? last.next() : writes.front().number;
+    record.before_low = name_only ? previous : before_first;
+  }
+  record.head = last;
+  record.head_hash = previous;
+  record.head_epoch = epoch;
+  if (!name_only) {
+    for (const auto& write : writes) record.bytes += write.body_bytes;
+    if (first_absent.value != 0 && held.first_absent.value == 0) {
+      held.first_absent = first_absent;
+      held.feed_record_changed = true;
+    }
+    batch.mark_last_signed();
+    change.batch = std::move(batch);
+  }
+  change.logs.push_back(log);
+  // Somebody else holds more of our own feed than this home: it was set back, and ends here (rule 21).
+  if (in.accepted.feed_key != nullptr && in.accepted.feed_key->verify_key().bytes() == log.bytes()) {
+    in.accepted.feed_key = nullptr;
+    change.channels.push_back(*channel);
+  }
+  if (!name_only) core->inspect(change, in, held);
+  return change;
+}
+
+Result<Change> RangeReceiver::State::finish_control() {
+  Channel& in = *core->find_channel(*channel);
+  std::vector<Entry> added;
+  for (const auto& write : batch.entries()) {
+    const EntryView view = batch.entry(write);
+    if (body_absent(view)) return refused(kBadEntry, "a control log keeps its bodies");
+    added.emplace_back(view.header, view.signature, view.body);
+  }
+  Change change;
+  TOCSIN_TRY(core->add_control(change, in, added));
+  return change;
+}
+
+Result<Change> RangeReceiver::State::finish_org() {
+  std::vector<EntryView> added;
+  for (const auto& write : batch.entries()) added.push_back(batch.entry(write));
+  Change change;
+  TOCSIN_TRY(core->extend_org(change, added));
+  return change;
+}
+
+Result<void> RangeReceiver::commit(Done<Number> done) {
+  State& state = *state_;
+  ReplicaCore& core = *state.core;
+  const auto refuse = [&](Error error) -> Result<void> {
+    if (error.origin == Origin::kPeer) core.refused_entries += state.entries;
+    state.start_chunk();
+    state.failures = UINT64_MAX;  // after an error the range is over
+    return error;
+  };
+  if (state.entries == 0) return caller_error(kBadEntry, "there is nothing to commit");
+  if (auto live = state.check_live(); !live) return refuse(live.error());
+
+  const Number last = state.next.value == 0 ? Number{} : Number{state.next.value - 1};
+  const bool organisation = state.type == LogType::kOrganisation;
+  if (!organisation) {
+    const EntryView newest = state.batch.entries().empty() ? state.overlap.back().view()
+                                                           : state.batch.entry(state.batch.entries().back());
+    if (!verify_entry(newest, core.verifier)) {
+      return refuse(refused(kBadSignature, "the newest entry of the chunk is not signed by the log's key"));
+    }
+  }
+  LogState* held = core.find_log(state.log);
+  if (!state.overlap.empty()) {
+    Change proof;
+    auto compared = state.check_overlap(proof, *held);
+    if (!proof.batch.empty()) core.commit_for(std::move(proof), nullptr);
+    if (!compared) return refuse(compared.error());
+  }
+  Change change;
+  if (!state.batch.entries().empty()) {
+    const bool is_new = held == nullptr;
+    if (is_new && state.type == LogType::kFeed) held = &core.add_log(state.log, state.type, state.channel);
+    auto finished = state.type == LogType::kFeed      ? state.finish_feed(*held)
+                    : state.type == LogType::kControl ? state.finish_control()
+                                                      : state.finish_org();
+    if (!finished) {
+      if (is_new && state.type == LogType::kFeed) core.forget_log(state.log);
+      return refuse(finished.error());
+    }
+    change = std::move(*finished);
+    state.begins_copy = false;
+  }
+  state.start_chunk();
+  core.commit_for(std::move(change), std::move(done), last);
+  return kOk;
+}
+
+}  // namespace tocsin::protocol

@@ -1,0 +1,174 @@
+// Records that a replica keeps in its store (protocol/local.capnp), but for the channel's own: channel_record.cc.
+#include "protocol/canonical.h"
+#include "protocol/local.capnp.h"
+#include "protocol/replica_impl.h"
+
+namespace tocsin::protocol {
+namespace {
+
+using canonical::take;
+using canonical::text;
+
+constexpr std::uint16_t kFormatVersion = 1;
+constexpr std::size_t kRecordBytesMax = 8 * 1024 * 1024;
+
+Error damaged(std::string what) { return environment_error(kDamagedRecord, "the record of " + std::move(what)); }
+
+// `read` on the record; whatever is wrong with the bytes is damage on our own disk.
+template <class Schema, class Read>
+std::invoke_result_t<Read, typename Schema::Reader> decode_record(ByteView bytes, std::string what, Read&& read) {
+  auto out = canonical::decode<Schema>(bytes, kRecordBytesMax, std::forward<Read>(read));
+  if (!out) return damaged(std::move(what));
+  return out;
+}
+
+Bytes named(std::string_view prefix, ByteView key) {
+  Bytes out = to_bytes(as_bytes(prefix));
+  append(out, key);
+  return out;
+}
+
+Bytes mail_name(const ChannelId& channel, std::uint8_t kind, ByteView key) {
+  Bytes out = to_bytes(channel.view());
+  out.push_back(kind);
+  append(out, key);
+  return out;
+}
+
+}  // namespace
+
+Bytes feed_record_name(const LogKey& feed) { return named(kFeedRecordPrefix, feed.view()); }
+Bytes counter_record_name(const ChannelId& channel) { return named(kCounterRecordPrefix, channel.view()); }
+Bytes pending_record_name(const ChannelId& channel, const OrgId& org) { return mail_name(channel, 'a', org.view()); }
+Bytes missing_record_name(const ChannelId& channel, const NodeId& node) { return mail_name(channel, 'm', node.view()); }
+
+Bytes encode_self(const SelfRecord& record) {
+  return canonical::encode<schema::SelfRecord>([&](schema::SelfRecord::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    out.setOrgId(canonical::data(record.org));
+    out.setNodeId(canonical::data(record.node));
+    out.setPrivateChannel(canonical::data(record.private_channel));
+  });
+}
+
+Result<SelfRecord> decode_self(ByteView bytes) {
+  return decode_record<schema::SelfRecord>(
+      bytes, "this node", [](schema::SelfRecord::Reader in) -> Result<SelfRecord> {
+        SelfRecord out;
+        if (in.getFormatVersion() != kFormatVersion || !take(out.org, in.getOrgId()) ||
+            !take(out.node, in.getNodeId()) || !take(out.private_channel, in.getPrivateChannel())) {
+          return damaged("this node");
+        }
+        return out;
+      });
+}
+
+Bytes encode_peer(const PeerData& peer) {
+  return canonical::encode<schema::PeerRecord>([&](schema::PeerRecord::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    const PeerState state = peer.blocked    ? PeerState::kBlocked
+                            : peer.verified ? PeerState::kVerified
+                                            : PeerState::kIntroduced;
+    out.setState(static_cast<std::uint8_t>(state));
+    out.setVerified(peer.verified);
+    out.setByCard(peer.by_card);
+    out.setLocalName(text(peer.local_name));
+    auto nodes = out.initNodes(static_cast<unsigned>(peer.nodes.size()));
+    unsigned at = 0;
+    for (const auto& [id, held] : peer.nodes) {
+      auto node = nodes[at++];
+      node.setNodeId(canonical::data(id));
+      auto addresses = node.initAddresses(static_cast<unsigned>(held.addresses.size()));
+      for (unsigned i = 0; i < addresses.size(); ++i) addresses.set(i, text(held.addresses[i]));
+      node.setPrekeys(canonical::data(held.signed_prekeys));
+      node.setCardIssued(held.card_issued.ms);
+    }
+  });
+}
+
+Result<PeerData> decode_peer(ByteView bytes) {
+  return decode_record<schema::PeerRecord>(bytes, "a peer", [](schema::PeerRecord::Reader in) -> Result<PeerData> {
+    if (in.getFormatVersion() != kFormatVersion) return damaged("a peer");
+    PeerData out;
+    out.blocked = in.getState() == static_cast<std::uint8_t>(PeerState::kBlocked);
+    out.verified = in.getVerified();
+    out.by_card = in.getByCard();
+    out.local_name = std::string(canonical::view(in.getLocalName()));
+    for (const auto node : in.getNodes()) {
+      NodeId id;
+      if (!take(id, node.getNodeId())) return damaged("a peer");
+      PeerNodeData& held = out.nodes[id];
+      for (const auto address : node.getAddresses()) held.addresses.emplace_back(canonical::view(address));
+      held.signed_prekeys = to_bytes(canonical::view(node.getPrekeys()));
+      held.card_issued = {node.getCardIssued()};
+    }
+    return out;
+  });
+}
+
+Bytes encode_feed(const LogState& log) {
+  return canonical::encode<schema::FeedRecord>([&](schema::FeedRecord::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    out.setChannelId(canonical::data(*log.channel));
+    if (log.owner) {
+      out.setOrgId(canonical::data(log.owner->org));
+      out.setNodeId(canonical::data(log.owner->node));
+      out.setGeneration(log.owner->generation);
+    }
+    out.setFirstAbsent(log.first_absent.value);
+    out.setCheckpointNumber(log.checkpoint.value);
+    out.setCheckpointTime(log.checkpoint_time.ms);
+  });
+}
+
+Result<LoadedFeed> decode_feed(ByteView bytes) {
+  return decode_record<schema::FeedRecord>(bytes, "a feed", [](schema::FeedRecord::Reader in) -> Result<LoadedFeed> {
+    LoadedFeed out;
+    if (in.getFormatVersion() != kFormatVersion || !take(out.channel, in.getChannelId())) return damaged("a feed");
+    if (in.hasOrgId()) {
+      FeedOwner owner;
+      owner.channel = out.channel;
+      owner.generation = in.getGeneration();
+      if (!take(owner.org, in.getOrgId()) || !take(owner.node, in.getNodeId())) return damaged("a feed");
+      out.owner = owner;
+    }
+    out.first_absent = {in.getFirstAbsent()};
+    out.checkpoint = {in.getCheckpointNumber()};
+    out.checkpoint_time = {in.getCheckpointTime()};
+    return out;
+  });
+}
+
+Bytes encode_receipt_info(const ReceiptInfo& info) {
+  return canonical::encode<schema::ReceiptRecord>([&](schema::ReceiptRecord::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    out.setOrgId(canonical::data(info.org));
+    out.setCounter(info.counter);
+    out.setCreated(info.created.ms);
+    auto heads = out.initHeads(static_cast<unsigned>(info.heads.size()));
+    unsigned at = 0;
+    for (const auto& [log, number] : info.heads) {
+      heads[at].setLog(canonical::data(log));
+      heads[at++].setNumber(number.value);
+    }
+  });
+}
+
+Result<ReceiptInfo> decode_receipt_info(const NodeId& node, ByteView bytes) {
+  return decode_record<schema::ReceiptRecord>(
+      bytes, "a receipt", [&](schema::ReceiptRecord::Reader in) -> Result<ReceiptInfo> {
+        ReceiptInfo out;
+        if (in.getFormatVersion() != kFormatVersion || !take(out.org, in.getOrgId())) return damaged("a receipt");
+        out.node = node;
+        out.counter = in.getCounter();
+        out.created = {in.getCreated()};
+        for (const auto head : in.getHeads()) {
+          LogKey log;
+          if (!take(log, head.getLog())) return damaged("a receipt");
+          out.heads[log] = {head.getNumber()};
+        }
+        return out;
+      });
+}
+
+}  // namespace tocsin::protocol

@@ -1,0 +1,233 @@
+// What a session may see of this replica (rules 10, 34 to 36).
+#include <cassert>
+
+#include "protocol/entry_peek.h"
+#include "protocol/entry_sign.h"
+#include "protocol/replica_impl.h"
+
+namespace tocsin::protocol {
+namespace {
+
+bool may_read(Role role) { return role == Role::kSteward || role == Role::kMember || role == Role::kReader; }
+
+}  // namespace
+
+std::vector<ChannelId> Replica::channels_with(const NodeId& peer) const {
+  std::vector<ChannelId> out;
+  const auto org = impl_->org_of_node(peer);
+  if (!org || peer == impl_->own_node || impl_->is_blocked(*org) ||
+      impl_->orgs.at(*org).accepted.live_node(peer) == nullptr) {
+    return out;
+  }
+  for (const auto& [id, channel] : impl_->channels) {
+    if (channel->durable == nullptr) continue;
+    const ChannelState& state = *channel->durable;
+    if (state.joined() && may_read(state.role_of(*org))) out.push_back(id);
+    // An accepted invitee hears from those who can know that it was taken in; nobody else learns that it waits.
+    if (state.standing == ChannelStanding::kAccepting && (*org == state.genesis->chair_org || *org == state.carrier)) {
+      out.push_back(id);
+    }
+  }
+  return out;
+}
+
+const Frontier& Replica::frontier(const ChannelId& id) const {
+  static const Frontier kNone;
+  const Channel* channel = impl_->find_channel(id);
+  return channel == nullptr ? kNone : channel->frontier;
+}
+
+ByteView Replica::equality_key(const ChannelId& id) const {
+  static const std::array<std::uint8_t, 32> kNone{};
+  const Channel* channel = impl_->find_channel(id);
+  if (channel == nullptr || channel->durable == nullptr) return ByteView(kNone);
+  const EpochInfo* info = channel->durable->epoch(channel->durable->newest_epoch());
+  return info == nullptr || info->access == nullptr ? ByteView(kNone) : info->access->view();
+}
+
+ChannelClass Replica::channel_class(const ChannelId& id) const {
+  const Channel* channel = impl_->find_channel(id);
+  return channel == nullptr ? ChannelClass::kUnknown : channel->accepted.genesis->channel_class;
+}
+
+Epoch Replica::first_epoch(const ChannelId& id) const {
+  const Channel* channel = impl_->find_channel(id);
+  const Epoch first = channel == nullptr ? Epoch{} : channel->accepted.first_epoch();
+  return first.value <= 1 ? Epoch{} : first;
+}
+
+bool Replica::may_serve(const NodeId& peer, const std::optional<ChannelId>& id, const LogKey& key) const {
+  const auto org = impl_->org_of_node(peer);
+  const LogState* log = impl_->find_log(key);
+  if (!org || log == nullptr || log->durable.head.value == 0 || impl_->is_blocked(*org) ||
+      impl_->orgs.at(*org).accepted.live_node(peer) == nullptr) {
+    return false;
+  }
+  const bool is_org_log = log->durable.type == LogType::kOrganisation;
+  if (!id) return is_org_log && (key.bytes() == impl_->own_org.bytes() || key.bytes() == org->bytes());
+  const Channel* channel = impl_->find_channel(*id);
+  if (channel == nullptr || channel->durable == nullptr) return false;
+  const ChannelState& state = *channel->durable;
+  if (!state.joined() || !may_read(state.role_of(*org))) return false;
+  if (is_org_log) return state.role_of(OrgId{key.bytes()}) != Role::kUnknown;
+  return log->channel == *id && channel->frontier.find(key) != nullptr;
+}
+
+bool Replica::wants_log(const std::optional<ChannelId>& id, const LogKey& key, LogType type) const {
+  const LogState* log = impl_->find_log(key);
+  if (log != nullptr && (log->accepted.frozen != 0 || log->accepted.type != type)) return false;
+  if (!id) return type == LogType::kOrganisation && log != nullptr;
+  const Channel* channel = impl_->find_channel(*id);
+  if (channel == nullptr) return false;
+  const ChannelState& state = channel->accepted;
+  switch (type) {
+    case LogType::kOrganisation:
+      return state.role_of(OrgId{key.bytes()}) != Role::kUnknown;
+    case LogType::kControl:
+      return key == state.control_log() && (state.joined() || state.standing == ChannelStanding::kAccepting);
+    case LogType::kFeed:
+      break;
+  }
+  if (!state.joined() || (log != nullptr && log->channel != *id)) return false;
+  if (log == nullptr) return channel->feeds < std::min<std::uint64_t>(impl_->quotas.feeds, kLogsPerChannelMax);
+  const auto limit = impl_->limit_of(state, key, log->owner);
+  return !limit || log->accepted.head < *limit;
+}
+
+Number Replica::accepted_head(const LogKey& key) const {
+  const LogState* log = impl_->find_log(key);
+  return log == nullptr ? Number{} : log->accepted.head;
+}
+
+namespace {
+
+// The last entry that counts for others: the head, or where the feed was pinned.
+Number served_head(const ReplicaCore& core, const LogState& log) {
+  Number head = log.durable.head;
+  const Channel* channel = log.channel ? core.find_channel(*log.channel) : nullptr;
+  if (channel == nullptr || channel->durable == nullptr || log.durable.type != LogType::kFeed) return head;
+  const auto limit = core.limit_of(*channel->durable, log.durable.log, log.owner);
+  return limit ? std::min(head, *limit) : head;
+}
+
+}  // namespace
+
+Result<Number> Replica::first_number_at(const LogKey& key, Epoch epoch) const {
+  const LogState* log = impl_->find_log(key);
+  if (log == nullptr || log->durable.head.value == 0) return caller_error(kNotHeld, "no such log is held here");
+  const Number head = served_head(*impl_, *log);
+  if (log->durable.head_epoch < epoch || head < log->durable.low) return head;
+  // Epochs never fall along a log.
+  std::uint64_t low = log->durable.low.value;
+  std::uint64_t high = head.value;
+  while (low < high) {
+    const std::uint64_t middle = low + (high - low) / 2;
+    TOCSIN_ASSIGN(entry, impl_->stored_entry(key, {middle}));
+    if (Epoch{load_le64(&entry.view().header[16])} >= epoch) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return Number{high};
+}
+
+Result<void> Replica::serve(const LogKey& key, Number from, Number to, std::size_t bytes_max,
+                            const EntryVisitor& visit) const {
+  const LogState* log = impl_->find_log(key);
+  if (log == nullptr || log->durable.head.value == 0) return caller_error(kNotHeld, "no such log is held here");
+  if (from < log->durable.low) return caller_error(kNotHeld, "the copy here begins later");
+  to = std::min(to, served_head(*impl_, *log));
+  if (from > to) return kOk;
+  // Rule 10: the last of an answer stands by its own signature. Those before it are covered by it, or by one that the
+  // receiver's chunk ends with.
+  bool bad = false;
+  TOCSIN_TRY(impl_->store.read(key, from, to, bytes_max, [&](const StoredEntry& stored) {
+    if (stored.number == to && stored.checked == Checked::kChained && !verify_entry(stored.entry, impl_->verifier)) {
+      bad = true;
+      return false;
+    }
+    return visit(stored);
+  }));
+  if (!bad) return kOk;
+  // A bad signature under a good one is proof against the author (rule 10).
+  LogState& broken = *impl_->find_log(key);
+  if (broken.accepted.frozen == 0) {
+    TOCSIN_ASSIGN(entry, impl_->stored_entry(key, to));
+    Change change;
+    impl_->keep_fork(change, broken, nullptr, entry.view());
+    impl_->commit_for(std::move(change), nullptr);
+  }
+  return peer_error(kBadSignature, "the entry's own signature does not verify, although a later one covers it");
+}
+
+Result<Entry> Replica::read_entry(const LogKey& key, Number number) const {
+  std::optional<Entry> out;
+  const LogState* log = impl_->find_log(key);
+  if (log == nullptr) return caller_error(kNotHeld, "no such entry is held here");
+  Checked checked = Checked::kSigned;
+  TOCSIN_TRY(impl_->store.read(key, number, number, 1, [&](const StoredEntry& stored) {
+    if (stored.number == number) {
+      out = Entry(stored.entry.header, stored.entry.signature, stored.entry.body);
+      checked = stored.checked;
+    }
+    return false;
+  }));
+  if (!out) return caller_error(kNotHeld, "no such entry is held here");
+  if (checked == Checked::kChained && !verify_entry(out->view(), impl_->verifier)) {
+    return peer_error(kBadSignature, "the entry's own signature does not verify, although a later one covers it");
+  }
+  return std::move(*out);
+}
+
+// ---- What people are told
+
+ReplicaStatus Replica::status() const {
+  ReplicaStatus out;
+  out.refused_entries = impl_->refused_entries;
+  out.fork_proofs = impl_->fork_proofs;
+  for (const auto& [key, log] : impl_->logs) {
+    if (log.durable.head.value != 0) out.entries += log.durable.head.value + 1 - log.durable.low.value;
+  }
+  const Time now = impl_->clock.now();
+  const auto warn = [&](std::string text) { out.warnings.push_back(std::move(text)); };
+  for (const auto& [id, org] : impl_->orgs) {
+    if (id != impl_->own_org && !impl_->peers.contains(id)) continue;
+    for (const auto& [node, certified] : org.accepted.nodes()) {
+      if (!certified.revoked && certified.certificate.expires < now) {
+        warn("STALE: the certificate of a node of " + org.accepted.profile().name + " is past its date");
+      }
+    }
+  }
+  for (const auto& [id, channel] : impl_->channels) {
+    if (channel->durable == nullptr || !channel->durable->joined()) continue;
+    const ChannelState& state = *channel->durable;
+    const std::string in = "channel " + state.genesis->name + ": ";
+    const std::int64_t age = now.ms - state.newest->created.ms;
+    if (age >= kEpochStaleMs) {
+      warn(in + "no new epoch for 45 days: revocations may be withheld");
+    } else if (age >= kEpochAgeMs) {
+      warn(in + "the key is older than 30 days");
+    }
+    if (state.key_missing()) warn(in + "the newest epoch has no key for this node; the chair has been told");
+    if (state.needs_newer) warn(in + "an entry needs a newer version of Tocsin; nothing is written until then");
+    for (const NodeId& node : state.certificate_wraps) {
+      if (node == impl_->own_node) continue;
+      const auto org = impl_->org_of_node(node);
+      const std::string who = org ? impl_->orgs.at(*org).accepted.profile().name : std::string("a member");
+      warn(in + "no fresh prekey of " + who + ": its certificate's key was used");
+    }
+    for (const LogKey& key : channel->logs) {
+      const LogState* log = impl_->find_log(key);
+      if (log != nullptr && log->accepted.frozen != 0) {
+        warn(in + "a fork of log " + to_hex(key.view()).substr(0, 16) + " is proven; it takes nothing new");
+      }
+    }
+  }
+  if (impl_->checkpoint_conflicts > 0) {
+    warn("checkpoints of others name entries that differ from those held here");
+  }
+  return out;
+}
+
+}  // namespace tocsin::protocol
