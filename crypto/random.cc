@@ -11,7 +11,9 @@
 
 namespace tocsin::crypto {
 
-void SystemRandom::fill(MutableByteView out) { randombytes_buf(out.data(), out.size()); }
+void SystemRandom::fill(MutableByteView out) {
+  if (!out.empty()) randombytes_buf(out.data(), out.size());
+}
 
 Result<void> init() {
   if (sodium_init() < 0) return environment_error(kCryptoUnavailable, "libsodium does not start");

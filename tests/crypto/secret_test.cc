@@ -4,7 +4,12 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include <cinttypes>
+#include <cstdio>
+#include <fstream>
+#include <thread>
 #include <type_traits>
+#include <vector>
 
 #include "crypto/dh.h"
 #include "crypto/random.h"
@@ -79,7 +84,7 @@ TEST(SecretBuffer, EqualLooksAtTheSizeToo) {
 
 TEST(SecretDeathTest, rule_49_a_read_past_the_end_of_a_secret_ends_the_process) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
-  const SecretBuffer secret = SecretBuffer::copy_of(counting_bytes(32));
+  const SecretBuffer secret = SecretBuffer::copy_of(counting_bytes(4096));
   EXPECT_DEATH(
       {
         // sodium_malloc puts the end of the bytes at a page that may not be touched.
@@ -87,6 +92,76 @@ TEST(SecretDeathTest, rule_49_a_read_past_the_end_of_a_secret_ends_the_process) 
         std::exit(*past);
       },
       "");
+}
+
+// Flags of the mapping that holds `address`, as the kernel shows them ("rd wr … lo dd"); empty where it does not.
+std::string mapping_flags(const void* address) {
+  std::ifstream in("/proc/self/smaps");
+  bool ours = false;
+  for (std::string line; std::getline(in, line);) {
+    std::uintptr_t from = 0;
+    std::uintptr_t to = 0;
+    if (std::sscanf(line.c_str(), "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2) {
+      const auto at = reinterpret_cast<std::uintptr_t>(address);
+      ours = from <= at && at < to;
+    } else if (ours && line.starts_with("VmFlags:")) {
+      return line + " ";
+    }
+  }
+  return {};
+}
+
+TEST(Secret, rule_49_secrets_are_left_out_of_core_dumps) {
+  SeededRandom random;
+  const SigningKey signing = SigningKey::generate(random);
+  const EpochKey small = EpochKey::random(random);
+  const SecretBuffer large(4096);
+  const Bytes ordinary(32);
+  if (mapping_flags(ordinary.data()).empty()) GTEST_SKIP() << "this kernel does not show the flags of mappings";
+  for (const ByteView secret : {small.view(), large.view(), signing.seed().view()}) {
+    EXPECT_NE(mapping_flags(secret.data()).find(" dd "), std::string::npos);
+  }
+  EXPECT_EQ(mapping_flags(ordinary.data()).find(" dd "), std::string::npos);
+}
+
+TEST(Secret, rule_49_a_secret_is_zeroed_when_it_ends) {
+  std::vector<const std::uint8_t*> places;
+  {
+    std::vector<EpochKey> keys;
+    SeededRandom random;
+    for (int i = 0; i < 2000; ++i) keys.push_back(EpochKey::random(random));
+    for (const EpochKey& key : keys) places.push_back(key.view().data());
+  }
+  // The regions of small secrets stay mapped, so that the places may be looked at.
+  for (const std::uint8_t* place : places) {
+    EXPECT_TRUE(std::all_of(place, place + EpochKey::kSize, [](std::uint8_t b) { return b == 0; }));
+  }
+}
+
+TEST(Secret, PlacesOfLivingSecretsDoNotOverlap) {
+  std::vector<SecretBuffer> buffers;
+  for (std::size_t size = 1; size <= 600; ++size) {
+    buffers.emplace_back(size);
+    const MutableByteView bytes = buffers.back().mutable_view();
+    std::fill(bytes.begin(), bytes.end(), static_cast<std::uint8_t>(size));
+  }
+  for (std::size_t size = 1; size <= 600; ++size) {
+    EXPECT_TRUE(buffers[size - 1].equal(Bytes(size, static_cast<std::uint8_t>(size)))) << size;
+  }
+}
+
+TEST(Secret, ThreadsMakeAndEndThemAtTheSameTime) {
+  std::vector<std::thread> threads;
+  for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+    threads.emplace_back([seed] {
+      SeededRandom random(seed);
+      for (int i = 0; i < 2000; ++i) {
+        const EpochKey key = EpochKey::random(random);
+        EXPECT_TRUE(key.equal(key.clone()));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
 }
 
 TEST(SecretDeathTest, rule_49_core_dumps_are_off_and_memory_is_closed_to_others) {
