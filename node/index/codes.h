@@ -54,8 +54,11 @@ inline constexpr std::size_t kPrefixCharactersMin =
 inline constexpr std::size_t kIdPrefixMin = 8;       // hexadecimal digits
 inline constexpr std::size_t kRowKeysMax = 10'000;   // of one look-up
 inline constexpr std::size_t kStatementsMax = 4096;  // about one report, that count towards its state
-inline constexpr std::size_t kDoneMax = 1'000'000;   // reports that a person has dealt with
-inline constexpr std::size_t kQuestionsMax = 1024;   // waiting
-inline constexpr std::size_t kChunksMax = 16;        // waiting
+inline constexpr std::size_t kStatementsOfOneMax = 16;  // of one organisation and kind; its newest count
+inline constexpr std::size_t kOwnStatementsMax = 1024;  // of the author, of each kind
+inline constexpr std::size_t kCopiesMax = 4096;         // of one report that are told; more are kept
+inline constexpr std::size_t kDoneMax = 1'000'000;      // reports that a person has dealt with
+inline constexpr std::size_t kQuestionsMax = 1024;      // waiting
+inline constexpr std::size_t kChunksMax = 16;           // waiting
 
 }  // namespace tocsin::index

@@ -187,8 +187,10 @@ struct IndexStats {
   std::uint64_t reports = 0, acts = 0, unknown = 0;  // unknown: entries (rule 16)
   std::uint64_t unopened = 0;                        // entries that wait for a key
   std::map<std::string, std::uint64_t> refused;      // entries not shown, by reason code
-  std::uint64_t bytes = 0;                           // of the database
-  std::uint64_t changes = 0;                         // entries taken in since the last snapshot
+  std::uint64_t stale_words =
+      0;  // reports forgotten without their bodies: their words stay until a rebuild, and find nothing
+  std::uint64_t bytes = 0;    // of the database
+  std::uint64_t changes = 0;  // entries taken in since the last snapshot
 };
 
 }  // namespace tocsin::index

@@ -1,0 +1,91 @@
+#include "node/index/index_thread.h"
+
+namespace tocsin::index {
+
+IndexThread::IndexThread(const protocol::ReadingTable& table, IndexOptions options, Post post)
+    : post_(std::move(post)), thread_([this, &table, options] { run(table, options); }) {}
+
+IndexThread::~IndexThread() { stop(); }
+
+void IndexThread::enqueue_question(Job job) {
+  std::optional<Error> refusal;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) {
+      refusal = environment_error(kIndexStopped, "the index has been stopped");
+    } else if (questions_.size() >= kQuestionsMax) {
+      refusal = environment_error(kIndexBusy, "too many questions wait for the index");
+    } else {
+      questions_.push_back(std::move(job));
+    }
+  }
+  if (refusal) return job(nullptr, &*refusal);
+  wake_.notify_one();
+}
+
+void IndexThread::feed(std::unique_ptr<protocol::EntryChunk> chunk, FeedAs as, Fed done) {
+  // std::function wants what it holds to be copyable.
+  auto shared = std::make_shared<std::unique_ptr<protocol::EntryChunk>>(std::move(chunk));
+  Job job = [this, shared, as, done = std::move(done)](Index* index, const Error* refusal) {
+    const auto work = [&](Index& i) -> Result<FeedOutcome> {
+      if (as == FeedAs::kNext) return i.feed(**shared);
+      if (as == FeedAs::kRevisit) return i.revisit(**shared);
+      TOCSIN_TRY(i.forget(**shared));
+      return FeedOutcome{};
+    };
+    auto answer = std::make_shared<Result<FeedOutcome>>(refusal ? Result<FeedOutcome>(*refusal)
+                                                                : guarded<Result<FeedOutcome>>(work, *index));
+    post_([answer, shared, done] { done(std::move(*answer), std::move(*shared)); });
+  };
+  std::optional<Error> refusal;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) {
+      refusal = environment_error(kIndexStopped, "the index has been stopped");
+    } else if (chunks_.size() >= kChunksMax) {
+      refusal = environment_error(kIndexBusy, "too many chunks wait for the index");
+    } else {
+      chunks_.push_back(std::move(job));
+    }
+  }
+  if (refusal) return job(nullptr, &*refusal);
+  wake_.notify_one();
+}
+
+void IndexThread::run(const protocol::ReadingTable& table, IndexOptions options) {
+  auto index = Index::create(table, options);
+  for (;;) {
+    Job job;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [this] { return stopping_ || !questions_.empty() || !chunks_.empty(); });
+      if (stopping_) return;
+      auto& queue = questions_.empty() ? chunks_ : questions_;
+      job = std::move(queue.front());
+      queue.pop_front();
+    }
+    if (index) {
+      job(index->get(), nullptr);
+    } else {
+      job(nullptr, &index.error());
+    }
+  }
+}
+
+void IndexThread::stop() {
+  std::deque<Job> left;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    for (auto* queue : {&questions_, &chunks_}) {
+      for (Job& job : *queue) left.push_back(std::move(job));
+      queue->clear();
+    }
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+  const Error refusal = environment_error(kIndexStopped, "the index has been stopped");
+  for (Job& job : left) job(nullptr, &refusal);
+}
+
+}  // namespace tocsin::index
