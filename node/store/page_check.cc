@@ -120,8 +120,17 @@ class Checker {
     return kOk;
   }
 
-  // The page, counted as used `pages` times in a row.
-  Result<const std::uint8_t*> take(std::uint64_t page, std::uint64_t pages, std::uint16_t kind) {
+  // The page, counted as used.
+  Result<const std::uint8_t*> take(std::uint64_t page, std::uint16_t kind) {
+    TOCSIN_TRY(count_as_used(page, 1));
+    const std::uint8_t* at = file_.data() + page * page_bytes_;
+    if (load_le64(at) != page) return damaged(page, "holds another page");
+    if ((load_le16(at + 10) & (kBranch | kLeaf | kOverflow | kMeta)) != kind)
+      return damaged(page, "is of a wrong kind");
+    return at;
+  }
+
+  Result<void> count_as_used(std::uint64_t page, std::uint64_t pages) {
     if (page <= 1 || page > meta_.last_page || pages > meta_.last_page - page + 1) {
       return damaged(page, "is referred to but cannot be");
     }
@@ -130,11 +139,7 @@ class Checker {
       if (seen_[i]) return damaged(i, "is used twice");
       seen_[i] = true;
     }
-    const std::uint8_t* at = file_.data() + page * page_bytes_;
-    if (load_le64(at) != page) return damaged(page, "holds another page");
-    if ((load_le16(at + 10) & (kBranch | kLeaf | kOverflow | kMeta)) != kind)
-      return damaged(page, "is of a wrong kind");
-    return at;
+    return kOk;
   }
 
   Result<void> walk_database(const Database& database, Tree tree) {
@@ -151,7 +156,7 @@ class Checker {
 
   Result<void> walk_page(std::uint64_t page, int levels, Tree tree, std::uint64_t& entries) {
     if (levels == 1 && depth_ == PageDepth::kBranches && tree != Tree::kMain) return check_leaf_number(page);
-    TOCSIN_ASSIGN(at, take(page, 1, levels > 1 ? kBranch : kLeaf));
+    TOCSIN_ASSIGN(at, take(page, levels > 1 ? kBranch : kLeaf));
     const std::size_t lower = load_le16(at + 12);
     const std::size_t upper = load_le16(at + 14);
     if (lower < kPageHeader || lower % 2 != 0 || lower > upper || upper > page_bytes_) {
@@ -206,9 +211,12 @@ class Checker {
   }
 
   Result<void> take_overflow(std::uint64_t page, std::size_t data_bytes, Tree tree) {
-    const std::uint64_t pages = (kPageHeader - 1 + data_bytes) / page_bytes_ + 1;
-    TOCSIN_ASSIGN(at, take(page, pages, kOverflow));
-    if (load_le32(at + 12) != pages) return damaged(page, "has impossible sizes");
+    TOCSIN_ASSIGN(at, take(page, kOverflow));
+    // A value that became smaller keeps its pages, so there may be more than it needs.
+    const std::uint64_t pages = load_le32(at + 12);
+    const std::uint64_t needed = (kPageHeader - 1 + data_bytes) / page_bytes_ + 1;
+    if (pages < needed) return damaged(page, "has impossible sizes");
+    if (pages > 1) TOCSIN_TRY(count_as_used(page + 1, pages - 1));
     if (tree == Tree::kFree) return read_free_list(page, {at + kPageHeader, data_bytes});
     return kOk;
   }

@@ -50,7 +50,8 @@ inline constexpr std::size_t kQueueBatchesMax = 65536;
 struct StoreOptions {
   std::size_t map_bytes = 64 * 1024 * 1024;  // address space at first; doubles, from 1 GiB on grows by 1 GiB
   std::uint64_t reserve_bytes =
-      64 * 1024 * 1024;                         // left free on the disk: for erasing, keys and the rest of the system
+      64 * 1024 * 1024;  // left free on the disk: for erasing, keys and the rest of the system
+  std::size_t queue_bytes = kQueueBytesMax;
   PageDepth page_check = PageDepth::kBranches;  // kAll before fsck
 };
 
@@ -126,8 +127,8 @@ class Store final : public protocol::EntryStore {
   protocol::Arrival newest_arrival() override;
   Result<Bytes> get_record(protocol::Table table, ByteView name) override;
   Result<void> scan_records(protocol::Table table, const protocol::RecordVisitor& visit) override;
-  // Never blocks on the disk. Fails with kQueueFull above kQueueBytesMax or kQueueBatchesMax, kStoreClosed after
-  // close().
+  // Never blocks on the disk. Fails with kQueueFull above StoreOptions::queue_bytes or kQueueBatchesMax, kStoreClosed
+  // after close().
   void commit(protocol::Batch batch, std::function<void(Result<protocol::Arrival>)> done) override;
 
   // What was committed and is not durable yet: the sessions' back-pressure. Hold back above a few transactions' worth.

@@ -50,7 +50,7 @@ void Writer::enqueue(Batch batch, Done done) {
   const std::lock_guard lock(mutex_);
   if (stopping_) {
     item.refused = internal_error(kStoreClosed, "the store is closed");
-  } else if (queued_bytes_ + item.bytes > kQueueBytesMax || queued_batches_ >= kQueueBatchesMax) {
+  } else if (queued_bytes_ + item.bytes > options_.queue_bytes || queued_batches_ >= kQueueBatchesMax) {
     item.refused = internal_error(kQueueFull, "more is committed than the disk keeps up with");
   }
   if (item.refused) {
@@ -244,6 +244,7 @@ Error Writer::judge(ApplyError failure, std::uint64_t bytes) {
 // ---- Telling
 
 void Writer::tell_success(Group& group, std::size_t count, std::vector<Arrival> arrivals) {
+  release(group, 0, count);
   std::vector<Done> dones;
   dones.reserve(count);
   for (std::size_t i = 0; i < count; ++i) dones.push_back(std::move(group[i].done));
@@ -252,10 +253,11 @@ void Writer::tell_success(Group& group, std::size_t count, std::vector<Arrival> 
       if (dones[i]) dones[i](arrivals[i]);
     }
   });
-  forget(group, 0, count);
+  settle(count);
 }
 
 void Writer::tell_failure(Group group, std::size_t first, const Error& error, bool first_of_its_kind) {
+  release(group, first, group.size());
   std::vector<Done> dones;
   for (std::size_t i = first; i < group.size(); ++i) dones.push_back(std::move(group[i].done));
   post_([dones = std::move(dones), error, first_of_its_kind, owner = owner_] {
@@ -265,14 +267,20 @@ void Writer::tell_failure(Group group, std::size_t first, const Error& error, bo
       if (done) done(error);
     }
   });
-  forget(group, first, group.size());
+  settle(group.size() - first);
 }
 
-void Writer::forget(const Group& group, std::size_t first, std::size_t end) {
+// Before the `done`s are posted: they look at queued_bytes() to see whether they may commit more.
+void Writer::release(const Group& group, std::size_t first, std::size_t end) {
   const std::lock_guard lock(mutex_);
   for (std::size_t i = first; i < end; ++i) queued_bytes_ -= group[i].bytes;
   queued_batches_ -= end - first;
-  settled_ += end - first;
+}
+
+// After they are posted: flush() says so.
+void Writer::settle(std::size_t count) {
+  const std::lock_guard lock(mutex_);
+  settled_ += count;
   drained_.notify_all();
 }
 

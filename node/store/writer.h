@@ -54,7 +54,8 @@ class Writer {
   Error judge(ApplyError failure, std::uint64_t bytes);
   void tell_success(Group& group, std::size_t count, std::vector<protocol::Arrival> arrivals);
   void tell_failure(Group group, std::size_t first, const Error& error, bool first_of_its_kind);
-  void forget(const Group& group, std::size_t first, std::size_t end);
+  void release(const Group& group, std::size_t first, std::size_t end);
+  void settle(std::size_t count);
   void set_state(StoreState state, std::optional<Error> reason, std::uint64_t needed_bytes);
 
   Database& database_;
