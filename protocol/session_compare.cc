@@ -1,0 +1,245 @@
+// From "something differs" to the logs that are to be fetched: cost follows the difference (docs/protocol.md, sections
+// 8 and 9).
+#include <algorithm>
+
+#include "protocol/session_impl.h"
+
+namespace tocsin::protocol {
+
+// ---- In
+
+Result<void> Session::Impl::handle_frontier(ByteView payload) {
+  TOCSIN_ASSIGN(frontier, wire::decode_frontier(payload));
+  ChannelId id;
+  SharedChannel* channel = find_channel(frontier.slot, &id);
+  if (channel == nullptr) return kOk;  // of a channel that was shared a moment ago
+  std::uint64_t depth = 1;
+  if (frontier.prefix.depth == 0 && channel->root_awaited) {
+    channel->root_awaited = false;
+  } else {
+    const auto asked = channel->asked.find(frontier.prefix);
+    if (asked == channel->asked.end()) return kOk;  // asked for in an older round
+    depth = asked->second;
+    channel->asked.erase(asked);
+  }
+  if (!frontier.node.children.empty()) return compare_children(id, *channel, frontier, depth);
+  compare_leaves(id, frontier, depth);
+  return kOk;
+}
+
+void Session::Impl::compare_leaves(const ChannelId& id, const wire::FrontierNode& frontier, std::uint64_t depth) {
+  peer_lacks(replica.frontier(id), frontier.prefix, frontier.node.leaves);
+  for (const Leaf& leaf : frontier.node.leaves) note_leaf(id, leaf, depth);
+}
+
+Result<void> Session::Impl::compare_children(const ChannelId& id, SharedChannel& channel,
+                                             const wire::FrontierNode& frontier, std::uint64_t depth) {
+  const Frontier& own = replica.frontier(id);
+  for (std::uint8_t nibble = 0; nibble < 16; ++nibble) {
+    const Prefix child = frontier.prefix.child(nibble);
+    const TrieDigest& theirs = frontier.node.children[nibble];
+    if (theirs.is_zero()) {
+      peer_lacks(own, child, {});
+    } else if (theirs != own.digest(child)) {
+      channel.places.push_back({child, depth});
+    }
+  }
+  if (channel.places.size() > kPlacesMax) return peer_error(kTooMuch, "a frontier without an end");
+  return kOk;
+}
+
+// Logs below `prefix` that are held here and that the peer did not name.
+void Session::Impl::peer_lacks(const Frontier& own, const Prefix& prefix, const std::vector<Leaf>& but) {
+  auto theirs = but.begin();
+  const auto& leaves = own.leaves();
+  for (auto at = leaves.lower_bound(LogKey{prefix.nibbles}); at != leaves.end() && prefix.covers(at->first); ++at) {
+    while (theirs != but.end() && theirs->log < at->first) ++theirs;
+    const bool named = theirs != but.end() && theirs->log == at->first;
+    if (!named && !peer_heads.contains(at->first)) note_peer_head(at->first, {0});
+    if (peer_heads.size() >= kPeerHeadsMax) return;
+  }
+}
+
+void Session::Impl::note_peer_head(const LogKey& log, Number head) {
+  const auto at = peer_heads.find(log);
+  if (at != peer_heads.end()) {
+    at->second = std::max(at->second, head);
+  } else if (peer_heads.size() < kPeerHeadsMax) {
+    peer_heads.emplace(log, head);
+  }
+}
+
+void Session::Impl::note_leaf(const std::optional<ChannelId>& id, const Leaf& leaf, std::uint64_t depth) {
+  note_peer_head(leaf.log, leaf.head);
+  const Number own = replica.accepted_head(leaf.log);
+  if (leaf.head > own) {
+    const auto known = targets.find(leaf.log);
+    if (known != targets.end()) {
+      if (leaf.head <= known->second.leaf.head) return;
+      known->second.leaf = leaf;
+      known->second.depth = depth;
+      if (known->second.state == TargetState::kRefused) queue_target(leaf.log, known->second);
+      return;
+    }
+    if (targets.size() >= kTargetsMax) {
+      if (SharedChannel* channel = id ? shared(*id) : nullptr) channel->overflowed = true;
+      return;
+    }
+    Target& target = targets[leaf.log];
+    target.leaf = leaf;
+    target.channel = id;
+    target.depth = depth;
+    queue_target(leaf.log, target);
+    return;
+  }
+  // Two entries of one number (rule 12): the other one is asked for, once in a round.
+  const Leaf* ours = id ? replica.frontier(*id).find(leaf.log) : nullptr;
+  if (ours == nullptr || ours->head != leaf.head || ours->hash == leaf.hash || fetches.contains(leaf.log)) return;
+  const auto record = replica.log_record(leaf.log);
+  if (!record || record->frozen != 0 || probed.size() >= kRefusalsMax || !probed.insert(leaf.log).second) return;
+  start_probe(leaf.log, FetchPurpose::kFork, id, leaf.type, leaf.head, {}, depth);
+}
+
+Result<void> Session::Impl::handle_ask(ByteView payload) {
+  TOCSIN_ASSIGN(ask, wire::decode_ask(payload));
+  ChannelId id;
+  if (find_channel(ask.slot, &id) == nullptr) return add_not_held(ask.slot, {});
+  if (answers.size() + ask.prefixes.size() > kPeerAsksMax) return peer_error(kTooMuch, "too many places asked for");
+  for (const Prefix& prefix : ask.prefixes) answers.push_back({id, prefix});
+  return kOk;
+}
+
+Result<void> Session::Impl::handle_heads(ByteView payload) {
+  TOCSIN_ASSIGN(heads, wire::decode_heads(payload));
+  if (heads.slot == wire::kNoChannel) {
+    const LogKey log{config.peer_org.bytes()};
+    for (const Leaf& leaf : heads.leaves) {
+      if (leaf.log != log || leaf.type != LogType::kOrganisation) {
+        return peer_error(kUnexpectedMessage, "heads outside a channel are of the sender's organisation log");
+      }
+      note_leaf(std::nullopt, leaf, 0);
+    }
+    return kOk;
+  }
+  ChannelId id;
+  if (find_channel(heads.slot, &id) == nullptr) return kOk;  // of a channel that was shared a moment ago
+  for (const Leaf& leaf : heads.leaves) note_leaf(id, leaf, 0);
+  return kOk;
+}
+
+// ---- Out
+
+void Session::Impl::put_compare(wire::FrameWriter& out) {
+  for (auto& [id, channel] : channels) {
+    if (!channel.send_root) continue;
+    if (channel.peer_slot && !wire::put(out, wire::FrontierNode{channel.own_slot, {}, replica.frontier(id).node({})})) {
+      return;
+    }
+    channel.send_root = false;
+  }
+  while (!answers.empty()) {
+    const Answer& answer = answers.front();
+    // The peer may have left the roster since it asked.
+    if (const SharedChannel* channel = shared(answer.channel)) {
+      const Frontier::Node node = replica.frontier(answer.channel).node(answer.prefix);
+      if (!wire::put(out, wire::FrontierNode{channel->own_slot, answer.prefix, node})) return;
+    }
+    answers.pop_front();
+  }
+  put_asks(out);
+}
+
+void Session::Impl::put_asks(wire::FrameWriter& out) {
+  for (auto& [id, channel] : channels) {
+    // Depth first, and fewer at a time when many wait: what is not asked yet stays short.
+    const std::size_t window = channel.places.size() > kPlacesMax / 8 ? wire::kAskPrefixesMax : kAsksOutMax;
+    while (channel.peer_slot && !channel.places.empty() && channel.asked.size() < window &&
+           pending + channel.asked.size() * kBucketLeavesMax < kTargetsMax) {
+      const std::size_t count = std::min({channel.places.size(), wire::kAskPrefixesMax, window - channel.asked.size()});
+      wire::Ask ask{channel.own_slot, {}};
+      for (std::size_t i = 0; i < count; ++i)
+        ask.prefixes.push_back(channel.places[channel.places.size() - 1 - i].prefix);
+      if (!wire::put(out, ask)) return;
+      for (std::size_t i = 0; i < count; ++i) {
+        const SharedChannel::Place place = channel.places.back();
+        channel.places.pop_back();
+        channel.asked[place.prefix] = place.depth + 1;
+        stats.round_trips = std::max(stats.round_trips, place.depth + 1);
+      }
+    }
+    // All that was known is fetched, and some had no place: compare again for the rest.
+    if (channel.overflowed && pending == 0 && fetches.empty()) {
+      channel.overflowed = false;
+      if (targets.size() < kTargetsMax) new_round();
+    }
+  }
+}
+
+void Session::Impl::put_heads(wire::FrameWriter& out) {
+  if (!compared_round) return;
+  if (own_org_changed) {
+    const auto record = replica.log_record(LogKey{replica.own_org().id().bytes()});
+    const Leaf leaf{record->log, record->type, record->head, record->head_hash};
+    if (!wire::put(out, wire::Heads{wire::kNoChannel, {leaf}})) return;
+    own_org_changed = false;
+  }
+  for (auto& [id, channel] : channels) {
+    if (!channel.peer_slot) {
+      channel.changed.clear();
+      continue;
+    }
+    while (!channel.changed.empty()) {
+      wire::Heads heads{channel.own_slot, {}};
+      std::vector<LogKey> taken;
+      for (const LogKey& log : channel.changed) {
+        if (heads.leaves.size() == wire::kHeadsLeavesMax) break;
+        taken.push_back(log);
+        const Leaf* leaf = replica.frontier(id).find(log);
+        const auto theirs = peer_heads.find(log);
+        if (leaf == nullptr || (theirs != peer_heads.end() && theirs->second >= leaf->head)) continue;
+        heads.leaves.push_back(*leaf);
+      }
+      if (!heads.leaves.empty() && !wire::put(out, heads)) return;
+      for (const LogKey& log : taken) channel.changed.erase(log);
+    }
+  }
+}
+
+// ---- What the replica tells
+
+// Before the first slots there is nothing to announce: they are made from what is held then.
+void Session::Impl::announce(SharedChannel& channel, const LogKey& log) {
+  receipt_due(channel);
+  if (!hello_sent) return;
+  channel.changed.insert(log);
+  if (channel.changed.size() < kTargetsMax) return;
+  channel.changed.clear();  // so many are found faster by comparing
+  new_round();
+}
+
+void Session::Impl::own_head_changed(const ChannelId& id, const LogKey& log) {
+  if (over) return;
+  recheck(log);
+  const auto found = channels.find(id);
+  if (found == channels.end()) return;
+  SharedChannel& channel = found->second;
+  announce(channel, log);
+  const Leaf* leaf = replica.frontier(id).find(log);
+  if (leaf != nullptr && leaf->type == LogType::kControl) unpark();
+}
+
+void Session::Impl::org_log_changed(const OrgId& org) {
+  if (over) return;
+  const LogKey log{org.bytes()};
+  recheck(log);
+  bool told = false;
+  for (auto& [id, channel] : channels) {
+    if (replica.frontier(id).find(log) == nullptr) continue;
+    announce(channel, log);
+    told = told || channel.peer_slot;
+  }
+  if (org == replica.own_org().id() && !told && hello_sent) own_org_changed = true;
+  unpark();
+}
+
+}  // namespace tocsin::protocol
