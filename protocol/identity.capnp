@@ -48,7 +48,7 @@ struct OrgEvent {
   formatVersion @0 :UInt16;        # 1
   created @1 :Int64;               # milliseconds since 1970 UTC, as claimed
   union {
-    none @2 :Void;                 # nothing; also what an unknown event of a later version reads as (rule 16)
+    none @2 :Void;                 # nothing: taken like an event of a later version, which has a member that is not here (rule 16)
     certify @3 :Certify;
     revoke @4 :Revoke;
     rotateRoots @5 :RotateRoots;
@@ -61,7 +61,7 @@ struct OrgEvent {
   struct Revoke {
     nodeId @0 :Data;               # 32 bytes
     reason @1 :Text;               # for the peers' screens; at most 200 bytes; may be empty
-    pins @2 :List(Data);           # 32 bytes each, padded in count with random ones (rule 20)
+    pins @2 :List(Data);           # 32 bytes each, padded with random ones to a power of two from 8 to 256 (rule 20)
   }
   struct RotateRoots {
     rootKeys @0 :List(Data);       # as in OrgGenesis; their commitment was made before
@@ -83,7 +83,7 @@ struct PrekeyList {
 struct Card {
   # What two organisations exchange to become peers.
   formatVersion @0 :UInt16;        # 1
-  network @1 :Text;                # must be the reader's own network
+  network @1 :Text;                # must be the reader's own network, and that of the organisation's genesis
   nodeId @2 :Data;                 # 32 bytes: the node that can be dialled at the addresses, and that signed
   addresses @3 :List(Text);        # "host:port", "[v6]:port"; at most 8 of at most 255 bytes; empty: the node only dials out
   orgLog @4 :List(Data);           # the organisation log from entry 1, each as an entry byte string (section 2)
