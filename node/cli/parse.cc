@@ -24,23 +24,28 @@ void add_option(CLI::App& app, const Option& option, Parsed& parsed) {
   if (option.arity == Arity::kFlag) {
     made = app.add_flag_function(
         flag, [&parsed, name](std::int64_t) { parsed.words[name]; }, std::string(option.help));
-  } else {
+  } else if (option.arity == Arity::kMany) {
+    // One value each time; extra words are arguments.
+    constexpr int kTimesMax = 1000;
     made = app.add_option_function<std::vector<std::string>>(
-        flag, [&parsed, name](const std::vector<std::string>& values) { parsed.words[name] = values; },
-        std::string(option.help));
-    made->allow_extra_args(false)->expected(1);
-    if (option.arity == Arity::kMany) made->take_all()->expected(0, -1)->allow_extra_args(false);
-    if (!option.choices.empty()) made->check(CLI::IsMember(split_choices(option.choices)));
+        flag, [&parsed, name](const std::vector<std::string>& values) { parsed.words[name] = values; }, std::string(option.help));
+    made->expected(1, kTimesMax)->allow_extra_args(false);
+  } else {
+    made = app.add_option_function<std::string>(flag, [&parsed, name](const std::string& value) { parsed.words[name] = {value}; }, std::string(option.help));
   }
+  if (!option.choices.empty()) made->check(CLI::IsMember(split_choices(option.choices)));
   if (option.required) made->required();
 }
 
 void add_argument(CLI::App& app, const Argument& argument, Parsed& parsed) {
-  const std::string name(argument.name);
-  auto* made = app.add_option_function<std::vector<std::string>>(
-      name, [&parsed, name](const std::vector<std::string>& values) { parsed.words[name] = values; },
-      std::string(argument.help));
-  made->expected(argument.rest ? (argument.required ? 1 : 0) : 1, argument.rest ? 100 : 1);
+  const std::string name(argument.name), help(argument.help);
+  CLI::Option* made;
+  if (argument.rest) {
+    made = app.add_option_function<std::vector<std::string>>(
+        name, [&parsed, name](const std::vector<std::string>& values) { parsed.words[name] = values; }, help);
+  } else {
+    made = app.add_option_function<std::string>(name, [&parsed, name](const std::string& value) { parsed.words[name] = {value}; }, help);
+  }
   if (argument.required) made->required();
 }
 
