@@ -90,6 +90,7 @@ TEST_F(VectorsTool, UnknownFilesAndWrongUsageExitWithTwo) {
   EXPECT_EQ(run_tool("--no-such-option").exit, 2);
   EXPECT_EQ(run_tool("--help").exit, 0);
   EXPECT_EQ(run_tool("'" + (folder_ / "missing").string() + "'").exit, 2);
+  EXPECT_EQ(run_tool("'" + folder_.string() + "'").exit, 2) << "an empty folder";
   EXPECT_EQ(run_tool(write("empty", "")).exit, 2);
   EXPECT_EQ(run_tool(write("text", "no vectors here")).exit, 2);
   EXPECT_EQ(run_tool(write("cut.json", "[{\"hash\":\"blake2b\"")).exit, 2);

@@ -69,11 +69,11 @@ int complain(const fs::path& path, const char* what) {
   return kExitUsage;
 }
 
-// `from_folder`: found by walking, where files that are no JSON are passed over.
-int run_file(const fs::path& path, bool from_folder) {
+// `from_folder`: found by walking, where files that are no JSON are passed over (nothing is returned).
+std::optional<int> run_file(const fs::path& path, bool from_folder) {
   const auto text = read_text(path);
   if (!text) return complain(path, "cannot be read");
-  if (from_folder && !looks_like_json(*text)) return kExitOk;
+  if (from_folder && !looks_like_json(*text)) return std::nullopt;
   const Json document = Json::parse(*text, nullptr, false);
   if (document.is_discarded()) return complain(path, "is not JSON");
   const auto runner = std::ranges::find_if(kRunners, [&](const Runner& r) { return r.knows(document); });
@@ -94,12 +94,17 @@ std::set<fs::path> files_below(const fs::path& folder, std::error_code& error) {
 
 int run_path(const fs::path& path) {
   std::error_code error;
-  if (!fs::is_directory(path, error)) return run_file(path, false);
+  if (!fs::is_directory(path, error)) return *run_file(path, false);
   const std::set<fs::path> files = files_below(path, error);
   if (error) return complain(path, "cannot be read");
   int exit = kExitOk;
-  for (const fs::path& file : files) exit = std::max(exit, run_file(file, true));
-  return exit;
+  bool any = false;
+  for (const fs::path& file : files) {
+    const auto done = run_file(file, true);
+    any = any || done;
+    exit = std::max(exit, done.value_or(kExitOk));
+  }
+  return any ? exit : complain(path, "holds no test vectors");
 }
 
 int run(const std::vector<std::string_view>& arguments) {

@@ -45,15 +45,17 @@ std::optional<std::string> protocol_name(const Json& vector) {
   return name ? name : text_at(vector, "name");
 }
 
+bool is_absent(const Json& vector, const std::string& key) { return !vector.contains(key) || vector[key].is_null(); }
+
 // False when the field is there and malformed.
 bool read_optional_hex(const Json& vector, const std::string& key, std::optional<Bytes>& out) {
-  if (!vector.contains(key)) return true;
+  if (is_absent(vector, key)) return true;
   out = hex_at(vector, key.c_str());
   return out.has_value();
 }
 
 bool read_psks(const Json& vector, const std::string& key, std::vector<PairKey>& out) {
-  if (!vector.contains(key)) return true;
+  if (is_absent(vector, key)) return true;
   if (!vector[key].is_array()) return false;
   for (const Json& item : vector[key]) {
     const auto bytes = item.is_string() ? from_hex(item.get<std::string>()) : std::nullopt;
