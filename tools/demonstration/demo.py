@@ -96,12 +96,14 @@ def check_outsider(outsider, government, ngo, channel, folder):
             out.write(node.run("card", "show")["card"] + "\n")
     report = ngo.run("report", "list", "--limit", "1")["items"][0]["id"]
     log = ngo.run("report", "show", report)["entry"]["log"]
+    outsider.end()  # a node has one link to a peer: the probe takes its place
     asked = subprocess.run([os.path.join(ROOT, "tools", "probe"), "--home", outsider.home, "--card", cards[outsider.name], "--peer", cards[ngo.name],
                             "--channel", channel, "--log", log, "--address", ngo.listen], env=outsider.environment, text=True, capture_output=True, timeout=60)
     require(asked.returncode == 0, f"the probe: exit {asked.returncode}: {(asked.stdout + asked.stderr).strip()[:400]}")
     answer = json.loads(asked.stdout)
     note(f"asked for the channel: {', '.join(answer['asked']['answers'])}")
     note(f"asked for one that does not exist: {', '.join(answer['nonexistent']['answers'])} - the same")
+    outsider.start()
     require(outsider.count() == 0, "the outsider sees reports")
 
     stolen = os.path.join(folder, "stolen-home")
