@@ -9,8 +9,7 @@
 // 1. A log's first batch carries its LogRecord (set_log); entries of an unknown log fail the batch (log_unknown).
 // 2. Within a log the numbers held are one interval; a write that would leave a gap fails the batch (entry_gap).
 // 3. A number is written once (entry_held). One exception: the same entry with its body, where it was held without,
-// takes the old
-//    one's place under a new arrival number, so that whoever follows the arrivals sees the body come.
+//    takes the old one's place under a new arrival number, so that whoever follows the arrivals sees the body come.
 // 4. Erasing a body that is not held, or is erased already, changes nothing and succeeds.
 // Origin internal for 1-3: the replica has to know what it holds.
 #pragma once

@@ -18,15 +18,13 @@ inline constexpr Code kFileMissing{"file_missing"};          // environment: no 
 inline constexpr Code kFileTooLarge{"file_too_large"};       // environment: above the limit that the reader named
 
 // The secrets, beside crypto::kWrongPassphrase.
-inline constexpr Code kKeysExist{"keys_exist"};  // caller: never overwritten
-inline constexpr Code kWrongCredential{
-    "wrong_credential"};                            // caller: the service manager's credential is of another home
-inline constexpr Code kBadKeyFile{"bad_key_file"};  // environment: changed or cut; the detail names the file
-inline constexpr Code kKeysLocked{"keys_locked"};   // caller: needs the passphrase
+inline constexpr Code kKeysExist{"keys_exist"};              // caller: never overwritten
+inline constexpr Code kWrongCredential{"wrong_credential"};  // caller: of another home
+inline constexpr Code kBadKeyFile{"bad_key_file"};           // environment: changed or cut; the detail names the file
+inline constexpr Code kKeysLocked{"keys_locked"};            // caller: needs the passphrase
 
 // The store.
-inline constexpr Code kStoreMissing{
-    "store_missing"};  // environment: the home has no store; never made anew by itself (rule 9)
+inline constexpr Code kStoreMissing{"store_missing"};       // environment: gone; never made anew by itself (rule 9)
 inline constexpr Code kStoreExists{"store_exists"};         // caller
 inline constexpr Code kStoreDamaged{"store_damaged"};       // environment: found before LMDB was let near it
 inline constexpr Code kWrongStoreKey{"wrong_store_key"};    // environment: store and keys are not of one home

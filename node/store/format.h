@@ -2,13 +2,13 @@
 //
 // Named databases of <home>/store/data.mdb:
 //
-//   meta      "schema" -> u32 version (1); "check" -> sealed value (kLabelStoreCheck) of 16 random bytes: opens under
-//   the store key only logs      u32 log number (native order) -> sealed LogRecord, see below. Log numbers count from 1
-//   in the order in which logs came. entries   u64 arrival (native order) -> entry value. Arrivals count from 1, rise,
-//   and are never reused. index     u32 log number ‖ u64 number, both big-endian so that keys sort by log and then
-//   number -> u64 arrival records   u8 table ‖ 32 bytes BLAKE2b(key = name key, personal kPersonalStoreName, u8 table ‖
-//   name) -> sealed record, see below.
-//             Name key = BLAKE2b(key = store key, personal kPersonalStoreName, "name").
+//   meta      "schema" -> u32 version (1)
+//             "check" -> sealed value (kLabelStoreCheck) of 16 random bytes: opens under the store key only
+//   logs      u32 log number (native order) -> sealed LogRecord; numbers count from 1 in the order in which logs came
+//   entries   u64 arrival (native order) -> entry value; arrivals count from 1, rise, and are never reused
+//   index     u32 log number ‖ u64 number -> u64 arrival; the key is big-endian, so that it sorts by log, then number
+//   records   u8 table ‖ K(name key; u8 table ‖ name) -> sealed record, with K = BLAKE2b-256 keyed, personal
+//             kPersonalStoreName, and name key = K(store key; "name")
 //
 // Entry value: u8 flags ‖ u8 0 ‖ u16 signature bytes ‖ u32 log number, then for feeds and control logs
 // header (152) ‖ signature ‖ body exactly as on the wire; for organisation logs, whose headers and bodies name a

@@ -24,8 +24,7 @@ namespace tocsin::store {
 // Where a home lives. A home that was copied, restored or put into another machine differs, and then the node must not
 // go on signing as if nothing had happened (rule 21).
 struct MachineRecord {
-  std::string
-      machine;  // BLAKE2b of /etc/machine-id, hexadecimal (the id itself is not for passing on); "none" without one
+  std::string machine;     // BLAKE2b of /etc/machine-id (the id itself is not for passing on); "none" without one
   std::string filesystem;  // UUID of the file system; "device <major>:<minor>" where the system does not tell
   std::string inode;       // of the home folder
   friend bool operator==(const MachineRecord&, const MachineRecord&) = default;

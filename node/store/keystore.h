@@ -1,23 +1,19 @@
 // The secrets of a node, in two tiers (rule 48), in the folder keys/ of its home:
 //
-//   keyring   the two file keys, sealed under the passphrase: one Argon2id at a start, and a new passphrase is one
-//   small file tier1     transport secret and store key, sealed under the first file key; that key is also what the
-//   service manager may hold
-//             as a credential, so that a restart opens this tier (and this one alone) without a person
-//   tier2     what signs and reads: node signing key, encryption key, prekeys by month, reading key; under the second
-//   file key
+//   keyring   the two file keys, sealed under the passphrase: one Argon2id at a start
+//   tier1     transport secret and store key, under the first file key. That key is also what the service manager may
+//             hold as a credential, so that a restart opens this tier, and this one alone, without a person
+//   tier2     what signs and reads: signing key, encryption key, prekeys by month, reading key; under the second key
 //
-// Formats, integers little-endian:
-//   keyring   key file of crypto/passphrase.h over (u8 1 ‖ file key 1 (32) ‖ file key 2 (32)), label kLabelKeyring,
-//   then a checksum tier1     sealed value of crypto/seal.h, label kLabelTier1, of (u8 1 ‖ transport secret (32) ‖
-//   store key (32)), then a checksum tier2     the same, label kLabelTier2, of (u8 1 ‖ signing (32) ‖ encryption (32) ‖
-//   reading key (32) ‖ u8 count ‖ count × (u32 month ‖
-//             secret (32)), months rising), then a checksum
-//   root      key file over (u8 1 ‖ Ed25519 seed (32)), label kLabelRootKey, then a checksum
-//   checksum  BLAKE2b-256 of what stands before it, personal kPersonalKeyFile. It protects nothing; it tells a damaged
-//   file from a wrong
-//             passphrase.
-// An unknown first byte of a plaintext, or an unknown suite, is bad_key_file: made by a later version.
+// Formats, integers little-endian, each followed by a checksum:
+//   keyring   key file of crypto/passphrase.h, label kLabelKeyring, over u8 1 ‖ file key 1 (32) ‖ file key 2 (32)
+//   tier1     sealed value of crypto/seal.h, label kLabelTier1, of u8 1 ‖ transport secret (32) ‖ store key (32)
+//   tier2     the same, label kLabelTier2, of u8 1 ‖ signing (32) ‖ encryption (32) ‖ reading key (32) ‖
+//             u8 count ‖ count × (u32 month ‖ secret (32)), months rising
+//   root      key file, label kLabelRootKey, over u8 1 ‖ Ed25519 seed (32)
+// Checksum: BLAKE2b-256 of what stands before it, personal kPersonalKeyFile. It protects nothing; it tells a damaged
+// file from a wrong passphrase. An unknown first byte of a plaintext, or an unknown suite, is bad_key_file: made by a
+// later version.
 //
 // Channels' epoch keys and feed keys are not here: they are records of the store, sealed by the protocol through
 // Tier2::seal, so that they open only while the reading tier is unlocked.

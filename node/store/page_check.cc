@@ -2,14 +2,16 @@
 // of which the one with the higher transaction is in force; it holds the roots of two B+trees: free pages (by
 // transaction) and the main tree, whose values are the roots of the named databases.
 //
-//   page      u64 number ‖ u16 pad ‖ u16 flags ‖ u16 lower ‖ u16 upper (overflow pages: u32 count of pages in place of
-//   these two)
-//             then u16 offsets of nodes, (lower - 16) / 2 of them; nodes from `upper` to the end
-//   meta      page header ‖ u32 magic ‖ u32 version ‖ u64 address ‖ u64 map size ‖ 2 databases ‖ u64 last page ‖ u64
-//   transaction database  u32 pad (in the first: page size) ‖ u16 flags ‖ u16 depth ‖ u64 branch, leaf, overflow pages
-//   ‖ u64 entries ‖ u64 root node      u16 low ‖ u16 high ‖ u16 flags ‖ u16 key size ‖ key ‖ data
-//             branch: page number = low | high << 16 | flags << 32, no data. leaf: data size = low | high << 16; with
-//             flag 1 the data is a u64 number of overflow pages, with flag 2 a database
+//   page      u64 number ‖ u16 pad ‖ u16 flags ‖ u16 lower ‖ u16 upper, then u16 offsets of nodes, (lower - 16) / 2 of
+//             them; nodes from `upper` to the end. Overflow pages: u32 count of pages in place of lower and upper
+//   meta      page header ‖ u32 magic ‖ u32 version ‖ u64 address ‖ u64 map size ‖ 2 databases ‖
+//             u64 last page ‖ u64 transaction
+//   database  u32 pad (in the first: page size) ‖ u16 flags ‖ u16 depth ‖ u64 branch, leaf, overflow pages ‖
+//             u64 entries ‖ u64 root
+//   node      u16 low ‖ u16 high ‖ u16 flags ‖ u16 key size ‖ key ‖ data
+//             branch: page number = low | high << 16 | flags << 32, no data
+//             leaf: data size = low | high << 16; with flag 1 the data is a u64 number of overflow pages, with flag 2 a
+//             database
 #include "node/store/page_check.h"
 
 #include <fcntl.h>

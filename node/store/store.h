@@ -10,13 +10,12 @@
 // something that must not come earlier. When nothing is committed nothing is written.
 //
 // Failure. A batch that fails takes along every batch behind it that was committed before its `done` ran. Then:
-//   kDiskFull    nothing is lost; every later commit looks again, so writing goes on by itself once there is room.
-//   Batches that only erase
-//                and remove go on while the reserve lasts.
-//   kStoreFailed the disk failed or what it holds is damaged: no further write is tried until the store is opened
-//   again, since it is
-//                unknown what a write that failed has left.
-//   internal     the batch breaks a promise; nothing else is affected.
+// - kDiskFull: nothing is lost; every later commit looks again, so writing goes on by itself once there is room.
+//   Batches that only erase and remove go on while the reserve lasts.
+// - kStoreFailed: the disk failed, or what it holds is damaged. No further write is tried until the store is opened
+//   again, since it is unknown what a write that failed has left. After a meta page that failed LMDB reads no more.
+// - origin internal: the batch breaks a promise; nothing else is affected.
+//
 // A process that writes near a file size limit (RLIMIT_FSIZE) has SIGXFSZ ignored.
 //
 // Erasing (rule 47) takes a body out of the database: at once no read gives it, its pages are used again for what is
@@ -40,17 +39,18 @@ namespace tocsin::store {
 // Runs a function later on the owner's thread; called from the writer's thread, never fails.
 using Post = std::function<void(std::function<void()>)>;
 
-inline constexpr std::size_t kTransactionBytes =
-    4 * 1024 * 1024;  // LMDB keeps a transaction's pages in memory, and the room for good
+// LMDB keeps a transaction's pages in memory, and that memory for good: so one takes this much of entries.
+inline constexpr std::size_t kTransactionBytes = 4 * 1024 * 1024;
 inline constexpr std::size_t kTransactionEntries = 4096;
-inline constexpr std::size_t kQueueBytesMax =
-    64 * 1024 * 1024;  // hard; callers hold back well before, see queued_bytes()
+// Hard limits of what waits; callers hold back well before, see queued_bytes().
+inline constexpr std::size_t kQueueBytesMax = 64 * 1024 * 1024;
 inline constexpr std::size_t kQueueBatchesMax = 65536;
 
 struct StoreOptions {
-  std::size_t map_bytes = 64 * 1024 * 1024;  // address space at first; doubles, from 1 GiB on grows by 1 GiB
-  std::uint64_t reserve_bytes =
-      64 * 1024 * 1024;  // left free on the disk: for erasing, keys and the rest of the system
+  // Address space at first; doubles, from 1 GiB on grows by 1 GiB.
+  std::size_t map_bytes = 64 * 1024 * 1024;
+  // Left free on the disk: for erasing, keys and the rest of the system.
+  std::uint64_t reserve_bytes = 64 * 1024 * 1024;
   std::size_t queue_bytes = kQueueBytesMax;
   PageDepth page_check = PageDepth::kBranches;  // kAll before fsck
 };
