@@ -116,12 +116,13 @@ Result<LinkId> Hub::add_link(const EstablishedLink& facts) {
   if (Impl::LinkState* old = hub.find(node)) hub.drop_old(*old);
 
   const LinkId id{++hub.last_link};
-  Impl::LinkState link{id, org,   node, facts.role, facts.address, nullptr, hub.clock.steady_ms(), hub.clock.now(),
-                       {}, false, {}};
-  link.session = std::make_unique<protocol::Session>(
-      hub.replica, hub.wants, hub.clock, hub.random,
-      protocol::Session::Config{facts.role, facts.handshake_hash, org, node,
-                                [impl = impl_.get(), id] { impl->ready(id); }, true});
+  Impl::LinkState link{id, org, node, facts.role, facts.remote, facts.address};
+  link.up_ms = hub.clock.steady_ms();
+  link.up_at = hub.clock.now();
+  protocol::Session::Config config{facts.role, facts.handshake_hash, org, node};
+  config.wakeup = [impl = impl_.get(), id] { impl->ready(id); };
+  config.refused = [impl = impl_.get(), who_sent = node](const Error& error) { impl->count(error, &who_sent); };
+  link.session = std::make_unique<protocol::Session>(hub.replica, hub.wants, hub.clock, hub.random, std::move(config));
   hub.links.emplace(id, std::move(link));
   hub.by_node[node] = id;
   hub.plan.connected(node);
@@ -265,8 +266,12 @@ void Hub::handle_tick() {
 
 void Hub::Impl::tick_links(std::int64_t now) {
   for (auto& [id, link] : links) {
-    if (const auto due = link.session->next_deadline(); due && *due <= now) {
+    if (const auto due = link.due(); due && *due <= now) {
+      link.ticked_ms = now;
       link.session->handle_tick();
+      if (link.session->closed() && !link.failure && !link.session->peer_reason()) {
+        link.failure = peer_error(kPeerSilent);
+      }
       ready(id);
     }
     if (!link.stable && link.heard_at && !link.session->closed() &&
@@ -305,7 +310,7 @@ std::int64_t Hub::next_deadline() const {
   };
   consider(hub.plan.next_deadline());
   consider(hub.watch.next_deadline());
-  for (const auto& [id, link] : hub.links) consider(link.session->next_deadline());
+  for (const auto& [id, link] : hub.links) consider(link.due());
   for (const Impl::Waiter& waiter : hub.waiters) consider(waiter.deadline_ms);
   return first;
 }
@@ -412,9 +417,8 @@ const std::vector<Bytes>& Hub::Impl::log_end() {
 }
 
 bool Hub::Impl::still_welcome(const LinkState& link) const {
-  if (replica.is_blocked(link.org)) return false;
-  const protocol::OrgLog* log_of = link.org == replica.own_org().id() ? &replica.own_org() : replica.org_log(link.org);
-  return log_of != nullptr && log_of->live_node(link.node) != nullptr;
+  const auto who = replica.identify(link.remote, {});
+  return who && who->second == link.node;
 }
 
 void Hub::Impl::refresh_peers() {
@@ -427,6 +431,13 @@ void Hub::Impl::refresh_peers() {
       const bool allowed = peer.state != protocol::PeerState::kBlocked && !node.revoked;
       nodes.push_back({peer.org, node.node, std::move(node.addresses), node.transport, allowed});
     }
+  }
+  // Further nodes of the own organisation are known by its log; they are shown and synced with like others.
+  const protocol::OrgLog& own = replica.own_org();
+  for (const auto& [node, certified] : own.nodes()) {
+    const auto is_it = [&id = node](const DialPlan::Node& one) { return one.node == id; };
+    if (node == replica.own_node() || std::any_of(nodes.begin(), nodes.end(), is_it)) continue;
+    nodes.push_back({own.id(), node, {}, certified.certificate.transport, !certified.revoked});
   }
   plan.set_nodes(std::move(nodes));
   std::erase_if(last_seen, [this](const auto& seen) { return plan.find(seen.first) == nullptr; });

@@ -53,6 +53,7 @@ inline constexpr Code kPeerBlocked{"peer_blocked"};      // caller: unblock it f
 inline constexpr Code kNoPeers{"no_peers"};              // caller: nobody to sync with: add a peer first
 inline constexpr Code kUnreachable{"unreachable"};       // none of the peers asked for could be reached (exit code 5)
 inline constexpr Code kPartial{"partial"};               // some were not reached, or did not finish (exit code 3)
+inline constexpr Code kPeerSilent{"peer_silent"};        // peer: no frame for so long that the link is given up
 inline constexpr Code kStalled{"stalled"};               // peer: no progress for kSyncStallMs
 
 // A node that this one may talk with, for `peer list`. Times are of Clock::now.
@@ -99,7 +100,7 @@ struct SyncOutcome {
 struct SyncReport {
   std::uint64_t received = 0, sent = 0;       // entries
   std::uint64_t bytes_in = 0, bytes_out = 0;  // on the wire after the handshake
-  std::uint64_t round_trips = 0;
+  std::uint64_t round_trips = 0;              // of the peer with the most: peers are asked side by side
   double seconds = 0;
   std::optional<Code> code;  // nothing, kPartial or kUnreachable
   std::vector<SyncOutcome> peers;

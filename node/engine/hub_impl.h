@@ -13,13 +13,22 @@ struct Hub::Impl {
     protocol::OrgId org;
     protocol::NodeId node;
     protocol::LinkRole role = protocol::LinkRole::kInitiator;
+    crypto::TransportPublic remote;
     std::string address;
     std::unique_ptr<protocol::Session> session;
     std::int64_t up_ms = 0;
     protocol::Time up_at;
     std::optional<protocol::Time> heard_at;  // last frame
+    std::int64_t ticked_ms = 0;
     bool stable = false;
     std::optional<Error> failure;  // what ended the session here
+
+    // A session whose deadline stays in the past would keep an idle node busy.
+    std::optional<std::int64_t> due() const {
+      const auto deadline = session->next_deadline();
+      return deadline ? std::optional(std::max(*deadline, ticked_ms + kTickSpacingMs)) : std::nullopt;
+    }
+    static constexpr std::int64_t kTickSpacingMs = 200;
   };
   struct Waiter {  // of dial_now
     protocol::NodeId node;

@@ -12,7 +12,7 @@ void add_difference(SessionStats& sum, const SessionStats& now, const SessionSta
   sum.entries_sent += now.entries_sent - base.entries_sent;
   sum.bytes_in += now.bytes_in - base.bytes_in;
   sum.bytes_out += now.bytes_out - base.bytes_out;
-  sum.round_trips += now.round_trips - base.round_trips;
+  sum.round_trips = std::max(sum.round_trips, now.round_trips);
 }
 
 bool progressed(const SessionStats& now, const SessionStats& before) {
@@ -129,7 +129,7 @@ SyncReport SyncWatch::report_of(const Request& request) {
     report.sent += target.sum.entries_sent;
     report.bytes_in += target.sum.bytes_in;
     report.bytes_out += target.sum.bytes_out;
-    report.round_trips += target.sum.round_trips;
+    report.round_trips = std::max(report.round_trips, target.sum.round_trips);
     report.peers.push_back({target.org, target.node, target.reached, target.problem});
     any_reached |= target.reached;
     any_problem |= target.problem.has_value();
