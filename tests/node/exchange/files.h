@@ -20,7 +20,8 @@ inline exchange::ImportOptions import_options() {
   exchange::ImportOptions options;
   options.author.data()[0] = 9;
   options.now = protocol::Time{1'700'000'000'000};
-  options.salt = [n = std::uint64_t{0}]() mutable {
+  options.salt = [] {
+    static std::uint64_t n = 0;
     protocol::ReportSalt salt;
     store_le64(salt.data(), ++n);
     return salt;
