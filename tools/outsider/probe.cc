@@ -141,7 +141,7 @@ Answers ask_for(const ChannelId& channel, const std::vector<LogKey>& logs, const
                 const std::string& address, crypto::Random& random) {
   auto at = connect_as(secrets, own, peer, address, random);
   wire::Slots slots;
-  slots.round = 1;
+  slots.round = 0;
   for (std::size_t i = 0; i < wire::kSlotsMin; ++i)
     slots.slots.push_back({crypto::random_fixed<wire::Token>(random), crypto::random_fixed<wire::Equality>(random), crypto::random_fixed<wire::Seen>(random)});
   slots.slots[3].token = token_of(channel, at.link.handshake_hash(), LinkRole::kInitiator, slots.round);
