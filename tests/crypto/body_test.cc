@@ -164,7 +164,7 @@ TEST(Body, EveryCutIsATypedError) {
   }
 }
 
-TEST(Body, LongerThanALogAllowsIsRefusedUnread) {
+TEST(Body, rule_06_longer_than_a_log_allows_is_refused_unread) {
   Bytes body(kSealedBodyMax + 1);
   body[0] = kSuiteClassic;
   EXPECT_EQ(code_of(open_body(derive_entry_key(epoch_key(), kContext), kAssociated, body)), "too_long");

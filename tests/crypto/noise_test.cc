@@ -161,7 +161,7 @@ TEST(Noise, EveryFlippedByteOfEveryMessageFails) {
   }
 }
 
-TEST(Noise, CutAndOversizedMessagesFail) {
+TEST(Noise, rule_06_cut_and_oversized_messages_fail) {
   for (const std::size_t size : {std::size_t{0}, std::size_t{31}, std::size_t{47}, kNoiseMessageMax + 1}) {
     Pair pair;
     pair.start();

@@ -48,7 +48,7 @@ TEST(Passphrase, rule_48_moderate_is_the_default_and_weaker_files_are_refused) {
   EXPECT_TRUE(open_with_passphrase("p", kLabelA, file)->equal(as_bytes("secret")));
 }
 
-TEST(Passphrase, AHostileFileCannotAskForMoreThanAGibibyte) {
+TEST(Passphrase, rule_06_a_hostile_file_cannot_ask_for_more_than_a_gibibyte) {
   SeededRandom random;
   Bytes file = seal_with_passphrase("p", kLabelA, as_bytes("secret"), random, kCheap).value();
   store_le32(file.data() + 13, kPassphraseMemKibMax + 1);

@@ -61,7 +61,7 @@ TEST(TextCode, AnotherPrefixIsAnotherKindOfText) {
   EXPECT_EQ(code_of(decode_text("tocsin2", "tocsin2" + text.substr(kPrefix.size()))), "bad_checksum");
 }
 
-TEST(TextCode, LengthIsBoundedBeforeAnything) {
+TEST(TextCode, rule_06_length_is_bounded_before_anything) {
   EXPECT_EQ(code_of(decode_text(kPrefix, std::string(kTextCodeInputMax + 1, ' '))), "too_long");
   EXPECT_EQ(code_of(decode_text(kPrefix, "tocsin1" + std::string(kTextCodeMax, 'a'))), "too_long");
   EXPECT_TRUE(decode_text(kPrefix, encode_text(kPrefix, Bytes(kTextCodeBytesMax))));

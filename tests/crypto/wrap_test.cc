@@ -117,7 +117,7 @@ TEST(Wrap, ACopiedCommitmentInFrontDoesNotHideTheRealSlot) {
   EXPECT_EQ(code_of(find_slot(ours, wrapper.ephemeral(), kContext, alone)), "decryption_failed");
 }
 
-TEST(Wrap, SizesAreBounded) {
+TEST(Wrap, rule_06_sizes_are_bounded) {
   SeededRandom random;
   Wrapper wrapper(random);
   const auto ours = EncryptionKeyPair::generate(random);
