@@ -28,10 +28,12 @@ void add_option(CLI::App& app, const Option& option, Parsed& parsed) {
     // One value each time; extra words are arguments.
     constexpr int kTimesMax = 1000;
     made = app.add_option_function<std::vector<std::string>>(
-        flag, [&parsed, name](const std::vector<std::string>& values) { parsed.words[name] = values; }, std::string(option.help));
+        flag, [&parsed, name](const std::vector<std::string>& values) { parsed.words[name] = values; },
+        std::string(option.help));
     made->expected(1, kTimesMax)->allow_extra_args(false);
   } else {
-    made = app.add_option_function<std::string>(flag, [&parsed, name](const std::string& value) { parsed.words[name] = {value}; }, std::string(option.help));
+    made = app.add_option_function<std::string>(
+        flag, [&parsed, name](const std::string& value) { parsed.words[name] = {value}; }, std::string(option.help));
   }
   if (!option.choices.empty()) made->check(CLI::IsMember(split_choices(option.choices)));
   if (option.required) made->required();
@@ -44,7 +46,8 @@ void add_argument(CLI::App& app, const Argument& argument, Parsed& parsed) {
     made = app.add_option_function<std::vector<std::string>>(
         name, [&parsed, name](const std::vector<std::string>& values) { parsed.words[name] = values; }, help);
   } else {
-    made = app.add_option_function<std::string>(name, [&parsed, name](const std::string& value) { parsed.words[name] = {value}; }, help);
+    made = app.add_option_function<std::string>(
+        name, [&parsed, name](const std::string& value) { parsed.words[name] = {value}; }, help);
   }
   if (argument.required) made->required();
 }

@@ -18,7 +18,10 @@ void Loop::post(std::function<void()> task) { boost::asio::post(impl_->context, 
 std::function<void(std::function<void()>)> Loop::poster() {
   return [this](std::function<void()> task) { post(std::move(task)); };
 }
-void Loop::run() { impl_->context.run(); }
+void Loop::run() {
+  impl_->context.run();
+  impl_->context.restart();  // so that it can be run again
+}
 void Loop::quit() { impl_->context.stop(); }
 boost::asio::io_context& Loop::context() { return impl_->context; }
 

@@ -1,6 +1,6 @@
-// tocsin-probe: what does a node answer to a verified peer that is no member, but has learnt a channel's id and its logs' ids? Speaks the
-// wire protocol itself (docs/protocol.md, section 9), with the keys of a home; asks for the channel and, in the same way, for one that does not exist; and
-// compares the answers (rules 35, 36).
+// tocsin-probe: what does a node answer to a verified peer that is no member, but has learnt a channel's id and its
+// logs' ids? Speaks the wire protocol itself (docs/protocol.md, section 9), with the keys of a home; asks for the
+// channel and, in the same way, for one that does not exist; and compares the answers (rules 35, 36).
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <poll.h>
@@ -37,8 +37,10 @@ constexpr char kHelp[] =
     "  --channel ID     channel to ask for, 64 hexadecimal digits\n"
     "  --log ID         log of that channel to ask for; may be repeated\n"
     "  --address A      where the peer listens (default: the first address of its card)\n\n"
-    "Prints one JSON object: for the channel, and for one that does not exist, whether its token was answered and what came for each log; and `same`, which\n"
-    "says whether the two answers are alike. Exit: 0 alike, 6 the node tells them apart or gave something away, 1 failure, 2 usage.\n";
+    "Prints one JSON object: for the channel, and for one that does not exist, whether its token was answered and what "
+    "came for each log; and `same`, which\n"
+    "says whether the two answers are alike. Exit: 0 alike, 6 the node tells them apart or gave something away, 1 "
+    "failure, 2 usage.\n";
 
 [[noreturn]] void fail(int code, const std::string& text) {
   std::fprintf(stderr, "error: %s\n", text.c_str());
@@ -53,18 +55,21 @@ std::string slurp(const std::string& path) {
 
 template <class T>
 T must(Result<T> result, const char* what) {
-  if (!result) fail(1, std::string(what) + ": " + std::string(result.error().code.text()) + " " + result.error().detail);
+  if (!result)
+    fail(1, std::string(what) + ": " + std::string(result.error().code.text()) + " " + result.error().detail);
   return std::move(*result);
 }
 void must(Result<void> result, const char* what) {
-  if (!result) fail(1, std::string(what) + ": " + std::string(result.error().code.text()) + " " + result.error().detail);
+  if (!result)
+    fail(1, std::string(what) + ": " + std::string(result.error().code.text()) + " " + result.error().detail);
 }
 
 int dial(const std::string& address) {
   const auto [host, port] = must(parse_address(address), "address");
   addrinfo hints{}, *found = nullptr;
   hints.ai_socktype = SOCK_STREAM;
-  if (::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0 || !found) fail(1, "cannot resolve " + host);
+  if (::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0 || !found)
+    fail(1, "cannot resolve " + host);
   const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const bool connected = fd >= 0 && ::connect(fd, found->ai_addr, found->ai_addrlen) == 0;
   ::freeaddrinfo(found);
@@ -120,30 +125,35 @@ struct Peer {
   }
 };
 
-Peer connect_as(const NodeSecrets& secrets, const OpenCard& own, const OpenCard& peer, const std::string& address, crypto::Random& random) {
+Peer connect_as(const NodeSecrets& secrets, const OpenCard& own, const OpenCard& peer, const std::string& address,
+                crypto::Random& random) {
   std::vector<Bytes> log_end;
   for (const auto& entry : own.card.org_log) log_end.push_back(encode_entry(entry.view()));
-  Peer out{dial(address), must(Link::initiator(secrets, peer.node.transport, own.card.network, nullptr, log_end, random), "link")};
+  Peer out{dial(address),
+           must(Link::initiator(secrets, peer.node.transport, own.card.network, nullptr, log_end, random), "link")};
   while (!out.link.established()) {
     if (out.link.wants_to_write()) {
       write_all(out.fd, must(out.link.write_handshake(), "handshake"));
       continue;
     }
     const auto message = read_message(out.fd);
-    if (!message) fail(1, "the node closed during the handshake: it does not know this node, or the address is another's");
+    if (!message)
+      fail(1, "the node closed during the handshake: it does not know this node, or the address is another's");
     must(out.link.read_handshake(*message), "handshake");
   }
   return out;
 }
 
-// One session: hello, slots with the channel's token among random ones, then a want for each log and an ask, through that slot.
-Answers ask_for(const ChannelId& channel, const std::vector<LogKey>& logs, const NodeSecrets& secrets, const OpenCard& own, const OpenCard& peer,
-                const std::string& address, crypto::Random& random) {
+// One session: hello, slots with the channel's token among random ones, then a want for each log and an ask, through
+// that slot.
+Answers ask_for(const ChannelId& channel, const std::vector<LogKey>& logs, const NodeSecrets& secrets,
+                const OpenCard& own, const OpenCard& peer, const std::string& address, crypto::Random& random) {
   auto at = connect_as(secrets, own, peer, address, random);
   wire::Slots slots;
   slots.round = 0;
   for (std::size_t i = 0; i < wire::kSlotsMin; ++i)
-    slots.slots.push_back({crypto::random_fixed<wire::Token>(random), crypto::random_fixed<wire::Equality>(random), crypto::random_fixed<wire::Seen>(random)});
+    slots.slots.push_back({crypto::random_fixed<wire::Token>(random), crypto::random_fixed<wire::Equality>(random),
+                           crypto::random_fixed<wire::Seen>(random)});
   slots.slots[3].token = token_of(channel, at.link.handshake_hash(), LinkRole::kInitiator, slots.round);
   Bytes frame;
   {
@@ -174,7 +184,8 @@ Answers ask_for(const ChannelId& channel, const std::vector<LogKey>& logs, const
       if (next->type == wire::MessageType::kSlots) {
         const auto theirs = must(wire::decode_slots(next->payload), "slots");
         for (const auto& slot : theirs.slots)
-          answers.token_answered |= slot.token == token_of(channel, at.link.handshake_hash(), LinkRole::kResponder, theirs.round);
+          answers.token_answered |=
+              slot.token == token_of(channel, at.link.handshake_hash(), LinkRole::kResponder, theirs.round);
       } else if (next->type == wire::MessageType::kNotHeld) {
         const auto refusal = must(wire::decode_not_held(next->payload), "not_held");
         answers.messages.push_back("not_held slot=" + std::to_string(refusal.slot));
@@ -193,7 +204,8 @@ Answers ask_for(const ChannelId& channel, const std::vector<LogKey>& logs, const
 }
 
 Json answers_json(const ChannelId& channel, const Answers& answers) {
-  return {{"channel", to_hex(channel.view())}, {"token_answered", answers.token_answered}, {"answers", answers.messages}};
+  return {
+      {"channel", to_hex(channel.view())}, {"token_answered", answers.token_answered}, {"answers", answers.messages}};
 }
 
 }  // namespace
@@ -206,19 +218,26 @@ int main(int argc, char** argv) {
     if (name == "--help" || name == "-h") return std::fputs(kHelp, stdout), 0;
     if (i + 1 >= argc) fail(2, name + " needs a value; see --help");
     const std::string value = argv[++i];
-    if (name == "--home") home = value;
-    else if (name == "--card") card = value;
-    else if (name == "--peer") peer_card = value;
-    else if (name == "--channel") channel_text = value;
-    else if (name == "--address") address = value;
+    if (name == "--home")
+      home = value;
+    else if (name == "--card")
+      card = value;
+    else if (name == "--peer")
+      peer_card = value;
+    else if (name == "--channel")
+      channel_text = value;
+    else if (name == "--address")
+      address = value;
     else if (name == "--log") {
       const auto log = fixed_from_hex<LogKey>(value);
       if (!log) fail(2, "--log takes 64 hexadecimal digits");
       logs.push_back(*log);
-    } else fail(2, "there is no option " + name + "; see --help");
+    } else
+      fail(2, "there is no option " + name + "; see --help");
   }
   const auto channel = fixed_from_hex<ChannelId>(channel_text);
-  if (home.empty() || card.empty() || peer_card.empty() || !channel) fail(2, "--home, --card, --peer and --channel are needed; see --help");
+  if (home.empty() || card.empty() || peer_card.empty() || !channel)
+    fail(2, "--home, --card, --peer and --channel are needed; see --help");
   must(crypto::init(), "libsodium");
   const char* passphrase_file = std::getenv("TOCSIN_PASSPHRASE_FILE");
   if (!passphrase_file) fail(1, "name the passphrase's file in TOCSIN_PASSPHRASE_FILE");
@@ -245,9 +264,11 @@ int main(int argc, char** argv) {
   const auto real = ask_for(*channel, logs, secrets, own, peer, address, random);
   const auto none = ask_for(nowhere, logs, secrets, own, peer, address, random);
   const bool matched = real.token_answered || none.token_answered;
-  const bool given = std::any_of(real.messages.begin(), real.messages.end(), [](const auto& m) { return m == "entries" || m == "frontier"; });
+  const bool given = std::any_of(real.messages.begin(), real.messages.end(),
+                                 [](const auto& m) { return m == "entries" || m == "frontier"; });
   const bool same = real.messages == none.messages && !matched;
-  Json out{{"asked", answers_json(*channel, real)}, {"nonexistent", answers_json(nowhere, none)}, {"same", same && !given}};
+  Json out{
+      {"asked", answers_json(*channel, real)}, {"nonexistent", answers_json(nowhere, none)}, {"same", same && !given}};
   std::printf("%s\n", out.dump().c_str());
   return same && !given ? 0 : 6;
 }
