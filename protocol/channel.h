@@ -49,6 +49,7 @@ struct ChannelState {
   std::map<LogKey, FeedPin> pins;
   bool needs_newer = false;                     // rule 16
   Time epoch_seen;                              // local clock when the newest epoch was taken
+  Epoch erased_through;                         // bodies up to this epoch are past retention and erased (rule 25)
 
   // Before joining.
   Bytes invitation;  // canonical Invitation

@@ -19,48 +19,62 @@ constexpr std::size_t kRecordBytesMax = 8 * 1024 * 1024;
 Error damaged(std::string detail) { return environment_error(kDamagedRecord, std::move(detail)); }
 
 template <class Shared>
-std::shared_ptr<const Shared> secret_of(capnp::Data::Reader field) {
-  auto secret = Shared::from(canonical::view(field));
+std::shared_ptr<const Shared> secret_of(ByteView bytes) {
+  auto secret = Shared::from(bytes);
   return secret ? std::make_shared<const Shared>(std::move(*secret)) : nullptr;
 }
 
-std::shared_ptr<const crypto::SigningKey> signing_key_of(capnp::Data::Reader seed) {
-  const auto secret = crypto::SigningSecret::from(canonical::view(seed));
-  return secret ? std::make_shared<const crypto::SigningKey>(crypto::SigningKey::from_seed(*secret)) : nullptr;
-}
+// The keys of a channel, laid out by hand in locked memory (rule 49); little-endian:
+//   u32 count ‖ count × (u64 epoch ‖ epoch key 32) ‖ u32 feed generation ‖ u8 flags ‖ feed seed 32 ‖ control seed 32
+// Flags: bit 0, there is a feed; bit 1, there is a control key. What is not there is zero.
+constexpr std::size_t kSeedBytes = 32;
+constexpr std::size_t kEpochKeyBytes = 8 + crypto::EpochKey::kSize;
+constexpr std::size_t kAfterKeysBytes = 4 + 1 + 2 * kSeedBytes;
 
-// Encodes into memory that is wiped: the message holds keys.
 Bytes seal_secrets(const ChannelState& state, const NodeSecrets& secrets, crypto::Random& random) {
-  Bytes plain = canonical::encode<schema::ChannelSecrets>([&](schema::ChannelSecrets::Builder out) {
-    unsigned count = 0;
-    for (const auto& [number, info] : state.epochs) count += info.key != nullptr;
-    auto keys = out.initEpochKeys(count);
-    unsigned at = 0;
-    for (const auto& [number, info] : state.epochs) {
-      if (info.key == nullptr) continue;
-      keys[at].setEpoch(number.value);
-      keys[at++].setKey(canonical::data(info.key->view()));
+  std::uint32_t count = 0;
+  for (const auto& [number, info] : state.epochs) count += info.key != nullptr;
+  crypto::SecretBuffer plain(4 + count * kEpochKeyBytes + kAfterKeysBytes);
+  std::uint8_t* to = plain.mutable_view().data();
+  store_le32(to, count);
+  to += 4;
+  for (const auto& [number, info] : state.epochs) {
+    if (info.key == nullptr) continue;
+    store_le64(to, number.value);
+    std::copy(info.key->view().begin(), info.key->view().end(), to + 8);
+    to += kEpochKeyBytes;
+  }
+  store_le32(to, state.feed_generation);
+  to[4] = static_cast<std::uint8_t>((state.feed_key != nullptr ? 1 : 0) | (state.control_key != nullptr ? 2 : 0));
+  to += 5;
+  for (const auto& key : {state.feed_key, state.control_key}) {
+    if (key != nullptr) {
+      const auto seed = key->seed();
+      std::copy(seed.view().begin(), seed.view().end(), to);
     }
-    if (state.feed_key != nullptr) out.setFeedSeed(canonical::data(state.feed_key->seed().view()));
-    out.setFeedGeneration(state.feed_generation);
-    if (state.control_key != nullptr) out.setControlSeed(canonical::data(state.control_key->seed().view()));
-  });
-  Bytes sealed =
-      crypto::seal(secrets.reading.view(), crypto::kLabelChannelSecrets, state.id().view(), plain, random);
-  crypto::wipe(plain);
-  return sealed;
+    to += kSeedBytes;
+  }
+  return crypto::seal(secrets.reading.view(), crypto::kLabelChannelSecrets, state.id().view(), plain.view(), random);
 }
 
-Result<void> read_secrets(schema::ChannelSecrets::Reader in, ChannelState& state) {
-  for (const auto key : in.getEpochKeys()) {
-    const auto at = state.epochs.find({key.getEpoch()});
-    auto secret = secret_of<crypto::EpochKey>(key.getKey());
-    if (at == state.epochs.end() || secret == nullptr) return damaged("an epoch key of a channel");
-    at->second.key = std::move(secret);
+Result<void> read_secrets(ByteView plain, ChannelState& state) {
+  if (plain.size() < 4 + kAfterKeysBytes) return damaged("a channel's keys");
+  const std::uint64_t count = load_le32(plain.data());
+  if (plain.size() != 4 + count * kEpochKeyBytes + kAfterKeysBytes) return damaged("a channel's keys");
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const ByteView key = plain.subspan(4 + i * kEpochKeyBytes, kEpochKeyBytes);
+    const auto at = state.epochs.find({load_le64(key.data())});
+    if (at == state.epochs.end()) return damaged("an epoch key of a channel");
+    at->second.key = secret_of<crypto::EpochKey>(key.subspan(8));
   }
-  state.feed_key = signing_key_of(in.getFeedSeed());
-  state.feed_generation = in.getFeedGeneration();
-  state.control_key = signing_key_of(in.getControlSeed());
+  const ByteView rest = plain.last(kAfterKeysBytes);
+  state.feed_generation = load_le32(rest.data());
+  const auto signing_key = [&](std::size_t at) {
+    const auto seed = crypto::SigningSecret::from(rest.subspan(at, kSeedBytes));
+    return std::make_shared<const crypto::SigningKey>(crypto::SigningKey::from_seed(*seed));
+  };
+  if ((rest[4] & 1) != 0) state.feed_key = signing_key(5);
+  if ((rest[4] & 2) != 0) state.control_key = signing_key(5 + kSeedBytes);
   return kOk;
 }
 
@@ -111,7 +125,7 @@ Result<void> read_lists(schema::ChannelRecord::Reader in, ChannelState& state) {
     EpochInfo& info = state.epochs[{epoch.getEpoch()}];
     info.first = {epoch.getFirstNumber()};
     info.last = {epoch.getLastNumber()};
-    info.access = secret_of<crypto::AccessSecret>(epoch.getAccessSeed());
+    info.access = secret_of<crypto::AccessSecret>(canonical::view(epoch.getAccessSeed()));
   }
   for (const auto invite : in.getInvited()) {
     OpenInvite open;
@@ -164,6 +178,7 @@ Result<LoadedChannel> read_record(schema::ChannelRecord::Reader in, const NodeSe
   }
   state.needs_newer = in.getNeedsNewer();
   state.epoch_seen = {in.getEpochSeen()};
+  state.erased_through = {in.getErasedThrough()};
   state.invitation = to_bytes(canonical::view(in.getInvitation()));
   state.acceptance = to_bytes(canonical::view(in.getAcceptance()));
   if (in.hasCarrier() && !take(state.carrier, in.getCarrier())) return damaged("a channel's carrier");
@@ -173,8 +188,7 @@ Result<LoadedChannel> read_record(schema::ChannelRecord::Reader in, const NodeSe
   auto plain = crypto::open_secret(secrets.reading.view(), crypto::kLabelChannelSecrets, state.id().view(),
                                    canonical::view(in.getSecrets()));
   if (!plain) return damaged("a channel's keys do not open with this node's reading key");
-  TOCSIN_TRY(canonical::decode<schema::ChannelSecrets>(
-      plain->view(), kRecordBytesMax, [&](schema::ChannelSecrets::Reader keys) { return read_secrets(keys, state); }));
+  TOCSIN_TRY(read_secrets(plain->view(), state));
   return out;
 }
 
@@ -203,6 +217,7 @@ Bytes encode_channel_record(const ChannelState& state, const NodeSecrets& secret
     auto wraps = out.initCertificateWraps(static_cast<unsigned>(state.certificate_wraps.size()));
     for (unsigned i = 0; i < wraps.size(); ++i) wraps.set(i, canonical::data(state.certificate_wraps[i]));
     out.setEpochSeen(state.epoch_seen.ms);
+    out.setErasedThrough(state.erased_through.value);
     out.setControlHead(state.head.value);
     out.setControlHash(canonical::data(state.head_hash));
     out.setControlEpoch(state.head_epoch.value);

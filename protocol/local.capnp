@@ -46,7 +46,7 @@ struct ChannelRecord {
   needsNewer @10 :Bool;            # an unknown control entry is held (rule 16)
   keyMissingTold @11 :UInt64;      # newest epoch for which the own feed carries a `key missing`; 0: none
   runFirst @12 :UInt64;            # first entry of an epoch run that is not complete; 0: none
-  secrets @13 :Data;               # canonical ChannelSecrets, sealed under the reading tier
+  secrets @13 :Data;               # keys, sealed under the reading tier; layout: channel_record.cc
   carried @14 :List(Data);         # 32 bytes each: hashes of acceptances that the own feed carries
   certificateWraps @15 :List(Data); # 32 bytes each: nodes that got the newest epoch by their certificate's key (rule 32); chair only
   epochSeen @16 :Int64;            # when this node took the newest epoch, milliseconds since 1970 UTC
@@ -54,6 +54,7 @@ struct ChannelRecord {
   controlHead @18 :UInt64;         # up to where the control log stands in this record
   controlHash @19 :Data;           # 32 bytes
   controlEpoch @20 :UInt64;        # epoch of that entry
+  erasedThrough @21 :UInt64;       # bodies of this epoch and before are past retention and erased (rule 25)
 
   struct LocalPin {
     feed @0 :Data;                 # 32 bytes
@@ -79,18 +80,6 @@ struct ChannelRecord {
     entryEpoch @7 :UInt64;
     logNumber @8 :UInt64;
     logHash @9 :Data;              # 32 bytes
-  }
-}
-
-struct ChannelSecrets {
-  epochKeys @0 :List(Key);
-  feedSeed @1 :Data;               # 32 bytes: own live feed; empty before the first entry
-  feedGeneration @2 :UInt32;       # of that feed; 0 before the first
-  controlSeed @3 :Data;            # 32 bytes, chair only; else empty
-
-  struct Key {
-    epoch @0 :UInt64;
-    key @1 :Data;                  # 32 bytes
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/channel_world.h"
 #include "tests/support/expect.h"
 #include "tests/support/replica_world.h"
 
@@ -12,29 +13,6 @@ namespace {
 using test::code_of;
 using test::Party;
 using test::WorldClock;
-
-// Founder's channel with everybody else a member.
-ChannelId make_channel(Party& founder, std::vector<Party*> members, Role role = Role::kMember) {
-  NewChannel wanted;
-  wanted.name = "Early warning";
-  wanted.terms = "Purpose: early warning.\nHandling: TLP.";
-  const ChannelId id = test::must(founder.replica().create_channel(wanted, nullptr));
-  founder.store.sync();
-  for (Party* member : members) {
-    test::introduce(founder, *member);
-    test::must(founder.replica().invite(id, member->org(), role, nullptr));
-    founder.store.sync();
-    test::sync_once(founder, *member);
-    test::must(member->replica().accept(id, nullptr));
-    member->store.sync();
-    test::sync_once(founder, *member);
-    test::sync_once(founder, *member);
-  }
-  std::vector<Party*> all = members;
-  all.push_back(&founder);
-  test::sync_all(all);
-  return id;
-}
 
 TEST(Replica, a_new_node_has_its_private_channel) {
   WorldClock clock;
@@ -69,7 +47,7 @@ TEST(Replica, what_is_written_is_read_back_after_a_crash) {
 TEST(Replica, three_organisations_share_a_channel) {
   WorldClock clock;
   Party a("Alpha", 1, clock), b("Bravo", 2, clock), c("Charlie", 3, clock);
-  const ChannelId id = make_channel(a, {&b, &c});
+  const ChannelId id = test::make_channel(a, {&b, &c});
   for (Party* party : {&a, &b, &c}) {
     const auto info = party->replica().channel(id);
     ASSERT_TRUE(info);

@@ -1,0 +1,57 @@
+// Erasing bodies past a channel's retention (rule 25).
+//
+// When an entry was written only its author claims, and an index may be absent: what the replica knows for sure is the
+// epoch. An epoch ends where the next begins, at the latest 30 days later (rule 27), so everything in it is past retention
+// once the beginning of the next one is.
+#include "protocol/replica_impl.h"
+
+namespace tocsin::protocol {
+namespace {
+
+constexpr std::int64_t kDayMs = 24 * 3'600'000;
+constexpr std::size_t kErasedPerTick = 5'000;  // so that no tick takes long
+
+}  // namespace
+
+std::optional<Epoch> ReplicaCore::past_retention(Channel& channel) {
+  const ChannelState& state = channel.accepted;
+  const std::int64_t kept_ms = std::int64_t{state.genesis->retention_days} * kDayMs;
+  if (kept_ms == 0 || !state.joined()) return std::nullopt;
+  std::optional<Epoch> out;
+  for (auto next = state.epochs.upper_bound(state.erased_through.next()); next != state.epochs.end(); ++next) {
+    const auto roster = roster_at(channel, next->first);
+    if (roster == nullptr) continue;
+    if (clock.now().ms - roster->created.ms < kept_ms) break;
+    out = Epoch{next->first.value - 1};
+  }
+  return out;
+}
+
+void ReplicaCore::erase_old_bodies(Channel& channel) {
+  const auto through = past_retention(channel);
+  if (!through || clock.steady_ms() < chores_not_before_ms) return;
+  if (channel.erasing != *through) {
+    channel.erasing = *through;
+    channel.erased_below.clear();
+  }
+  Change change;
+  std::size_t left = kErasedPerTick;
+  for (const LogKey& key : channel.logs) {
+    const LogState* log = find_log(key);
+    if (log == nullptr || log->durable.type != LogType::kFeed || log->durable.low > log->durable.head) continue;
+    const auto end = first_number_at(*log, through->next(), log->durable.head.next());
+    if (!end) return;
+    Number& at = channel.erased_below[key];
+    at = std::max(at, log->durable.low);
+    for (; at < *end && left > 0; at = at.next(), --left) change.batch.erase_body(key, at);
+    if (left == 0) break;
+  }
+  if (left > 0) {  // the pass came to its end
+    channel.accepted.erased_through = *through;
+    change.channels.push_back(channel.accepted.id());
+    channel.erased_below.clear();
+  }
+  commit_for(std::move(change), nullptr);
+}
+
+}  // namespace tocsin::protocol
