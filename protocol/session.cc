@@ -145,11 +145,14 @@ void Session::Impl::fill(wire::FrameWriter& out) {
   put_pings(out);
   put_not_held(out);
   put_compare(out);
-  schedule();
   put_credit(out);
-  put_wants(out);
-  put_heads(out);
-  put_side(out);
+  if (!done_sent) {
+    put_asks(out);
+    schedule();
+    put_wants(out);
+    put_heads(out);
+    put_side(out);
+  }
   put_entries(out);
   put_done(out);
 }
@@ -185,7 +188,7 @@ void Session::Impl::handle_tick() {
   const std::int64_t at = now();
   if (at - start_ms >= kSessionMaxMs) return end(ByeReason::kRenewed);
   if (at - last_in_ms >= kDeadAfterMs) return silence();
-  if (at - last_in_ms >= kPingAfterMs && !ping_out && !ping_due) ping_due = ++pings;
+  if (at - last_in_ms >= ping_after_ms() && !ping_out && !ping_due) ping_due = ++pings;
   if (store_retry_ms != 0 && at >= store_retry_ms) store_retry_ms = 0;
   if (!elsewhere.empty() && at >= elsewhere_retry_ms) {
     for (const LogKey& log : std::set<LogKey>(elsewhere)) recheck(log);
@@ -196,7 +199,7 @@ void Session::Impl::handle_tick() {
 std::optional<std::int64_t> Session::Impl::next_deadline() const {
   if (over) return std::nullopt;
   std::int64_t out = std::min(start_ms + kSessionMaxMs, last_in_ms + kDeadAfterMs);
-  if (!ping_out && !ping_due) out = std::min(out, last_in_ms + kPingAfterMs);
+  if (!ping_out && !ping_due) out = std::min(out, last_in_ms + ping_after_ms());
   if (store_retry_ms != 0) out = std::min(out, store_retry_ms);
   if (!elsewhere.empty()) out = std::min(out, elsewhere_retry_ms);
   const bool is_quiet = quiet();

@@ -146,19 +146,19 @@ void Session::Impl::put_compare(wire::FrameWriter& out) {
     }
     answers.pop_front();
   }
-  put_asks(out);
 }
 
 void Session::Impl::put_asks(wire::FrameWriter& out) {
+  std::size_t waiting = 0;  // in all channels: the other side queues them in one list
+  for (const auto& [id, channel] : channels) waiting += channel.asked.size();
   for (auto& [id, channel] : channels) {
     // Depth first, and fewer at a time when many wait: what is not asked yet stays short.
     const std::size_t window = channel.places.size() > kPlacesMax / 8 ? wire::kAskPrefixesMax : kAsksOutMax;
-    while (channel.peer_slot && !channel.places.empty() && channel.asked.size() < window &&
-           pending + channel.asked.size() * kBucketLeavesMax < kTargetsMax) {
-      const std::size_t count = std::min({channel.places.size(), wire::kAskPrefixesMax, window - channel.asked.size()});
+    while (channel.peer_slot && !channel.places.empty() && waiting < window &&
+           pending + waiting * kBucketLeavesMax < kTargetsMax) {
+      const std::size_t count = std::min({channel.places.size(), wire::kAskPrefixesMax, window - waiting});
       wire::Ask ask{channel.own_slot, {}};
-      for (std::size_t i = 0; i < count; ++i)
-        ask.prefixes.push_back(channel.places[channel.places.size() - 1 - i].prefix);
+      for (auto at = channel.places.rbegin(); ask.prefixes.size() < count; ++at) ask.prefixes.push_back(at->prefix);
       if (!wire::put(out, ask)) return;
       for (std::size_t i = 0; i < count; ++i) {
         const SharedChannel::Place place = channel.places.back();
@@ -166,6 +166,7 @@ void Session::Impl::put_asks(wire::FrameWriter& out) {
         channel.asked[place.prefix] = place.depth + 1;
         stats.round_trips = std::max(stats.round_trips, place.depth + 1);
       }
+      waiting += count;
     }
     // All that was known is fetched, and some had no place: compare again for the rest.
     if (channel.overflowed && pending == 0 && fetches.empty()) {

@@ -139,6 +139,10 @@ void Session::Impl::on_durable(const LogKey& log, std::size_t entries, std::size
     store_failed();
   }
   finish_if_done(log);
+  if (auto taken = commit_stuck_chunks(); !taken) {
+    refused(taken.error());
+    end(ByeReason::kBadEntry);
+  }
   if (config.wakeup) config.wakeup();
 }
 

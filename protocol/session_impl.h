@@ -35,6 +35,7 @@ inline constexpr std::size_t kPeerAsksMax = 1024;  // places that the peer waits
 inline constexpr std::size_t kPeerWantsMax = 256;
 inline constexpr std::size_t kNotHeldMax = 1280;  // one for each of both
 inline constexpr std::size_t kPongsMax = 16;
+inline constexpr std::int64_t kPingLaterMs = 15'000;
 inline constexpr std::size_t kMailsMax = 1024;       // taken in a session
 inline constexpr std::size_t kPrekeyListsMax = 8;    // taken in a session
 inline constexpr std::size_t kRefusalsMax = 256;     // what is refused without ending the session, before it is ended
@@ -104,7 +105,8 @@ struct Serving {
   LogKey log;
   LogType type = LogType::kFeed;
   Number next;
-  Number last;  // 0: up to the head
+  Number expected;  // what the asker takes for the next number; another is sent with its `previous`
+  Number last;      // 0: up to the head
   Epoch from_epoch;
   bool stop = false;
 };
@@ -180,6 +182,8 @@ struct Session::Impl {
   bool settled() const;
   void refused(const Error& error);
   std::int64_t now() const { return clock.steady_ms(); }
+  // One side is first, so that its ping spares the other's.
+  std::int64_t ping_after_ms() const { return kPingAfterMs + (config.role == LinkRole::kResponder ? kPingLaterMs : 0); }
 
   // ---- session_opening.cc: slots
   bool hello_sent = false, hello_seen = false;

@@ -200,6 +200,7 @@ void Session::Impl::match_channels() {
 void Session::Impl::compare_channels() {
   if (!own_round || !peer_round || own_round != peer_round || compared_round == own_round) return;
   compared_round = own_round;
+  answers.clear();  // to what was asked in the round before, and is not waited for any more
   for (auto& [id, channel] : channels) {
     channel.places.clear();
     channel.asked.clear();

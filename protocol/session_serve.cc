@@ -51,7 +51,7 @@ std::optional<Serving> Session::Impl::serving_for(const wire::Want& want, const 
   if (!replica.may_serve(config.peer_node, channel, want.log)) return std::nullopt;
   const auto record = replica.log_record(want.log);
   if (!record || record->head.value == 0) return std::nullopt;
-  Serving out{want.slot, channel, want.log, record->type, want.first, want.last, want.from_epoch, false};
+  Serving out{want.slot, channel, want.log, record->type, want.first, want.first, want.last, want.from_epoch, false};
   if (want.last.value != 0) {
     const bool held = want.first >= record->low && want.last <= record->head;
     return held ? std::optional(out) : std::nullopt;
@@ -116,7 +116,7 @@ Session::Impl::Served Session::Impl::serve_some(Serving& serving, wire::FrameWri
   const std::uint64_t payload_max = credit > wire::kMessageHeaderBytes ? credit - wire::kMessageHeaderBytes : 0;
   const bool single = serving.last.value != 0;
   wire::EntriesWriter writer(out, channel != nullptr ? channel->own_slot : wire::kNoChannel, serving.log, serving.type,
-                             serving.next, single, static_cast<std::size_t>(payload_max));
+                             serving.expected, single, static_cast<std::size_t>(payload_max));
   if (!writer.began()) return Served::kNoRoom;
 
   bool full = false;
@@ -137,7 +137,7 @@ Session::Impl::Served Session::Impl::serve_some(Serving& serving, wire::FrameWri
   const std::size_t size = writer.finish(end);
   credit -= size;
   if (count > 0) {
-    serving.next = next;
+    serving.next = serving.expected = next;
     stats.entries_sent += count;
     if (!single) note_peer_head(serving.log, Number{next.value - 1});
   }

@@ -21,7 +21,8 @@ struct PipeOptions {
   std::int64_t latency_ms = 5;            // one way
   std::uint64_t bytes_per_ms = 0;         // 0: no bound
   std::size_t window_bytes = 256 * 1024;  // on the way at a time; more waits in the session
-  bool live = true;
+  bool live = true;                       // the side that dials
+  bool callee_live = true;
 };
 
 class Pair {
@@ -53,6 +54,7 @@ class Pair {
     std::vector<protocol::Session*> sessions;
     bool chores = true;
     std::int64_t chores_at = 0;
+    bool disk_works = true;  // false: what is queued for the store waits
   };
 
   struct End {
@@ -134,6 +136,14 @@ class Pair {
     close(connection);
     connections_.remove_if([&](const Connection& each) { return &each == &connection; });
   }
+  // All lines between the two.
+  void cut_between(Party& one, Party& other) {
+    for (Connection& connection : connections_) {
+      const bool theirs = (&connection.a.at->party == &one && &connection.b.at->party == &other) ||
+                          (&connection.a.at->party == &other && &connection.b.at->party == &one);
+      if (theirs) close(connection);
+    }
+  }
   void crash(Party& party) {
     for (Connection& connection : connections_) {
       if (&connection.a.at->party == &party || &connection.b.at->party == &party) close(connection);
@@ -177,6 +187,7 @@ class Pair {
       endpoint.chores_at = now_ms() + 5'000;
       endpoint.party.replica().handle_tick();
     }
+    if (!endpoint.disk_works) return false;
     return endpoint.party.store.persist() + endpoint.party.store.deliver() > 0;
   }
 
