@@ -1,0 +1,48 @@
+#include "tools/founding/founding.h"
+
+namespace tocsin::tools {
+namespace {
+
+constexpr protocol::Time kIssued{1'000'000'000'000};
+constexpr protocol::Time kExpires{4'000'000'000'000};
+
+}  // namespace
+
+protocol::NodeSecrets make_secrets(crypto::Random& random) {
+  return {crypto::SigningKey::generate(random),
+          crypto::TransportKeyPair::generate(random),
+          crypto::EncryptionKeyPair::generate(random),
+          {},
+          protocol::ReadingKey::random(random)};
+}
+
+Result<Founded> found_org(const std::string& name, const std::string& network, const protocol::NodeSecrets& secrets,
+                          crypto::Random& random) {
+  const auto root = crypto::SigningKey::generate(random), next = crypto::SigningKey::generate(random);
+  const protocol::RootSigner signer[] = {{0, &root}};
+  protocol::NewOrg org;
+  org.name = name;
+  org.kind = protocol::OrgKind::kNgo;
+  org.country = "BGD";
+  org.network = network;
+  org.roots = {{root.verify_key()}, 1};
+  org.next_roots = protocol::RootSet{{next.verify_key()}, 1}.commitment();
+  org.created = kIssued;
+  TOCSIN_ASSIGN(genesis, protocol::make_genesis(org, signer, random));
+  crypto::Verifier verifier;
+  TOCSIN_ASSIGN(log, protocol::OrgLog::from_genesis(genesis.view(), verifier));
+  protocol::NodeCertificate certificate;
+  certificate.org = log.id();
+  random.fill(certificate.node_random);
+  certificate.first_signing = certificate.signing = secrets.signing.verify_key();
+  certificate.transport = secrets.transport.public_key();
+  certificate.encryption = secrets.encryption.public_key();
+  certificate.node = protocol::make_node_id(log.id(), certificate.node_random, certificate.first_signing);
+  certificate.issued = kIssued;
+  certificate.expires = kExpires;
+  certificate.name = name;
+  auto certify = log.make_certify(certificate, secrets.signing, kIssued, signer);
+  return Founded{{std::move(genesis), std::move(certify)}, log.id(), certificate.node};
+}
+
+}  // namespace tocsin::tools
