@@ -1,8 +1,8 @@
 # Compiler flags of our own targets: link tocsin_flags, never set CMAKE_CXX_FLAGS.
 add_library(tocsin_flags INTERFACE)
 # Line tables are all that a stack trace needs; full debug information doubles the time of a build.
-string(REPLACE "-g" "-g1" CMAKE_CXX_FLAGS_RELWITHDEBINFO "${CMAKE_CXX_FLAGS_RELWITHDEBINFO}")
-string(REPLACE "-g" "-g1" CMAKE_CXX_FLAGS_DEBUG "${CMAKE_CXX_FLAGS_DEBUG}")
+string(REGEX REPLACE "-g( |$)" "-g1\\1" CMAKE_CXX_FLAGS_RELWITHDEBINFO "${CMAKE_CXX_FLAGS_RELWITHDEBINFO}")
+string(REGEX REPLACE "-g( |$)" "-g1\\1" CMAKE_CXX_FLAGS_DEBUG "${CMAKE_CXX_FLAGS_DEBUG}")
 target_compile_options(tocsin_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers)
 target_link_libraries(tocsin_flags INTERFACE Threads::Threads)
 if(TOCSIN_SANITIZE)

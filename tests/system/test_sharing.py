@@ -1,0 +1,136 @@
+"""Three organisations share real reports; the way of each command that scripts rely on."""
+import csv
+import json
+import os
+import signal
+
+from support import GED, GED_ROWS, NodesTestCase, introduce, join, wait_until
+
+
+class Sharing(NodesTestCase):
+    def test_three_organisations_and_an_outsider(self):
+        gov, region = self.node("Government", "government", "USA"), self.node("Region", "regional", "NGA")
+        ngo, outsider = self.node("Watch"), self.node("Outsider", country="FRA")
+        everybody = [gov, region, ngo, outsider]
+        for i, a in enumerate(everybody):
+            for b in everybody[i + 1:]:
+                introduce(a, b, self.folder)
+        channel = ngo.run("channel", "create", "rakhine")["channel_id"]
+        join(ngo, channel, gov)
+        join(ngo, channel, region)
+        first = ngo.run("report", "import", GED, "--format", "ged", "--channel", channel)
+        self.assertEqual((first["read"], first["new"], first["refused"]), (GED_ROWS, GED_ROWS, []))
+        again = ngo.run("report", "import", GED, "--format", "ged", "--channel", channel)
+        self.assertEqual((again["new"], again["known"]), (0, GED_ROWS))
+        for node in (gov, region):
+            wait_until(f"{node.name} has all", lambda n=node: n.count() == GED_ROWS, 120)
+        self.assertEqual(outsider.count(), 0)
+        self.assertEqual(gov.run("alert", "list")["items"], [])
+
+        one = gov.run("report", "list", "--limit", "1")["items"][0]
+        self.assertEqual({r["name"] for r in gov.run("report", "readers", one["id"])["readers"]}, {"Government", "Region", "Watch"})
+        alert = ngo.run("alert", "raise", "--title", "Massacre under way", "--country", "MMR", "--severity", "Extreme", "--urgency", "Immediate",
+                        "--tried", "embassy cable, no answer", "--tried", "telephone", "--channel", channel)["id"]
+        wait_until("the alert heads the inbox", lambda: (gov.run("inbox", "list")["items"] or [{}])[0].get("report_id") == alert, 10)
+        self.assertEqual(gov.run("alert", "list")["items"][0]["tried"], ["embassy cable, no answer", "telephone"])
+        gov.run("alert", "ack", alert, "--note", "seen by the duty officer")
+        self.assertEqual(gov.run("inbox", "list")["items"], [])
+        wait_until("the author sees the acknowledgement",
+                   lambda: [a["name"] for a in ngo.run("alert", "list")["items"][0]["acknowledged_by"]] == ["Government"], 10)
+        self.assertEqual(ngo.run("sync", "explain", alert, outsider.org_id)["state"], "not_shared")
+        wait_until("it is held", lambda: ngo.run("sync", "explain", alert, gov.org_id)["state"] == "held", 20)
+
+        for form in ("csv", "json", "geojson"):
+            gov.run("report", "export", "--format", form, "--out", os.path.join(self.folder, "out." + form))
+        with open(os.path.join(self.folder, "out.csv"), newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual(len(rows), GED_ROWS + 1)
+        self.assertLessEqual({"id", "kind", "title", "tlp"}, set(rows[0]))
+        with open(os.path.join(self.folder, "out.geojson")) as file:
+            self.assertEqual(len(json.load(file)["features"]), GED_ROWS + 1)
+
+        for node in everybody:
+            self.assertEqual(node.end(), 0, f"{node.name} does not end cleanly")
+            self.assertEqual(node.run("fsck")["findings"], [])
+
+    def test_a_removed_member_gets_nothing_new(self):
+        owner, stays, goes = self.node("Owner"), self.node("Stays"), self.node("Goes")
+        for a, b in ((owner, stays), (owner, goes), (stays, goes)):
+            introduce(a, b, self.folder)
+        channel = owner.run("channel", "create", "small")["channel_id"]
+        join(owner, channel, stays)
+        join(owner, channel, goes)
+        new = lambda title: owner.run("report", "new", "--kind", "incident", "--title", title, "--channel", channel)["id"]
+        before = new("before the removal")
+        wait_until("both have it", lambda: stays.count() == 1 and goes.count() == 1, 20)
+        removed = owner.run("channel", "remove", channel, goes.org_id)
+        self.assertIn("keeps every report", removed["still_has"])
+        after = new("after the removal")
+        wait_until("the other has the new one", lambda: stays.count() == 2, 20)
+        self.assertEqual(goes.count(), 1)
+        self.problem(goes, "report", "show", after, exit=1, code="unknown_report")
+        self.assertEqual(goes.run("report", "show", before)["title"], "before the removal")
+        self.assertEqual({m["name"] for m in owner.run("channel", "show", channel)["members"]}, {"Owner", "Stays"})
+
+    def test_correct_withdraw_dispute_and_corroborate_reach_the_others(self):
+        a, b = self.node("Author"), self.node("Reader")
+        introduce(a, b, self.folder)
+        channel = a.run("channel", "create", "two")["channel_id"]
+        join(a, channel, b)
+        report = a.run("report", "new", "--kind", "incident", "--title", "Seven killed", "--country", "MMR", "--channel", channel)["id"]
+        wait_until("it arrives", lambda: b.count() == 1, 20)
+        b.run("report", "dispute", report, "--why", "our team counted five")
+        b.run("report", "corroborate", report)
+        a.run("report", "correct", report, "--title", "Five killed")
+        wait_until("the correction arrives", lambda: b.run("report", "show", report)["title"] == "Five killed", 20)
+        wait_until("the dispute arrives", lambda: a.run("report", "show", report)["state"]["disputed"] == 1, 20)
+        kinds = [item["kind"] for item in a.run("report", "history", report)["items"]]
+        self.assertEqual(sorted(kinds), ["correct", "corroborate", "dispute", "incident"])
+        self.problem(b, "report", "withdraw", report, "--reason", "not mine", exit=4, code="not_the_author")
+        a.run("report", "withdraw", report, "--reason", "the source took it back")
+        wait_until("the withdrawal arrives", lambda: b.run("report", "show", report)["state"]["current"] == "withdrawn", 20)
+
+    def test_rule_53_a_government_named_by_the_report_needs_a_yes(self):
+        ngo, gov = self.node("Watch"), self.node("Ministry", "government", "MMR")
+        introduce(ngo, gov, self.folder)
+        channel = ngo.run("channel", "create", "with-ministry")["channel_id"]
+        join(ngo, channel, gov)
+        words = ("report", "new", "--kind", "incident", "--title", "Village burnt", "--country", "MMR", "--channel", channel)
+        problem = self.problem(ngo, *words, exit=1, code="government_named")
+        self.assertEqual([r["name"] for r in problem["readers"]], ["Ministry"])
+        self.assertEqual(ngo.count(), 0)
+        self.assertTrue(ngo.run(*words, "--allow-government", "MMR")["id"])
+
+    def test_a_report_without_a_channel_stays_private(self):
+        ngo, other = self.node("Watch"), self.node("Other")
+        introduce(ngo, other, self.folder)
+        report = ngo.run("report", "new", "--kind", "situation", "--title", "for ourselves")["id"]
+        self.assertEqual(ngo.run("report", "readers", report)["readers"], [])
+        ngo.run("sync", "now", allowed=(0, 3))
+        self.assertEqual(other.count(), 0)
+
+    def test_a_node_killed_while_it_imports_keeps_all_or_nothing(self):
+        import subprocess
+        import time
+        ngo = self.node("Watch")
+        started = time.monotonic()
+        ngo.run("report", "import", GED, "--format", "ged", "--dry-run")
+        self.assertEqual(ngo.count(), 0)
+        whole = time.monotonic() - started
+        for part in (0.3, 0.6, 0.9):
+            importing = subprocess.Popen([ngo.program, "--output", "json", "report", "import", GED, "--format", "ged"], env=ngo.environment,
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(whole * part)
+            ngo.end(signal.SIGKILL)
+            importing.wait(30)
+            self.assertEqual(ngo.run("fsck")["findings"], [])
+            ngo.start()
+            self.assertIn(ngo.count(), (0, GED_ROWS))
+        again = ngo.run("report", "import", GED, "--format", "ged")
+        self.assertEqual(again["new"] + again["known"], GED_ROWS)
+        self.assertEqual(ngo.count(), GED_ROWS)
+
+
+if __name__ == "__main__":
+    import unittest
+    unittest.main()
