@@ -150,22 +150,33 @@ TEST(Canonical, rule_05_two_pointers_to_one_place_are_refused) {
   EXPECT_EQ(code_of(read(words({pointers, first, second, 0x0102030405060708}))), "not_canonical");
 }
 
+std::string opened(ByteView bytes, std::size_t bytes_max = kMax) {
+  return code_of(canonical::Message::open(bytes, bytes_max));
+}
+
 TEST(Canonical, rule_05_reader_limits_hold) {
-  EXPECT_EQ(code_of(read(Bytes(kMax + 8))), "not_canonical") << "larger than the caller allows";
+  const Bytes good = example();
+  EXPECT_EQ(opened(good, good.size()), "ok");
+  EXPECT_EQ(opened(good, good.size() - 8), "not_canonical") << "larger than the caller allows";
 
-  // Deep nesting: each struct holds one pointer to the next.
+  // Each struct holds one pointer to the next, the last is empty.
   const std::uint64_t one_pointer = 0x0001'0000'0000'0000;
-  Bytes deep;
-  for (int i = 0; i < 100; ++i) append(deep, words({one_pointer}));
-  append(deep, words({0}));
-  EXPECT_EQ(code_of(read(deep)), "not_canonical");
+  const std::uint64_t empty_struct = 0x0000'0000'ffff'fffc;
+  const auto nested = [&](int depth) {
+    Bytes out;
+    for (int i = 0; i < depth; ++i) append(out, words({one_pointer}));
+    append(out, words({empty_struct}));
+    return out;
+  };
+  EXPECT_EQ(opened(nested(canonical::kNestingMax - 2)), "ok");
+  EXPECT_EQ(opened(nested(canonical::kNestingMax + 1)), "not_canonical");
+  EXPECT_EQ(opened(nested(500)), "not_canonical");
 
-  // A list of half a thousand million empty structs in three words.
-  const std::uint64_t keys_at = 0x0000'0007'0000'0001;  // list pointer: offset 0, composite, 0 words
-  const std::uint64_t tag = 0x0000'0000'7fff'fffc;      // 2^29 - 1 elements of no size
-  EXPECT_EQ(code_of(read(words({one_pointer, keys_at, tag}))), "not_canonical");
-  // The same as a list of Void.
-  EXPECT_EQ(code_of(read(words({one_pointer, 0xffff'fff8'0000'0001}))), "not_canonical");
+  // A list of half a thousand million empty structs in three words, or of Void in two.
+  const std::uint64_t list = 0x0000'0007'0000'0001;  // offset 0, structs, no words
+  const std::uint64_t tag = 0x0000'0000'7fff'fffc;   // 2^29 - 1 of them
+  EXPECT_EQ(opened(words({one_pointer, list, tag})), "not_canonical");
+  EXPECT_EQ(opened(words({one_pointer, 0xffff'fff8'0000'0001})), "not_canonical");
 }
 
 TEST(Canonical, rule_05_a_field_of_another_type_is_refused) {
