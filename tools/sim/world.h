@@ -12,21 +12,11 @@
 #include "node/engine/hub.h"
 #include "protocol/memory_store.h"
 #include "tools/founding/founding.h"
+#include "tools/founding/seeded_random.h"
 
 namespace tocsin::sim {
 
-// ChaCha20 keystream of a seed.
-class SeededRandom final : public crypto::Random {
- public:
-  SeededRandom(std::uint64_t seed, std::uint64_t stream);
-  void fill(MutableByteView out) override;
-  std::uint64_t below(std::uint64_t n);  // 0 to n-1
-  bool chance(double probability);
-
- private:
-  std::array<std::uint8_t, 32> key_{};
-  std::uint64_t block_ = 0;
-};
+using tools::SeededRandom;
 
 class VirtualClock final : public protocol::Clock {
  public:
