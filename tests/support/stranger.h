@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <type_traits>
 #include <vector>
 
 #include "crypto/hash.h"
@@ -45,7 +46,7 @@ class Stranger {
     return taken;
   }
   template <class M>
-  Result<void> say(const M& message) {
+  requires(!std::is_invocable_v<M, protocol::wire::FrameWriter&>) Result<void> say(const M& message) {
     return say([&](protocol::wire::FrameWriter& out) { protocol::wire::put(out, message); });
   }
 
