@@ -241,7 +241,6 @@ Replica::Replica(EntryStore& store, Clock& clock, crypto::Random& random, const 
     : impl_(std::make_unique<Impl>(store, clock, random, secrets, table)) {}
 Replica::~Replica() = default;
 
-Result<void> Replica::load() { return impl_->reload(); }
 void Replica::set_listener(ReplicaListener* listener) { impl_->listener = listener; }
 void Replica::set_quotas(const Quotas& quotas) { impl_->quotas = quotas; }
 

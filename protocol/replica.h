@@ -230,6 +230,12 @@ class Replica {
   std::vector<ReceiptInfo> receipts(const ChannelId& channel) const;
   std::optional<LogRecord> log_record(const LogKey& log) const;      // durable
   std::vector<LogRecord> channel_logs(const ChannelId& channel) const;
+  // Where the feed ends for good (rule 20): entries above it do not count, and stay as evidence only.
+  struct EndOfFeed {
+    Number last;
+    EntryHash hash;
+  };
+  std::optional<EndOfFeed> pin_of(const LogKey& feed) const;
   ReplicaStatus status() const;
   std::uint64_t failures() const;
 

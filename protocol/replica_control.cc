@@ -249,6 +249,7 @@ void Replica::handle_tick() {
     if (channel == nullptr) continue;
     impl_->chores(*channel);
     impl_->tell_key_missing(*channel);
+    impl_->erase_old_bodies(*channel);
   }
 }
 

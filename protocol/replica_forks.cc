@@ -16,7 +16,7 @@ Result<Entry> ReplicaCore::stored_entry(const LogKey& log, Number number) const 
 }
 
 std::optional<EntryHash> ReplicaCore::stored_hash(const LogState& log, Number number) const {
-  if (number == log.durable.head) return log.durable.head_hash;  // also of an empty copy, which holds no entry
+  if (number == log.durable.head) return log.durable.head_hash;  // also of an empty copy, which holds none
   const auto entry = stored_entry(log.accepted.log, number);
   if (!entry) return std::nullopt;
   return hash_entry(entry->view().header, entry->view().signature);

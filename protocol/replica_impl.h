@@ -92,6 +92,10 @@ struct Channel {
   // Chair's work that waits: acceptances by organisation, and nodes that miss their slot in an epoch.
   std::map<OrgId, Bytes> pending;
   std::map<NodeId, Epoch> missing;
+  // Feeds whose bodies have been erased up to the epoch at hand (rule 25), while the pass goes on.
+  Epoch erasing;
+  std::map<LogKey, Number> erased_below;
+
   std::map<NodeId, std::int64_t> missing_answered_ms;  // steady: bounds how often one node makes the key new
 };
 
@@ -219,11 +223,17 @@ struct ReplicaCore {
   // The owner that the first entry of an epoch names; nothing when it cannot be opened here and has to be taken as a relay
   // takes it. Errors (peer): unknown_epoch, wrong_epoch, not_authorised, bad_feed_certificate.
   Result<std::optional<FeedOwner>> authorise(Channel& channel, const LogState& log, const EntryView& entry);
+  // First number from the copy's low on whose entry has that epoch or a later one; `head` when none has.
+  Result<Number> first_number_at(const LogState& log, Epoch epoch, Number head) const;
   // Newest number that counts (rule 20); nothing: no limit.
   std::optional<Number> limit_of(const ChannelState& state, const LogKey& feed,
                                  const std::optional<FeedOwner>& owner) const;
   std::uint64_t entries_quota(const std::optional<ChannelId>& channel, LogType type) const;
   std::uint64_t bytes_quota(const std::optional<ChannelId>& channel, LogType type) const;
+
+  // ---- replica_retention.cc
+  std::optional<Epoch> past_retention(Channel& channel);
+  void erase_old_bodies(Channel& channel);
 
   // ---- replica_inspect.cc
   // Looks into entries of a feed that have just been checked, for what concerns the replica itself.

@@ -61,6 +61,15 @@ Result<void> Replica::create(std::span<const Entry> org_log, const NodeId& own_n
   return kOk;
 }
 
+Result<void> Replica::load() {
+  TOCSIN_TRY(impl_->reload());
+  // Not in reload(): while a disk is full each of these fails, and reloads.
+  for (const auto& [id, channel] : impl_->channels) {
+    if (channel->accepted.joined()) impl_->reserve_counters(*channel);
+  }
+  return kOk;
+}
+
 Result<void> ReplicaCore::reload() {
   // Frontiers keep their place, since sessions hold references; what is not read back goes.
   for (auto& [id, channel] : channels) {
@@ -99,10 +108,7 @@ Result<void> ReplicaCore::reload() {
   TOCSIN_TRY(load_feeds(records));
   TOCSIN_TRY(load_mail());
   TOCSIN_TRY(load_receipts());
-  for (const auto& [id, channel] : channels) {
-    refresh_leaves(*channel);
-    if (channel->accepted.joined()) reserve_counters(*channel);
-  }
+  for (const auto& [id, channel] : channels) refresh_leaves(*channel);
   return kOk;
 }
 

@@ -212,18 +212,17 @@ Result<void> ReplicaCore::take_invitation(const OrgId& from, ByteView message) {
     made->accepted.genesis = std::make_shared<const ChannelGenesis>(std::move(checked.genesis));
     channel = made.get();
   } else {
-    ChannelState& state = channel->accepted;
-    if (state.is_chair() || state.standing == ChannelStanding::kAccepting) return kOk;
+    const ChannelState& state = channel->accepted;
     // A member that is invited again was removed in between, and cannot have heard of it: the entry that adds it lies
     // above what it holds. Everything else is an invitation that was answered long ago.
-    if ((state.joined() || state.standing == ChannelStanding::kRemoved) && checked.adding_number <= state.head) {
-      return kOk;
-    }
+    const bool was_in = state.joined() || state.standing == ChannelStanding::kRemoved;
+    if (state.is_chair() || (was_in && checked.adding_number <= state.head)) return kOk;
     if (!state.invitation.empty()) {
       TOCSIN_ASSIGN(before, decode_invitation(state.invitation));
       TOCSIN_ASSIGN(adding, decode_entry(before.adding_entry));
+      // The answer stands as long as the invitation is the same; only a newer epoch entry is worth keeping.
       const bool same = hash_entry(adding.header, adding.signature) == checked.adding_entry;
-      if (same && (state.standing == ChannelStanding::kRefused || equal(state.invitation, message))) return kOk;
+      if (same && (state.standing != ChannelStanding::kInvited || equal(state.invitation, message))) return kOk;
     }
   }
   ChannelState& state = channel->accepted;

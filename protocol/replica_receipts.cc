@@ -79,8 +79,7 @@ std::optional<OwnReceipt> Replica::own_receipt(const ChannelId& id) {
                           seal_receipt(receipt, epoch, *state.epochs.at(epoch).key, impl_->secrets.signing, impl_->random)};
   own.made_ms = now_ms;
   // Heads that did not fit are told with the next one, even when nothing changes until then.
-  const bool complete = own.told.size() >= channel->frontier.size();
-  own.frontier = complete ? std::optional(digest) : std::nullopt;
+  own.frontier = receipt.heads.size() < kReceiptHeadsMax ? std::optional(digest) : std::nullopt;
   impl_->reserve_counters(*channel);
   return own.newest;
 }

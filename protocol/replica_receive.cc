@@ -32,7 +32,8 @@ struct RangeReceiver::State {
   std::vector<std::size_t> epoch_starts;  // places in batch.entries() where the epoch changes, or the copy begins
   Number first_absent;                    // whose body is not given; 0: none
   bool begins_copy = false;               // nothing is held below `first` (rule 34)
-  std::vector<Entry> overlap;             // entries of numbers that are held: compared, not stored
+  Number held_head;                       // when the chunk began: up to here entries are compared, not stored
+  std::vector<Entry> overlap;
 
   Result<void> add(ByteView signature, Epoch entry_epoch, ByteView body, const BodyHash& hash, std::uint32_t body_bytes);
   Result<void> check_live() const;
@@ -129,6 +130,8 @@ void RangeReceiver::State::start_chunk() {
   epoch_starts.clear();
   first_absent = {};
   overlap.clear();
+  const LogState* held = core->find_log(log);
+  held_head = held == nullptr ? Number{} : held->accepted.head;
 }
 
 // ---- Adding
@@ -152,8 +155,7 @@ Result<void> RangeReceiver::State::add(ByteView signature, Epoch entry_epoch, By
   std::copy(hash.bytes().begin(), hash.bytes().end(), &header[120]);
   const EntryView entry{ByteView(header), signature, body};
 
-  const LogState* held = core->find_log(log);
-  if (held != nullptr && next <= held->accepted.head && entries == overlap.size()) {
+  if (next <= held_head) {
     overlap.emplace_back(entry.header, entry.signature, entry.body);
   } else {
     if (entries_left == 0 || body.size() > bytes_left) {

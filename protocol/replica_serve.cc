@@ -112,17 +112,14 @@ Number served_head(const ReplicaCore& core, const LogState& log) {
 
 }  // namespace
 
-Result<Number> Replica::first_number_at(const LogKey& key, Epoch epoch) const {
-  const LogState* log = impl_->find_log(key);
-  if (log == nullptr || log->durable.head.value == 0) return caller_error(kNotHeld, "no such log is held here");
-  const Number head = served_head(*impl_, *log);
-  if (log->durable.head_epoch < epoch || head < log->durable.low) return head;
+Result<Number> ReplicaCore::first_number_at(const LogState& log, Epoch epoch, Number head) const {
+  if (log.durable.head_epoch < epoch || head < log.durable.low) return head;
   // Epochs never fall along a log.
-  std::uint64_t low = log->durable.low.value;
+  std::uint64_t low = log.durable.low.value;
   std::uint64_t high = head.value;
   while (low < high) {
     const std::uint64_t middle = low + (high - low) / 2;
-    TOCSIN_ASSIGN(entry, impl_->stored_entry(key, {middle}));
+    TOCSIN_ASSIGN(entry, stored_entry(log.durable.log, {middle}));
     if (Epoch{load_le64(&entry.view().header[16])} >= epoch) {
       high = middle;
     } else {
@@ -130,6 +127,12 @@ Result<Number> Replica::first_number_at(const LogKey& key, Epoch epoch) const {
     }
   }
   return Number{high};
+}
+
+Result<Number> Replica::first_number_at(const LogKey& key, Epoch epoch) const {
+  const LogState* log = impl_->find_log(key);
+  if (log == nullptr || log->durable.head.value == 0) return caller_error(kNotHeld, "no such log is held here");
+  return impl_->first_number_at(*log, epoch, served_head(*impl_, *log));
 }
 
 Result<void> Replica::serve(const LogKey& key, Number from, Number to, std::size_t bytes_max,
@@ -178,6 +181,16 @@ Result<Entry> Replica::read_entry(const LogKey& key, Number number) const {
     return peer_error(kBadSignature, "the entry's own signature does not verify, although a later one covers it");
   }
   return std::move(*out);
+}
+
+std::optional<Replica::EndOfFeed> Replica::pin_of(const LogKey& key) const {
+  const LogState* log = impl_->find_log(key);
+  const Channel* channel = log != nullptr && log->channel ? impl_->find_channel(*log->channel) : nullptr;
+  if (channel == nullptr || channel->durable == nullptr) return std::nullopt;
+  if (const auto pin = channel->durable->pins.find(key); pin != channel->durable->pins.end()) {
+    return EndOfFeed{pin->second.last, pin->second.hash};
+  }
+  return std::nullopt;
 }
 
 // ---- What people are told

@@ -18,12 +18,12 @@ Result<void> check_limit(std::size_t limit) {
 
 // Texts of reports that are shown as they were written: found by their own words.
 constexpr const char* kOwnWords =
-    "FROM words w CROSS JOIN report r ON r.row = w.rowid WHERE w.body MATCH ? AND r.content IS NULL AND"
+    "FROM words w CROSS JOIN report r ON r.row = w.rowid WHERE w.words MATCH ? AND r.content IS NULL AND"
     " (r.flags & 2) = 0 AND ";
 // Texts of corrections that are shown: they find what they correct.
 constexpr const char* kShownWords =
     "FROM report r WHERE r.row IN (SELECT s.row FROM words w CROSS JOIN shown s ON s.content = w.rowid WHERE"
-    " w.body MATCH ?) AND (r.flags & 2) = 0 AND ";
+    " w.words MATCH ?) AND (r.flags & 2) = 0 AND ";
 static_assert(kFlagWithdrawn == 2);
 
 std::string in_order(Order order, const std::string& row) {

@@ -1,7 +1,5 @@
 #include "node/store/store.h"
 
-#include <sys/stat.h>
-
 #include "node/store/codes.h"
 #include "node/store/fsck.h"
 #include "node/store/reader.h"
@@ -109,9 +107,9 @@ void Store::close() {
 // ---- Looking
 
 std::uint64_t Store::size_bytes() const {
-  if (parts_->closed) return 0;
-  struct stat info;
-  return ::fstat(parts_->database->env().file(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
+  std::error_code error;
+  const std::uintmax_t size = std::filesystem::file_size(parts_->database->folder() / "data.mdb", error);
+  return error ? 0 : size;
 }
 
 std::uint64_t Store::entry_count() const {

@@ -16,8 +16,6 @@
 //   again, since it is unknown what a write that failed has left. After a meta page that failed LMDB reads no more.
 // - origin internal: the batch breaks a promise; nothing else is affected.
 //
-// A process that writes near a file size limit (RLIMIT_FSIZE) has SIGXFSZ ignored.
-//
 // Erasing (rule 47) takes a body out of the database: at once no read gives it, its pages are used again for what is
 // written later, and until then, as on any disk, in snapshots and on flash cells, old bytes may still lie in the file.
 // Not shrunk: the file keeps its size.
@@ -141,7 +139,7 @@ class Store final : public protocol::EntryStore {
   void close();
 
   StoreStatus status() const;
-  std::uint64_t size_bytes() const;   // of the file
+  std::uint64_t size_bytes() const;   // of the file, also after close()
   std::uint64_t entry_count() const;  // those without a body included
 
   // Looks at every entry, log and record; changes nothing. In chunks, each in a transaction of its own, so that a

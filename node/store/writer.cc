@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 
 #include "node/store/codes.h"
 #include "node/store/room.h"
@@ -35,6 +36,15 @@ std::uint64_t disk_of(std::size_t memory_bytes) { return 2 * memory_bytes + kOve
 bool only_frees(const Batch& batch) {
   return batch.entries().empty() && std::none_of(batch.records().begin(), batch.records().end(),
                                                  [](const Batch::RecordWrite& r) { return r.value.has_value(); });
+}
+
+// Signals are the owner's; and SIGXFSZ, which comes to the thread that writes past a file size limit, would end the
+// process where an error says the same.
+void block_signals() {
+  sigset_t all;
+  sigfillset(&all);
+  for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) sigdelset(&all, fault);
+  pthread_sigmask(SIG_SETMASK, &all, nullptr);
 }
 
 }  // namespace
@@ -103,6 +113,7 @@ void Writer::describe(StoreStatus& status) const {
 // ---- The writer's thread
 
 void Writer::run() {
+  block_signals();
   for (Group group; take(group); group.clear()) process(std::move(group));
 }
 

@@ -22,6 +22,7 @@ inline constexpr std::size_t kWireFrameBytesMax = 2 + 65'535;  // size field and
 inline constexpr std::size_t kReadBufferBytes =
     4 * kWireFrameBytesMax;  // each link: several frames for each system call
 inline constexpr std::size_t kWriteBufferBytes = 4 * kWireFrameBytesMax;  // each link: the same
+inline constexpr int kUnsentBytesMax = 128 * 1024;  // each link: in the kernel, not yet on the wire
 
 inline constexpr Code kAddressInUse{"address_in_use"};                // environment
 inline constexpr Code kAddressNotAvailable{"address_not_available"};  // environment: not an address of this machine

@@ -6,6 +6,11 @@ namespace tocsin::transport {
 
 using std::chrono::milliseconds;
 
+namespace {
+constexpr std::size_t kBatchFramesMax = kWriteBufferBytes / kWireFrameBytesMax;
+constexpr auto kPromptWrite = milliseconds(50);
+}  // namespace
+
 Connection::Connection(tcp::socket socket, protocol::Link link, const Config& config, LinkUser& user, LinkId id,
                        Gone gone)
     : socket_(std::move(socket)),
@@ -152,7 +157,7 @@ awaitable<void> Connection::write() {
 
 Result<std::size_t> Connection::fill() {
   std::size_t size = 0;
-  while (kWriteBufferBytes - size >= kWireFrameBytesMax && user_->poll_frame(id_, frame_)) {
+  for (std::size_t i = 0; i < batch_ && user_->poll_frame(id_, frame_); ++i) {
     if (frame_.size() > protocol::kFrameBytesMax) return internal_error(kLinkFailed);
     const MutableByteView place(out_.get() + size,
                                 protocol::kLinkSizeBytes + frame_.size() + protocol::kSealOverheadBytes);
@@ -166,6 +171,7 @@ Result<std::size_t> Connection::fill() {
 awaitable<error_code> Connection::write_filled(std::size_t size) {
   writing_ = true;
   watch_stall();
+  const auto start = std::chrono::steady_clock::now();
   error_code error;
   for (std::size_t done = 0; done < size && !error;) {
     auto [failed, some] = co_await socket_.async_write_some(asio::buffer(out_.get() + done, size - done), kAwait);
@@ -174,6 +180,8 @@ awaitable<error_code> Connection::write_filled(std::size_t size) {
     written_ += some;
   }
   writing_ = false;
+  // On a slow link what is taken early only stands in line, and an alert raised meanwhile stands behind it.
+  batch_ = std::chrono::steady_clock::now() - start < kPromptWrite ? std::min(batch_ * 2, kBatchFramesMax) : 1;
   co_return error;
 }
 

@@ -64,6 +64,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::steady_timer stall_;
   bool stall_armed_ = false;
   bool writing_ = false;
+  std::size_t batch_ = 1;  // frames taken for one write: more while the peer takes them at once
   std::uint64_t written_ = 0;
   asio::steady_timer linger_;
 

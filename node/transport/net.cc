@@ -1,5 +1,7 @@
 #include "node/transport/net.h"
 
+#include <netinet/tcp.h>
+
 #include <boost/asio/socket_base.hpp>
 
 namespace tocsin::transport {
@@ -29,6 +31,9 @@ void set_options(tcp::socket& socket) {
   error_code ignored;  // a socket that the peer has reset refuses options; the next read says so
   socket.set_option(tcp::no_delay(true), ignored);
   socket.set_option(asio::socket_base::keep_alive(true), ignored);
+  // Unsent bytes wait in the session, where an alert may still overtake them, rather than in the kernel.
+  using NotSentLowWater = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_NOTSENT_LOWAT>;
+  socket.set_option(NotSentLowWater(kUnsentBytesMax), ignored);
 }
 
 std::string to_text(const tcp::endpoint& endpoint) {

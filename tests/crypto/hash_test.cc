@@ -33,6 +33,13 @@ TEST(Hash, rule_04_hashes_of_two_purposes_differ) {
   EXPECT_NE(keyed_hash256(counting_bytes(32), kPersonalEntryKey, {data}),
             keyed_hash256(counting_bytes(32), kPersonalBodyKeys, {data}));
   EXPECT_NE(hash256(kPersonalEntryKey, {data}), keyed_hash256(Bytes(32), kPersonalEntryKey, {data}));
+  Hash a, b;
+  hash256_into(a.mutable_view(), kPersonalEntryKey, data);
+  hash256_into(b.mutable_view(), kPersonalTextSum, data);
+  EXPECT_NE(a, b);
+  keyed_hash_into(a.mutable_view(), counting_bytes(32), kPersonalEntryKey, data);
+  keyed_hash_into(b.mutable_view(), counting_bytes(32), kPersonalBodyKeys, data);
+  EXPECT_NE(a, b);
 }
 
 TEST(Purpose, rule_04_no_two_purposes_share_their_bytes) {

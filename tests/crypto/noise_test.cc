@@ -179,6 +179,15 @@ TEST(Noise, rule_02_bad_ephemeral_keys_are_refused) {
   EXPECT_EQ(code_of(pair.responder->read_message(message)), "non_canonical_key");
 }
 
+TEST(Noise, rule_02_a_bad_ephemeral_key_is_refused_before_it_is_used) {
+  SeededRandom random;
+  HandshakeConfig config;
+  config.protocol_name = "Noise_NN_25519_ChaChaPoly_BLAKE2b";
+  config.role = NoiseRole::kResponder;
+  HandshakeState responder = take(HandshakeState::create(config, random));
+  EXPECT_EQ(code_of(responder.read_message(Bytes(32, 0xff))), "non_canonical_key");
+}
+
 TEST(Noise, TurnsAreKept) {
   Pair pair;
   pair.start();

@@ -69,6 +69,48 @@ TEST(Sign, rule_01_a_small_order_key_does_not_verify_by_its_own_equation) {
   EXPECT_FALSE(strict_verify(neutral.view(), as_bytes("m"), signature.view()));
 }
 
+// A key with a part of small order, A + T, for which libsodium's own verification can be made to succeed: where the
+// hash is a multiple of 8, T falls out of the equation. Only the check of the point refuses it.
+TEST(Sign, rule_01_a_key_of_mixed_order_is_refused) {
+  SeededRandom random;
+  std::array<std::uint8_t, 32> a, big_a, r, big_r;
+  for (auto* scalar : {&a, &r}) {
+    std::array<std::uint8_t, 64> wide;
+    random.fill(wide);
+    crypto_core_ed25519_scalar_reduce(scalar->data(), wide.data());
+  }
+  ASSERT_EQ(crypto_scalarmult_ed25519_base_noclamp(big_a.data(), a.data()), 0);
+  ASSERT_EQ(crypto_scalarmult_ed25519_base_noclamp(big_r.data(), r.data()), 0);
+  const auto order_8 = from_hex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a").value();
+  VerifyKey mixed;
+  ASSERT_EQ(crypto_core_ed25519_add(mixed.data(), big_a.data(), order_8.data()), 0);
+
+  for (std::uint8_t text = 0; text < 255; ++text) {
+    Bytes message = to_bytes(kLabelA.view());
+    message.push_back(text);
+    std::array<std::uint8_t, 64> digest;
+    crypto_hash_sha512_state state;
+    crypto_hash_sha512_init(&state);
+    for (const ByteView part : {ByteView(big_r), mixed.view(), ByteView(message)}) {
+      crypto_hash_sha512_update(&state, part.data(), part.size());
+    }
+    crypto_hash_sha512_final(&state, digest.data());
+    std::array<std::uint8_t, 32> k, ka;
+    crypto_core_ed25519_scalar_reduce(k.data(), digest.data());
+    if (k[0] % 8 != 0) continue;
+    Signature signature;
+    std::copy(big_r.begin(), big_r.end(), signature.data());
+    crypto_core_ed25519_scalar_mul(ka.data(), k.data(), a.data());
+    crypto_core_ed25519_scalar_add(signature.data() + 32, r.data(), ka.data());
+    ASSERT_EQ(crypto_sign_verify_detached(signature.data(), message.data(), message.size(), mixed.data()), 0)
+        << "else this test shows nothing";
+    EXPECT_FALSE(strict_verify(mixed.view(), message, signature.view()));
+    EXPECT_FALSE(Verifier().verify(mixed, kLabelA, {ByteView(&text, 1)}, signature));
+    return;
+  }
+  FAIL() << "no message of 255 has a suitable hash";
+}
+
 TEST(Sign, rule_04_a_signature_for_one_purpose_does_not_verify_for_another) {
   SeededRandom random;
   const auto key = SigningKey::generate(random);

@@ -358,7 +358,7 @@ TEST_F(IngestTest, many_chunks_may_be_under_way_at_once) {
 }
 
 // Any damage to any byte of a range: refused, or nothing changed; never stored.
-RC_GTEST_PROP(Ingest, damaged_ranges_are_never_stored, ()) {
+RC_GTEST_PROP(Ingest, rule_11_damaged_ranges_are_never_stored, ()) {
   static WorldClock clock;
   static Party a("Alpha", 1, clock), b("Bravo", 2, clock);
   static const ChannelId id = test::make_channel(a, {&b});

@@ -222,6 +222,8 @@ TEST_F(ThresholdTest, rule_17_threshold_signatures_by_rising_index) {
   Forge stranger = next_of(org, to_bytes(template_body()));
   stranger.signers = {{0, &org.roots.keys[0]}, {3, &org.next_roots.keys[0]}};
   EXPECT_EQ(apply(org, stranger.entry()), "bad_signature") << "no root of that index";
+  stranger.signers = {{0, &org.roots.keys[0]}, {255, &org.roots.keys[1]}};
+  EXPECT_EQ(apply(org, stranger.entry()), "bad_signature") << "far from any";
   stranger.signers = {{0, &org.roots.keys[0]}, {1, &org.next_roots.keys[0]}};
   EXPECT_EQ(apply(org, stranger.entry()), "bad_signature") << "not that root's key";
 

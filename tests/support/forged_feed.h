@@ -2,6 +2,8 @@
 #pragma once
 
 #include "protocol/entry_sign.h"
+#include "protocol/channel.h"
+#include "protocol/receipt.h"
 #include "tests/support/replica_world.h"
 
 namespace tocsin::test {

@@ -1,5 +1,5 @@
-// Random bytes that follow from a seed alone: ChaCha20 by libsodium, the same on every machine. For the simulator, tests and
-// vector files; never for keys that protect anything.
+// Random bytes that follow from a seed alone: ChaCha20 by libsodium, the same on every machine. For the simulator,
+// tests and vector files; never for keys that protect anything.
 #pragma once
 
 #include <sodium.h>

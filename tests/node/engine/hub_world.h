@@ -117,8 +117,9 @@ class HubWorld {
   // The process is gone; its store keeps what was durable. Others see their wires end.
   void kill(Member& member) {
     for (Wire& wire : wires) {
-      if (wire.ends[0].member == &member || wire.ends[1].member == &member)
-        close(wire, peer_error(transport::kClosedByPeer));
+      for (Wire::End& one : wire.ends) {
+        if (one.member == &member) one.open = false;  // the other side sees it, unless the wire is dead
+      }
     }
     member.hub.reset();
     member.ready.clear();

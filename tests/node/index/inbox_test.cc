@@ -119,8 +119,8 @@ RC_GTEST_PROP(InboxProperty, pages_hold_all_in_order_while_more_arrives, ()) {
     for (const ReportRow& row : page.rows) got.push_back(row.id);
     query.after = page.next;
   } while (!query.after.empty());
-  RC_ASSERT(got == expected);
-  RC_ASSERT(must(index->inbox_count(query)) == expected.size());
+  RC_ASSERT((got == expected));
+  RC_ASSERT((must(index->inbox_count(query)) == expected.size()));
 }
 
 }  // namespace

@@ -140,7 +140,7 @@ std::vector<ReportId> walk(Index& index, ReportQuery query, F meanwhile) {
     const ReportPage page = must(index.list(query));
     for (const ReportRow& row : page.rows) out.push_back(row.id);
     if (page.next.empty()) return out;
-    RC_ASSERT(page.rows.size() == query.limit);
+    RC_ASSERT((page.rows.size() == query.limit));
     query.after = page.next;
     meanwhile();
   }
@@ -173,8 +173,8 @@ RC_GTEST_PROP(List, filters_order_and_pages_agree_with_a_plain_model, ()) {
       if (passes(known, query)) expected.push_back(known.id);
     }
     if (query.order == Order::kNewestFirst) std::reverse(expected.begin(), expected.end());
-    RC_ASSERT(must(index->count(query)) == expected.size());
-    RC_ASSERT(walk(*index, query, [] {}) == expected);
+    RC_ASSERT((must(index->count(query)) == expected.size()));
+    RC_ASSERT((walk(*index, query, [] {}) == expected));
   }
 }
 
@@ -274,9 +274,11 @@ RC_GTEST_PROP(DistanceProperty, the_box_holds_every_point_within_the_distance, (
   if (kilometres(near.centre, point) > near.km) return;
   const Box box = box_around(near);
   const GridPoint at = to_grid(point);
-  RC_ASSERT(box.south <= at.latitude && at.latitude <= box.north);
-  RC_ASSERT(box.west <= box.east ? box.west <= at.longitude && at.longitude <= box.east
-                                 : box.west <= at.longitude || at.longitude <= box.east);
+  const bool high_enough = box.south <= at.latitude && at.latitude <= box.north;
+  const bool right_of_west = box.west <= at.longitude, left_of_east = at.longitude <= box.east;
+  const bool wide_enough = box.west <= box.east ? right_of_west && left_of_east : right_of_west || left_of_east;
+  RC_ASSERT((high_enough));
+  RC_ASSERT((wide_enough));
 }
 
 TEST(Summary, counts_by_country_kind_and_severity) {

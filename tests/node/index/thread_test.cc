@@ -91,12 +91,16 @@ TEST(Thread, takes_work_and_answers_that_can_only_be_moved) {
   Loop loop;
   IndexThread thread(world.table, {}, loop.post());
   auto secret = std::make_unique<int>(42);
-  auto flag = std::make_unique<bool>(false);
-  bool* seen = flag.get();
+  auto expected = std::make_unique<int>(42);
+  bool same = false, answered = false;
   thread.ask(
       [secret = std::move(secret)](Index&) -> Result<std::unique_ptr<int>> { return std::make_unique<int>(*secret); },
-      [flag = std::move(flag)](Result<std::unique_ptr<int>> answer) { *flag = **answer == 42; });
-  loop.run_until([&] { return *seen; });
+      [&, expected = std::move(expected)](Result<std::unique_ptr<int>> answer) {
+        same = answer.ok() && **answer == *expected;
+        answered = true;
+      });
+  loop.run_until([&] { return answered; });
+  EXPECT_TRUE(same);
 }
 
 TEST(Thread, an_exception_becomes_an_error) {

@@ -131,8 +131,8 @@ RC_GTEST_PROP(WordsProperty, any_bytes_at_all_are_a_question_or_a_caller_error, 
   ReportQuery query;
   query.text = bytes;
   const auto page = shelf.index->list(query);
-  if (!page) RC_ASSERT(page.error().origin == Origin::kCaller);
-  RC_ASSERT(must(shelf.index->count({})) == 1u);
+  if (!page) RC_ASSERT((page.error().origin == Origin::kCaller));
+  RC_ASSERT((must(shelf.index->count({})) == 1u));
 }
 
 TEST(Words, a_corrected_report_is_found_by_its_correction_alone) {

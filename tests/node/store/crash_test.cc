@@ -112,10 +112,7 @@ TEST(StoreCrash, rule_09_kill_at_any_instant_loses_nothing_acknowledged_and_tear
 
 class FileSizeLimit {
  public:
-  FileSizeLimit() {
-    ::signal(SIGXFSZ, SIG_IGN);
-    ::getrlimit(RLIMIT_FSIZE, &old_);
-  }
+  FileSizeLimit() { ::getrlimit(RLIMIT_FSIZE, &old_); }
   FileSizeLimit(const FileSizeLimit&) = delete;
   FileSizeLimit& operator=(const FileSizeLimit&) = delete;
   ~FileSizeLimit() { ::setrlimit(RLIMIT_FSIZE, &old_); }
