@@ -273,8 +273,9 @@ TEST(SessionHostile, rule_05_what_was_changed_on_the_way_is_refused_and_nothing_
          entry.signature = scratch;
        }},
   };
-  for (const auto& [name, alter] : changes) {
-    SCOPED_TRACE(name);
+  for (const auto& change : changes) {
+    const auto& alter = change.second;  // a structured binding cannot be captured by every compiler
+    SCOPED_TRACE(change.first);
     Asked asked(20);
     must(asked.stranger.say([&](FrameWriter& out) {
       put_entries(out, asked.m.a, asked.feed, 0, {1}, asked.head, true, false, [&](EntryView& entry, Bytes& scratch) {
