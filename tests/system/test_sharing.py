@@ -38,7 +38,7 @@ class Sharing(NodesTestCase):
         wait_until("the author sees the acknowledgement",
                    lambda: [a["name"] for a in ngo.run("alert", "list")["items"][0]["acknowledged_by"]] == ["Government"], 10)
         self.assertEqual(ngo.run("sync", "explain", alert, outsider.org_id)["state"], "not_shared")
-        wait_until("it is held", lambda: ngo.run("sync", "explain", alert, gov.org_id)["state"] == "held", 20)
+        wait_until("it is held", lambda: ngo.run("sync", "explain", alert, gov.org_id)["state"] == "held", 100)  # receipts come once a minute
 
         for form in ("csv", "json", "geojson"):
             gov.run("report", "export", "--format", form, "--out", os.path.join(self.folder, "out." + form))

@@ -114,10 +114,10 @@ class TransportTest : public ::testing::Test {
             {}};
   }
 
-  // Runs the loop until `done`, at most half a minute of real time: only a failing test waits that long.
+  // Runs the loop until `done`, at most two minutes of real time: only a failing test waits that long.
   template <class Condition>
   bool run_until(Condition done) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(120);
     while (!done()) {
       if (std::chrono::steady_clock::now() > end) return false;
       loop.restart();

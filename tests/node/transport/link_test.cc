@@ -131,7 +131,7 @@ TEST_F(Links, a_hundred_links_share_one_loop) {
 // A peer that takes nothing: its own link waits and is given up in the end; another link carries on meanwhile.
 TEST_F(Links, a_stuck_peer_holds_up_nobody_and_is_given_up) {
   Config impatient = config();
-  impatient.write_stall_ms = 300;
+  impatient.write_stall_ms = 1'000;
   const auto hub = node(impatient);
   const auto stuck_secrets = make_secrets(random), good = make_secrets(random);
   const std::string address = hub->listen();
