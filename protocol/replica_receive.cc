@@ -85,7 +85,7 @@ Result<RangeReceiver> Replica::receive(const std::optional<ChannelId>& id, const
   if (first == head.next()) {
     state->previous = log == nullptr ? EntryHash{} : log->accepted.head_hash;
     state->epoch = log == nullptr ? Epoch{} : log->accepted.head_epoch;
-    state->begins_copy = empty_copy && head.value > 0;
+    state->begins_copy = empty_copy;
   } else if (first > head) {
     // A gap is fine only where nothing is held and a joiner's copy begins (rule 34).
     const Channel* channel = id ? core.find_channel(*id) : nullptr;

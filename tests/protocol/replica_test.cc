@@ -72,7 +72,7 @@ TEST(Replica, rule_09_nothing_is_shown_or_served_before_it_is_durable_and_a_numb
   std::size_t served = 0;
   must(a.replica().serve(log, held.next(), {UINT64_MAX}, 1 << 20, [&](const StoredEntry&) { return ++served, true; }));
   EXPECT_EQ(served, 0u);
-  test::sync_once(a, b);  // before the store has written
+  must(test::transfer(a, b, id, log, LogType::kFeed));
   EXPECT_EQ(b.replica().accepted_head(log), held);
 
   a.crash();
