@@ -190,7 +190,13 @@ reports::ReportState Standings::state_of(const RowHead& head, const std::vector<
     bare.push_back(bare_report(act));
     related.push_back({act.id, names_.get<OrgId>(act.org), &bare.back()});
   }
-  return reports::current_state({head.id, names_.get<OrgId>(head.author), &subject}, related);
+  auto state = reports::current_state({head.id, names_.get<OrgId>(head.author), &subject}, related);
+  if (acts_on_report(head.kind)) {
+    // A statement is taken back, not corrected: what it says has already been counted elsewhere.
+    state.corrections.clear();
+    state.corrected_by.reset();
+  }
+  return state;
 }
 
 Result<void> Standings::settle() {

@@ -419,7 +419,7 @@ TEST(Bounds, a_full_index_takes_nothing_more_and_goes_on_answering) {
   EXPECT_EQ(must(index->count({})), at);
   EXPECT_LE(must(index->stats()).bytes, 300'000u);
   ReportQuery query;
-  query.text = "w1001";
+  query.text = "w1001 ";
   EXPECT_EQ(must(index->count(query)), at > 0 ? 1u : 0u);
 }
 

@@ -48,6 +48,9 @@ Report some_report(World& world) {
   out.created = Time{*rc::gen::inRange<std::int64_t>(0, 20) * 1000};
   out.observed_from = *some_time();
   out.observed_to = *some_time();
+  if (out.observed_from && out.observed_to && *out.observed_to < *out.observed_from) {
+    std::swap(out.observed_from, out.observed_to);
+  }
   out.places = *rc::gen::resize(3, rc::gen::container<std::vector<Place>>(some_place()));
   return out;
 }

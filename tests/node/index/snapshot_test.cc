@@ -20,9 +20,9 @@ class MemoryFile final : public SnapshotFile {
     fresh_.clear();
     return kOk;
   }
-  Result<void> append(ByteView bytes) override {
-    if (fresh_.size() + bytes.size() > room) return environment_error(kSnapshotDiskFull);
-    tocsin::append(fresh_, bytes);
+  Result<void> append(ByteView more) override {
+    if (fresh_.size() + more.size() > room) return environment_error(kSnapshotDiskFull);
+    tocsin::append(fresh_, more);
     return kOk;
   }
   Result<void> commit() override {

@@ -130,6 +130,19 @@ TEST(Standing, a_correction_of_another_kind_does_not_jump_the_inbox) {
   EXPECT_EQ(ids(must(index->inbox(inbox))), (std::vector<ReportId>{alert, quiet}));
 }
 
+TEST(Standing, a_statement_cannot_be_corrected) {
+  World world;
+  const auto channel = world.channel(1);
+  const ReportId id = world.add(channel, titled(world, 1, "zero"));
+  const ReportId first = world.add(channel, world.correction(1, id, titled(world, 1, "one")));
+  world.add(channel, world.correction(1, first, titled(world, 1, "two")));
+  auto index = world.make_index();
+  world.feed_all(*index);
+  EXPECT_EQ(must(index->find(id)).row.title, "one");
+  EXPECT_EQ(must(index->find(first)).row.title, "one");
+  EXPECT_FALSE(must(index->find(first)).row.standing.corrected);
+}
+
 TEST(Standing, statements_count_once_for_each_organisation_and_not_for_the_author) {
   World world;
   const auto channel = world.channel(1);
