@@ -157,6 +157,24 @@ TEST(Store, BrokenPromisesFailTheBatchAndLeaveThoseInFront) {
   EXPECT_EQ(bench.store->newest_arrival(), Arrival{2});
 }
 
+// The owner built the second batch on the first, of whose failure it could not know yet.
+TEST(Store, WhatIsCommittedBeforeAFailureIsToldFailsWithIt) {
+  Bench bench;
+  std::vector<std::string> said;
+  const auto note = [&](Result<Arrival> r) { said.push_back(code_of(r)); };
+  Batch wrong;
+  LogWriter unknown(2);
+  wrong.add_entry(unknown.key(), {1}, unknown.make(Bytes(1, 1)).view(), Checked::kSigned);
+  bench.store->commit(std::move(wrong), note);
+  bench.store->flush();  // it has failed, and nothing was told
+  Batch behind;
+  behind.put_record(Table::kLocal, as_bytes("x"), as_bytes("y"));
+  bench.store->commit(std::move(behind), note);
+  bench.loop.run_until([&] { return said.size() == 2; });
+  EXPECT_EQ(said, (std::vector<std::string>{"log_unknown", "log_unknown"}));
+  EXPECT_EQ(bench.store->get_record(Table::kLocal, as_bytes("x")).error().code, kNotHeld);
+}
+
 TEST(Store, WhatIsCommittedInsideADoneStandsOnItsOwn) {
   Bench bench;
   LogWriter log(1);
