@@ -11,5 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "crypto/bytes.h"
 #include "crypto/result.h"

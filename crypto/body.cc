@@ -12,10 +12,10 @@ namespace {
 using namespace internal;
 
 // Places in a body.
-constexpr std::size_t kCommitmentAt = 1;
-constexpr std::size_t kNonceAt = kCommitmentAt + kCommitmentSize;
-constexpr std::size_t kCiphertextAt = kNonceAt + kNonceSize;
-static_assert(kCiphertextAt + kTagSize == kBodyOverhead);
+constexpr std::size_t kBodyCommitmentAt = 1;
+constexpr std::size_t kBodyNonceAt = kBodyCommitmentAt + kCommitmentSize;
+constexpr std::size_t kBodyCiphertextAt = kBodyNonceAt + kNonceSize;
+static_assert(kBodyCiphertextAt + kTagSize == kBodyOverhead);
 constexpr std::size_t kBodyKeysSize = kKeySize + kCommitmentSize;
 
 // Encryption key ‖ commitment of an entry key, in memory of the caller's.
@@ -26,11 +26,11 @@ void seal_into(MutableByteView body, MutableByteView padded, ByteView keys, Byte
   const ByteView encryption_key = keys.first(kKeySize);
   const ByteView commitment = keys.subspan(kKeySize, kCommitmentSize);
   body[0] = kSuiteClassic;
-  std::copy(commitment.begin(), commitment.end(), body.begin() + kCommitmentAt);
-  const MutableByteView nonce = body.subspan(kNonceAt, kNonceSize);
+  std::copy(commitment.begin(), commitment.end(), body.begin() + kBodyCommitmentAt);
+  const MutableByteView nonce = body.subspan(kBodyNonceAt, kNonceSize);
   derive_nonce(nonce, encryption_key, kPersonalBodyNonce, associated, plaintext, random);
   pad_into(padded, plaintext);
-  encrypt(body.subspan(kCiphertextAt), padded, associated, nonce, encryption_key);
+  encrypt(body.subspan(kBodyCiphertextAt), padded, associated, nonce, encryption_key);
 }
 
 Result<void> check_shape(ByteView body) {
@@ -44,11 +44,11 @@ Result<void> check_shape(ByteView body) {
 // `padded` has room for the padded plaintext; the result lies inside.
 Result<ByteView> open_into(MutableByteView padded, ByteView keys, ByteView associated, ByteView body) {
   const ByteView commitment = keys.subspan(kKeySize, kCommitmentSize);
-  if (!constant_time_equal(commitment, body.subspan(kCommitmentAt, kCommitmentSize))) {
+  if (!constant_time_equal(commitment, body.subspan(kBodyCommitmentAt, kCommitmentSize))) {
     return peer_error(kCommitmentMismatch, "the body was made with another key");
   }
   const MutableByteView out = padded.first(body.size() - kBodyOverhead);
-  if (!decrypt(out, body.subspan(kCiphertextAt), associated, body.subspan(kNonceAt, kNonceSize),
+  if (!decrypt(out, body.subspan(kBodyCiphertextAt), associated, body.subspan(kBodyNonceAt, kNonceSize),
                keys.first(kKeySize))) {
     return peer_error(kDecryptionFailed, "the body or its place in the log was changed");
   }
@@ -97,7 +97,7 @@ bool body_is_for(const EntryKey& key, ByteView body) {
   if (!check_shape(body)) return false;
   SecretBuffer keys(kBodyKeysSize);
   body_keys_into(keys.mutable_view(), key.view());
-  return constant_time_equal(keys.view().subspan(kKeySize), body.subspan(kCommitmentAt, kCommitmentSize));
+  return constant_time_equal(keys.view().subspan(kKeySize), body.subspan(kBodyCommitmentAt, kCommitmentSize));
 }
 
 BodyOpener::BodyOpener(const EpochKey& epoch)

@@ -15,13 +15,13 @@ namespace {
 using namespace internal;
 
 constexpr std::string_view kMagic = "TOCSINK1";
-constexpr std::size_t kSuiteAt = kMagic.size();
-constexpr std::size_t kOpsAt = kSuiteAt + 1;
+constexpr std::size_t kKeyFileSuiteAt = kMagic.size();
+constexpr std::size_t kOpsAt = kKeyFileSuiteAt + 1;
 constexpr std::size_t kMemAt = kOpsAt + 4;
-constexpr std::size_t kSaltAt = kMemAt + 4;
-constexpr std::size_t kNonceAt = kSaltAt + kPassphraseSaltSize;
-constexpr std::size_t kCiphertextAt = kNonceAt + kNonceSize;
-static_assert(kNonceAt == kPassphraseFileHeader && kCiphertextAt + kTagSize == kPassphraseFileOverhead);
+constexpr std::size_t kKeyFileSaltAt = kMemAt + 4;
+constexpr std::size_t kKeyFileNonceAt = kKeyFileSaltAt + kPassphraseSaltSize;
+constexpr std::size_t kKeyFileCiphertextAt = kKeyFileNonceAt + kNonceSize;
+static_assert(kKeyFileNonceAt == kPassphraseFileHeader && kKeyFileCiphertextAt + kTagSize == kPassphraseFileOverhead);
 static_assert(kPassphraseModerate.ops == crypto_pwhash_argon2id_OPSLIMIT_MODERATE);
 static_assert(std::size_t{kPassphraseModerate.mem_kib} * 1024 == crypto_pwhash_argon2id_MEMLIMIT_MODERATE);
 static_assert(kPassphraseSaltSize == crypto_pwhash_argon2id_SALTBYTES);
@@ -35,15 +35,15 @@ Result<FileHeader> read_header(ByteView file) {
   if (file.size() < kMagic.size() + 1 || as_text(file.first(kMagic.size())) != kMagic) {
     return caller_error(kNotAKeyFile, "this is not a key file of Tocsin");
   }
-  if (file[kSuiteAt] != kSuiteClassic) {
-    return caller_error(kUnknownSuite, "suite " + std::to_string(file[kSuiteAt]) + ": a newer version is needed");
+  if (file[kKeyFileSuiteAt] != kSuiteClassic) {
+    return caller_error(kUnknownSuite, "suite " + std::to_string(file[kKeyFileSuiteAt]) + ": a newer version is needed");
   }
   if (file.size() < kPassphraseFileOverhead) return caller_error(kNotAKeyFile, "the key file is cut");
   if (file.size() > kPassphraseFileOverhead + kPassphraseSecretMax) {
     return caller_error(kTooLong, "the key file is longer than any of ours");
   }
   return FileHeader{{load_le32(file.data() + kOpsAt), load_le32(file.data() + kMemAt)},
-                    *PassphraseSalt::from(file.subspan(kSaltAt, kPassphraseSaltSize))};
+                    *PassphraseSalt::from(file.subspan(kKeyFileSaltAt, kPassphraseSaltSize))};
 }
 
 Result<void> check_params(PassphraseParams params) {
@@ -97,15 +97,15 @@ Bytes PassphraseBox::seal(Label purpose, ByteView secret, Random& random) const 
   assert(secret.size() <= kPassphraseSecretMax);
   Bytes file(kPassphraseFileOverhead + secret.size());
   std::copy(kMagic.begin(), kMagic.end(), file.begin());
-  file[kSuiteAt] = kSuiteClassic;
+  file[kKeyFileSuiteAt] = kSuiteClassic;
   store_le32(file.data() + kOpsAt, params_.ops);
   store_le32(file.data() + kMemAt, params_.mem_kib);
-  std::copy(salt_.bytes().begin(), salt_.bytes().end(), file.begin() + kSaltAt);
+  std::copy(salt_.bytes().begin(), salt_.bytes().end(), file.begin() + kKeyFileSaltAt);
   const SecretBuffer use_key = file_key(key_, purpose);
   const ByteView header = ByteView(file).first(kPassphraseFileHeader);
-  const MutableByteView nonce = MutableByteView(file).subspan(kNonceAt, kNonceSize);
+  const MutableByteView nonce = MutableByteView(file).subspan(kKeyFileNonceAt, kNonceSize);
   derive_nonce(nonce, use_key.view(), kPersonalSealNonce, header, secret, random);
-  encrypt(MutableByteView(file).subspan(kCiphertextAt), secret, header, nonce, use_key.view());
+  encrypt(MutableByteView(file).subspan(kKeyFileCiphertextAt), secret, header, nonce, use_key.view());
   return file;
 }
 
@@ -116,8 +116,8 @@ Result<SecretBuffer> PassphraseBox::open(Label purpose, ByteView file) const {
   }
   const SecretBuffer use_key = file_key(key_, purpose);
   SecretBuffer out(file.size() - kPassphraseFileOverhead);
-  if (!decrypt(out.mutable_view(), file.subspan(kCiphertextAt), file.first(kPassphraseFileHeader),
-               file.subspan(kNonceAt, kNonceSize), use_key.view())) {
+  if (!decrypt(out.mutable_view(), file.subspan(kKeyFileCiphertextAt), file.first(kPassphraseFileHeader),
+               file.subspan(kKeyFileNonceAt, kNonceSize), use_key.view())) {
     return caller_error(kWrongPassphrase, "the passphrase is wrong, or the key file was changed");
   }
   return out;

@@ -12,9 +12,9 @@ namespace {
 
 using namespace internal;
 
-constexpr std::size_t kNonceAt = 1;
-constexpr std::size_t kCiphertextAt = kNonceAt + kNonceSize;
-static_assert(kCiphertextAt + kTagSize == kSealOverhead);
+constexpr std::size_t kSealNonceAt = 1;
+constexpr std::size_t kSealCiphertextAt = kSealNonceAt + kNonceSize;
+static_assert(kSealCiphertextAt + kTagSize == kSealOverhead);
 
 SecretBuffer derive_key(ByteView key, Personal personal, const Label& purpose, ByteView associated) {
   assert(key.size() == kKeySize);
@@ -33,7 +33,7 @@ Result<void> check_sealed(ByteView sealed) {
 
 Result<void> open_into(MutableByteView out, ByteView key, const Label& purpose, ByteView associated, ByteView sealed) {
   const SecretBuffer use_key = derive_key(key, kPersonalSealKey, purpose, {});
-  if (!decrypt(out, sealed.subspan(kCiphertextAt), associated, sealed.subspan(kNonceAt, kNonceSize), use_key.view())) {
+  if (!decrypt(out, sealed.subspan(kSealCiphertextAt), associated, sealed.subspan(kSealNonceAt, kNonceSize), use_key.view())) {
     return environment_error(kDecryptionFailed, "wrong key or place, or changed bytes");
   }
   return kOk;
@@ -46,9 +46,9 @@ Bytes seal(ByteView key, Label purpose, ByteView associated, ByteView plaintext,
   const SecretBuffer use_key = derive_key(key, kPersonalSealKey, purpose, {});
   Bytes out(kSealOverhead + plaintext.size());
   out[0] = kSuiteClassic;
-  const MutableByteView nonce = MutableByteView(out).subspan(kNonceAt, kNonceSize);
+  const MutableByteView nonce = MutableByteView(out).subspan(kSealNonceAt, kNonceSize);
   derive_nonce(nonce, use_key.view(), kPersonalSealNonce, associated, plaintext, random);
-  encrypt(MutableByteView(out).subspan(kCiphertextAt), plaintext, associated, nonce, use_key.view());
+  encrypt(MutableByteView(out).subspan(kSealCiphertextAt), plaintext, associated, nonce, use_key.view());
   return out;
 }
 

@@ -10,9 +10,9 @@ namespace {
 
 using namespace internal;
 
-constexpr std::size_t kNonceAt = kCommitmentSize;
-constexpr std::size_t kCiphertextAt = kNonceAt + kNonceSize;
-static_assert(kCiphertextAt + kTagSize == kSlotOverhead);
+constexpr std::size_t kSlotNonceAt = kCommitmentSize;
+constexpr std::size_t kSlotCiphertextAt = kSlotNonceAt + kNonceSize;
+static_assert(kSlotCiphertextAt + kTagSize == kSlotOverhead);
 constexpr std::size_t kSlotCiphertextMax =
     kEnvelopePlaintextMax + kEnvelopePlaintextMax / 8;  // Padmé adds at most 12 %
 
@@ -34,9 +34,9 @@ Bytes make_slot(const SecretBuffer& keys, ByteView payload, Random& random) {
   const ByteView commitment = keys.view().subspan(kKeySize);
   Bytes slot(kSlotOverhead + payload.size());
   std::copy(commitment.begin(), commitment.end(), slot.begin());
-  const MutableByteView nonce = MutableByteView(slot).subspan(kNonceAt, kNonceSize);
+  const MutableByteView nonce = MutableByteView(slot).subspan(kSlotNonceAt, kNonceSize);
   derive_nonce(nonce, key, kPersonalWrapNonce, {}, payload, random);
-  encrypt(MutableByteView(slot).subspan(kCiphertextAt), payload, {}, nonce, key);
+  encrypt(MutableByteView(slot).subspan(kSlotCiphertextAt), payload, {}, nonce, key);
   return slot;
 }
 
@@ -53,7 +53,7 @@ bool is_committed(const SecretBuffer& keys, ByteView slot) {
 Result<SecretBuffer> open_slot(const SecretBuffer& keys, ByteView slot) {
   if (!is_committed(keys, slot)) return peer_error(kCommitmentMismatch, "the slot is not for this key");
   SecretBuffer payload(slot.size() - kSlotOverhead);
-  if (!decrypt(payload.mutable_view(), slot.subspan(kCiphertextAt), {}, slot.subspan(kNonceAt, kNonceSize),
+  if (!decrypt(payload.mutable_view(), slot.subspan(kSlotCiphertextAt), {}, slot.subspan(kSlotNonceAt, kNonceSize),
                keys.view().first(kKeySize))) {
     return peer_error(kDecryptionFailed, "the slot was changed");
   }

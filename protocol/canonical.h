@@ -20,6 +20,9 @@
 
 namespace tocsin::protocol {
 
+// Every message says it in its first field; one that says another is of a later version.
+inline constexpr std::uint16_t kFormatVersion = 1;
+
 // not_canonical is: not a whole number of words, longer than allowed, more than one segment, not in canonical form,
 // bytes behind its end, nested or traversed beyond the limits, or a field of another type than the schema's. One code:
 // whoever made it broke rule 5.
@@ -91,6 +94,12 @@ capnp::Data::Reader data(const FixedBytes<Tag, N>& fixed) {
 }
 // `text` has no zero byte inside and one behind it, as std::string has.
 inline capnp::Text::Reader text(const std::string& text) { return {text.c_str(), text.size()}; }
+
+// Between a schema's enum and ours of the same numbers; a number that neither knows stays as it is (rule 16).
+template <class To, class From>
+To enum_as(From value) {
+  return static_cast<To>(static_cast<std::uint16_t>(value));
+}
 
 // False when the field does not have exactly the size of `out`.
 template <class Fixed>

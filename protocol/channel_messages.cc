@@ -14,7 +14,6 @@ namespace {
 using canonical::take;
 using canonical::text;
 
-constexpr std::uint16_t kFormatVersion = 1;
 constexpr std::size_t kGenesisBytesMax = 32 * 1024;  // terms, name, and as many stewards as a roster has members
 constexpr std::size_t kGenesisRandomBytes = 32;
 constexpr std::size_t kEventBytesMax = kBodyBytesMax;
@@ -431,7 +430,9 @@ Bytes sign_acceptance(const Acceptance& acceptance, const crypto::SigningKey& no
     write_entries(out.initOrgLog(static_cast<unsigned>(acceptance.org_log.size())), acceptance.org_log);
     out.setPrekeys(canonical::data(acceptance.prekeys));
   });
-  Bytes out = to_bytes(node_key.sign(crypto::kLabelAcceptance, {message}).view());
+  Bytes out;
+  out.reserve(crypto::Signature::kSize + message.size());
+  append(out, node_key.sign(crypto::kLabelAcceptance, {message}).view());
   append(out, message);
   return out;
 }

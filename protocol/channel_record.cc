@@ -13,8 +13,6 @@ namespace {
 using canonical::take;
 using canonical::text;
 
-constexpr std::uint16_t kFormatVersion = 1;
-constexpr std::size_t kRecordBytesMax = 8 * 1024 * 1024;
 
 Error damaged(std::string detail) { return environment_error(kDamagedRecord, std::move(detail)); }
 

@@ -27,7 +27,9 @@ struct ChannelAndEpoch {
 
 // Channel ‖ epoch ‖ previous control hash: binds a slot to its place (rule 30).
 Bytes wrap_context(const EpochPlace& place) {
-  Bytes out = to_bytes(ChannelAndEpoch(place.channel, place.epoch).view());
+  Bytes out;
+  out.reserve(ChannelId::kSize + 8 + EntryHash::kSize);
+  append(out, ChannelAndEpoch(place.channel, place.epoch).view());
   append(out, place.previous.view());
   return out;
 }

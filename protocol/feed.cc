@@ -13,7 +13,6 @@ constexpr std::uint8_t kPlaintextFormat = 1;
 constexpr std::uint8_t kFlagCertificate = 0x01;
 constexpr std::size_t kPlaintextHeadBytes = 6;
 
-constexpr std::uint16_t kFormatVersion = 1;
 constexpr std::size_t kFeedCertificateBytesMax = 4096;  // today some 250; a later version may add fields that we skip
 
 Error bad_feed_certificate(std::string detail) { return peer_error(kBadFeedCertificate, std::move(detail)); }

@@ -13,7 +13,6 @@
 namespace tocsin::protocol {
 namespace {
 
-constexpr std::uint16_t kFormatVersion = 1;
 // Today's messages take at most some 700 bytes; a later version may add fields that we skip.
 constexpr std::size_t kCertificateBytesMax = 4096;
 constexpr std::size_t kPrekeysBytesMax = 4096;

@@ -18,6 +18,8 @@ inline constexpr std::size_t kChunkBytesMax = 1024 * 1024;    // rule 10
 inline constexpr std::size_t kPlaintextBytesMax = 47100;       // feed plaintext: the most that seals into kBodyBytesMax (crypto/body.h)
 inline constexpr std::size_t kReportBytesMax = 46 * 1024;     // canonical report inside a feed plaintext
 
+inline constexpr std::size_t kRecordBytesMax = 8 * 1024 * 1024;  // of local memory (entry_store.h), name and value; the largest is a roster
+inline constexpr std::size_t kOrgRandomBytes = 16;            // makes two organisations of one name and keys two
 inline constexpr std::size_t kOrgLogEntriesMax = 4096;        // certificates and revocations of one organisation
 inline constexpr std::size_t kNodesPerOrgMax = 64;            // certified at one time
 inline constexpr std::size_t kMembersMax = 256;               // organisations in one channel's roster

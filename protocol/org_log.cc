@@ -12,8 +12,6 @@
 namespace tocsin::protocol {
 namespace {
 
-constexpr std::uint16_t kFormatVersion = 1;
-constexpr std::size_t kOrgRandomBytes = 16;
 
 // What the body of a later entry says.
 struct CertifyEvent {
@@ -32,10 +30,10 @@ struct RotateEvent {
   Number last_good;
   EntryHash last_good_hash;
 };
-struct UnknownEvent {};
-using Event = std::variant<UnknownEvent, CertifyEvent, RevokeEvent, RotateEvent>;
+struct UnknownOrgEvent {};
+using Event = std::variant<UnknownOrgEvent, CertifyEvent, RevokeEvent, RotateEvent>;
 
-Error bad_genesis(std::string detail) { return peer_error(kBadGenesis, std::move(detail)); }
+Error bad_org_genesis(std::string detail) { return peer_error(kBadGenesis, std::move(detail)); }
 Error bad_event(std::string detail) { return peer_error(kBadEvent, std::move(detail)); }
 
 // Everything of an entry of an organisation log that can be checked without knowing the log.
@@ -87,26 +85,26 @@ struct Genesis {
   crypto::Hash next_roots;
 };
 
-Result<Genesis> read_genesis(schema::OrgGenesis::Reader in) {
-  if (in.getFormatVersion() != kFormatVersion) return bad_genesis("the genesis has a version unknown here");
+Result<Genesis> read_org_genesis(schema::OrgGenesis::Reader in) {
+  if (in.getFormatVersion() != kFormatVersion) return bad_org_genesis("the genesis has a version unknown here");
   Genesis out;
   out.profile.name = std::string(canonical::view(in.getName()));
   out.profile.kind = static_cast<OrgKind>(in.getKind());
   out.profile.country = std::string(canonical::view(in.getCountry()));
   out.profile.network = std::string(canonical::view(in.getNetwork()));
   out.profile.created = {in.getCreated()};
-  if (in.getRandom().size() != kOrgRandomBytes) return bad_genesis("a genesis holds 16 random bytes");
+  if (in.getRandom().size() != kOrgRandomBytes) return bad_org_genesis("a genesis holds 16 random bytes");
   if (out.profile.name.empty() || !is_line(out.profile.name, kNameBytesMax)) {
-    return bad_genesis("the organisation's name is no line of 1 to 200 bytes");
+    return bad_org_genesis("the organisation's name is no line of 1 to 200 bytes");
   }
-  if (!is_country_code(out.profile.country)) return bad_genesis("the country is not three capital letters");
+  if (!is_country_code(out.profile.country)) return bad_org_genesis("the country is not three capital letters");
   if (!is_network_name(out.profile.network))
-    return bad_genesis("the network's name is not 1 to 64 printable characters");
+    return bad_org_genesis("the network's name is not 1 to 64 printable characters");
   if (!read_roots(out.roots, in.getRootKeys(), in.getThreshold())) {
-    return bad_genesis("root keys are 1 to 16 different keys, the threshold 1 to their number");
+    return bad_org_genesis("root keys are 1 to 16 different keys, the threshold 1 to their number");
   }
   if (!canonical::take(out.next_roots, in.getNextRoots()))
-    return bad_genesis("the commitment to the next roots has a wrong size");
+    return bad_org_genesis("the commitment to the next roots has a wrong size");
   return out;
 }
 
@@ -151,10 +149,10 @@ Result<Event> read_rotate(schema::OrgEvent::RotateRoots::Reader in) {
   return Event(std::move(out));
 }
 
-Result<Event> read_event(schema::OrgEvent::Reader in) {
+Result<Event> read_org_event(schema::OrgEvent::Reader in) {
   if (in.getFormatVersion() == 0) return bad_event("an event has a version");
   // A later version may give the same members another meaning.
-  if (in.getFormatVersion() != kFormatVersion) return Event(UnknownEvent{});
+  if (in.getFormatVersion() != kFormatVersion) return Event(UnknownOrgEvent{});
   switch (in.which()) {
     case schema::OrgEvent::CERTIFY:
       return read_certify(in.getCertify());
@@ -163,13 +161,13 @@ Result<Event> read_event(schema::OrgEvent::Reader in) {
     case schema::OrgEvent::ROTATE_ROOTS:
       return read_rotate(in.getRotateRoots());
     default:
-      return Event(UnknownEvent{});
+      return Event(UnknownOrgEvent{});
   }
 }
 
 // Told apart, because a rotation may well stand beside entries that it supersedes (rule 19).
 Error not_next(const EntryHeader& header, const EntryView& entry) {
-  const auto event = canonical::decode<schema::OrgEvent>(entry.body, kBodyBytesMax, read_event);
+  const auto event = canonical::decode<schema::OrgEvent>(entry.body, kBodyBytesMax, read_org_event);
   const auto* rotation = event ? std::get_if<RotateEvent>(&*event) : nullptr;
   if (rotation != nullptr && header.number == rotation->last_good.next()) {
     return peer_error(kBadRotation, "the last good entry is not the head of this log");
@@ -185,7 +183,7 @@ struct OrgLog::Events {
   crypto::Verifier& verifier;
   Number number;  // of the entry at hand
 
-  Result<void> operator()(const UnknownEvent&) {
+  Result<void> operator()(const UnknownOrgEvent&) {
     ++log.unknown_events_;
     return kOk;
   }
@@ -278,9 +276,9 @@ struct OrgLog::Events {
 Result<OrgLog> OrgLog::from_genesis(const EntryView& entry, crypto::Verifier& verifier) {
   TOCSIN_ASSIGN(header, open_entry(entry));
   if (header.number != Number{1}) return peer_error(kWrongNumber, "an organisation log begins with entry 1");
-  TOCSIN_ASSIGN(genesis, canonical::decode<schema::OrgGenesis>(entry.body, kBodyBytesMax, read_genesis));
+  TOCSIN_ASSIGN(genesis, canonical::decode<schema::OrgGenesis>(entry.body, kBodyBytesMax, read_org_genesis));
   const OrgId id{crypto::hash256(crypto::kPersonalOrg, {entry.body}).bytes()};
-  if (header.log != LogKey{id.bytes()}) return bad_genesis("the log's key is not the hash of its genesis");
+  if (header.log != LogKey{id.bytes()}) return bad_org_genesis("the log's key is not the hash of its genesis");
   TOCSIN_TRY(check_signatures(entry, genesis.roots, verifier));
 
   OrgLog out;
@@ -301,7 +299,7 @@ Result<void> OrgLog::apply(const EntryView& entry, crypto::Verifier& verifier) {
   if (header.number.value > kOrgLogEntriesMax) {
     return peer_error(kTooManyEntries, "an organisation log has at most 4096 entries");
   }
-  TOCSIN_ASSIGN(event, canonical::decode<schema::OrgEvent>(entry.body, kBodyBytesMax, read_event));
+  TOCSIN_ASSIGN(event, canonical::decode<schema::OrgEvent>(entry.body, kBodyBytesMax, read_org_event));
 
   Events events{*this, verifier, header.number};
   const auto* rotation = std::get_if<RotateEvent>(&event);

@@ -11,8 +11,6 @@
 namespace tocsin::protocol {
 namespace {
 
-constexpr std::uint16_t kFormatVersion = 1;
-constexpr std::size_t kOrgRandomBytes = 16;
 
 Entry sign_entry(EntryHeader header, ByteView body, std::span<const RootSigner> signers) {
   header.type = LogType::kOrganisation;

@@ -12,7 +12,6 @@ namespace {
 
 using canonical::take;
 
-constexpr std::uint16_t kFormatVersion = 1;
 constexpr std::size_t kReceiptBytesMax = crypto::kBodyPlaintextMax;
 
 // channel ‖ epoch ‖ node ‖ counter: 80 bytes, as long as the context of an entry, so one layout serves both.
@@ -91,7 +90,9 @@ Result<Receipt> decode_receipt(ByteView message) {
 Bytes seal_receipt(const Receipt& receipt, Epoch epoch, const crypto::EpochKey& key, const crypto::SigningKey& node_key,
                    crypto::Random& random) {
   const Bytes message = encode_receipt(receipt);
-  Bytes plaintext = to_bytes(node_key.sign(crypto::kLabelReceipt, {message}).view());
+  Bytes plaintext;
+  plaintext.reserve(crypto::Signature::kSize + message.size());
+  append(plaintext, node_key.sign(crypto::kLabelReceipt, {message}).view());
   append(plaintext, message);
   const auto context = context_of(receipt.channel, epoch, receipt.node, receipt.counter);
   return crypto::seal_body(receipt_key(key, context), context, plaintext, random);

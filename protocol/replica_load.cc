@@ -25,7 +25,7 @@ Result<std::vector<Entry>> read_log(EntryStore& store, const LogKey& log, Number
   return out;
 }
 
-Error damaged(std::string what) { return environment_error(kDamagedRecord, std::move(what)); }
+Error damaged_store(std::string what) { return environment_error(kDamagedRecord, std::move(what)); }
 
 }  // namespace
 
@@ -102,7 +102,7 @@ Result<void> ReplicaCore::reload() {
 
   TOCSIN_ASSIGN(records, store.logs());
   TOCSIN_TRY(load_orgs(records));
-  if (find_org(own_org) == nullptr) return damaged("the own organisation log is missing");
+  if (find_org(own_org) == nullptr) return damaged_store("the own organisation log is missing");
   TOCSIN_TRY(load_peers());
   TOCSIN_TRY(load_channels());
   TOCSIN_TRY(load_feeds(records));
@@ -142,7 +142,7 @@ Result<void> ReplicaCore::load_peers() {
   for (const auto& [id, value] : found) {
     TOCSIN_ASSIGN(peer, decode_peer(value));
     const OrgState* org = find_org(id);
-    if (org == nullptr) return damaged("a peer has no organisation log");
+    if (org == nullptr) return damaged_store("a peer has no organisation log");
     for (auto& [node, held] : peer.nodes) {
       const auto certified = org->accepted.nodes().find(node);
       if (held.signed_prekeys.empty() || certified == org->accepted.nodes().end()) continue;
@@ -163,7 +163,7 @@ Result<void> ReplicaCore::load_channels() {
   std::set<ChannelId> read;
   for (const auto& [id, value] : found) {
     TOCSIN_ASSIGN(loaded, decode_channel_record(value, secrets));
-    if (loaded.state.id() != id) return damaged("a channel's record stands under another name");
+    if (loaded.state.id() != id) return damaged_store("a channel's record stands under another name");
     read.insert(id);
     auto& channel = channels[id];
     if (channel == nullptr) channel = std::make_unique<Channel>();
@@ -171,7 +171,7 @@ Result<void> ReplicaCore::load_channels() {
     if (loaded.run_first.value != 0) {
       TOCSIN_ASSIGN(entries, read_log(store, state.control_log(), loaded.run_first, state.head));
       for (const Entry& entry : entries) {
-        if (!restore_run(state, entry.view())) return damaged("the newest epoch of a channel");
+        if (!restore_run(state, entry.view())) return damaged_store("the newest epoch of a channel");
       }
     }
     for (const auto& [epoch, info] : state.epochs) {
@@ -189,7 +189,7 @@ Result<void> ReplicaCore::load_feeds(const std::vector<LogRecord>& records) {
   for (const LogRecord& record : records) {
     if (record.type == LogType::kOrganisation) continue;
     const auto at = by_pseudonym.find(record.channel);
-    if (at == by_pseudonym.end()) return damaged("a log belongs to no channel held here");
+    if (at == by_pseudonym.end()) return damaged_store("a log belongs to no channel held here");
     LogState& log = add_log(record.log, record.type, at->second);
     log.accepted = log.durable = record;
     if (record.frozen != 0) ++fork_proofs;

@@ -9,27 +9,29 @@ namespace {
 using canonical::take;
 using canonical::text;
 
-constexpr std::uint16_t kFormatVersion = 1;
-constexpr std::size_t kRecordBytesMax = 8 * 1024 * 1024;
 
-Error damaged(std::string what) { return environment_error(kDamagedRecord, "the record of " + std::move(what)); }
+Error damaged_record(std::string what) { return environment_error(kDamagedRecord, "the record of " + std::move(what)); }
 
 // `read` on the record; whatever is wrong with the bytes is damage on our own disk.
 template <class Schema, class Read>
 std::invoke_result_t<Read, typename Schema::Reader> decode_record(ByteView bytes, std::string what, Read&& read) {
   auto out = canonical::decode<Schema>(bytes, kRecordBytesMax, std::forward<Read>(read));
-  if (!out) return damaged(std::move(what));
+  if (!out) return damaged_record(std::move(what));
   return out;
 }
 
 Bytes named(std::string_view prefix, ByteView key) {
-  Bytes out = to_bytes(as_bytes(prefix));
+  Bytes out;
+  out.reserve(prefix.size() + key.size());
+  append(out, as_bytes(prefix));
   append(out, key);
   return out;
 }
 
 Bytes mail_name(const ChannelId& channel, std::uint8_t kind, ByteView key) {
-  Bytes out = to_bytes(channel.view());
+  Bytes out;
+  out.reserve(channel.size() + 1 + key.size());
+  append(out, channel.view());
   out.push_back(kind);
   append(out, key);
   return out;
@@ -57,7 +59,7 @@ Result<SelfRecord> decode_self(ByteView bytes) {
         SelfRecord out;
         if (in.getFormatVersion() != kFormatVersion || !take(out.org, in.getOrgId()) ||
             !take(out.node, in.getNodeId()) || !take(out.private_channel, in.getPrivateChannel())) {
-          return damaged("this node");
+          return damaged_record("this node");
         }
         return out;
       });
@@ -88,7 +90,7 @@ Bytes encode_peer(const PeerData& peer) {
 
 Result<PeerData> decode_peer(ByteView bytes) {
   return decode_record<schema::PeerRecord>(bytes, "a peer", [](schema::PeerRecord::Reader in) -> Result<PeerData> {
-    if (in.getFormatVersion() != kFormatVersion) return damaged("a peer");
+    if (in.getFormatVersion() != kFormatVersion) return damaged_record("a peer");
     PeerData out;
     out.blocked = in.getState() == static_cast<std::uint8_t>(PeerState::kBlocked);
     out.verified = in.getVerified();
@@ -96,7 +98,7 @@ Result<PeerData> decode_peer(ByteView bytes) {
     out.local_name = std::string(canonical::view(in.getLocalName()));
     for (const auto node : in.getNodes()) {
       NodeId id;
-      if (!take(id, node.getNodeId())) return damaged("a peer");
+      if (!take(id, node.getNodeId())) return damaged_record("a peer");
       PeerNodeData& held = out.nodes[id];
       for (const auto address : node.getAddresses()) held.addresses.emplace_back(canonical::view(address));
       held.signed_prekeys = to_bytes(canonical::view(node.getPrekeys()));
@@ -124,12 +126,12 @@ Bytes encode_feed(const LogState& log) {
 Result<LoadedFeed> decode_feed(ByteView bytes) {
   return decode_record<schema::FeedRecord>(bytes, "a feed", [](schema::FeedRecord::Reader in) -> Result<LoadedFeed> {
     LoadedFeed out;
-    if (in.getFormatVersion() != kFormatVersion || !take(out.channel, in.getChannelId())) return damaged("a feed");
+    if (in.getFormatVersion() != kFormatVersion || !take(out.channel, in.getChannelId())) return damaged_record("a feed");
     if (in.hasOrgId()) {
       FeedOwner owner;
       owner.channel = out.channel;
       owner.generation = in.getGeneration();
-      if (!take(owner.org, in.getOrgId()) || !take(owner.node, in.getNodeId())) return damaged("a feed");
+      if (!take(owner.org, in.getOrgId()) || !take(owner.node, in.getNodeId())) return damaged_record("a feed");
       out.owner = owner;
     }
     out.first_absent = {in.getFirstAbsent()};
@@ -158,13 +160,13 @@ Result<ReceiptInfo> decode_receipt_info(const NodeId& node, ByteView bytes) {
   return decode_record<schema::ReceiptRecord>(
       bytes, "a receipt", [&](schema::ReceiptRecord::Reader in) -> Result<ReceiptInfo> {
         ReceiptInfo out;
-        if (in.getFormatVersion() != kFormatVersion || !take(out.org, in.getOrgId())) return damaged("a receipt");
+        if (in.getFormatVersion() != kFormatVersion || !take(out.org, in.getOrgId())) return damaged_record("a receipt");
         out.node = node;
         out.counter = in.getCounter();
         out.created = {in.getCreated()};
         for (const auto head : in.getHeads()) {
           LogKey log;
-          if (!take(log, head.getLog())) return damaged("a receipt");
+          if (!take(log, head.getLog())) return damaged_record("a receipt");
           out.heads[log] = {head.getNumber()};
         }
         return out;

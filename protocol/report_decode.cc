@@ -1,10 +1,6 @@
-#include <capnp/message.h>
-#include <capnp/serialize.h>
-#include <kj/exception.h>
-
-#include <cstring>
 #include <utility>
 
+#include "protocol/canonical.h"
 #include "protocol/report.capnp.h"
 #include "protocol/report.h"
 
@@ -12,12 +8,6 @@ namespace tocsin::protocol {
 namespace {
 
 namespace schema = report_schema;
-
-// Our own structs nest three deep (report, details, place); lists and a later version's fields add a few.
-constexpr int kNestingMax = 12;
-// Words that may be read for each word of the message: once for the canonical check, once for the fields, and some to
-// spare.
-constexpr std::uint64_t kTraversalFactor = 4;
 
 // Thrown only inside this file, from the readers below to decode.
 struct Refused {
@@ -31,7 +21,7 @@ Id fixed(capnp::Data::Reader data, std::string_view field) {
   if (!id) refuse(kReportFieldInvalid, std::string(field) + ": not " + std::to_string(Id::kSize) + " bytes");
   return *id;
 }
-std::string text(capnp::Text::Reader reader, std::size_t max, std::string_view field) {
+std::string text_of(capnp::Text::Reader reader, std::size_t max, std::string_view field) {
   if (reader.size() > max)
     refuse(kReportFieldTooLong, std::string(field) + ": at most " + std::to_string(max) + " bytes");
   return {reader.begin(), reader.size()};
@@ -48,34 +38,29 @@ People people(std::int64_t value, std::string_view field) {
     refuse(kReportFieldInvalid, std::string(field) + ": a count is 0 to 10,000,000,000");
   return value;
 }
-// The schema's enums have the numbers of ours; a number that neither knows stays as it is (rule 16).
-template <class To, class From>
-To as(From value) {
-  return static_cast<To>(static_cast<std::uint16_t>(value));
-}
 
 Place read_place(schema::Place::Reader from) {
   Place place;
-  place.iso3 = text(from.getIso3(), 3, "place.iso3");
-  place.admin1 = text(from.getAdmin1(), kLabelBytesMax, "place.admin1");
-  place.admin2 = text(from.getAdmin2(), kLabelBytesMax, "place.admin2");
-  place.name = text(from.getName(), kLabelBytesMax, "place.name");
+  place.iso3 = text_of(from.getIso3(), 3, "place.iso3");
+  place.admin1 = text_of(from.getAdmin1(), kLabelBytesMax, "place.admin1");
+  place.admin2 = text_of(from.getAdmin2(), kLabelBytesMax, "place.admin2");
+  place.name = text_of(from.getName(), kLabelBytesMax, "place.name");
   const auto pcodes = from.getPcodes();
   const unsigned n = bounded(pcodes, kPcodesMax, "place.pcodes");
-  for (unsigned i = 0; i < n; ++i) place.pcodes.push_back(text(pcodes[i], kPcodeBytesMax, "place.pcodes"));
+  for (unsigned i = 0; i < n; ++i) place.pcodes.push_back(text_of(pcodes[i], kPcodeBytesMax, "place.pcodes"));
   if (from.getHasPoint()) place.point = Point{from.getLatitude(), from.getLongitude()};
-  place.geo_precision = as<GeoPrecision>(from.getGeoPrecision());
+  place.geo_precision = canonical::enum_as<GeoPrecision>(from.getGeoPrecision());
   return place;
 }
 
 Provenance read_provenance(schema::Provenance::Reader from) {
   Provenance p;
-  p.publisher = text(from.getPublisher(), kLabelBytesMax, "provenance.publisher");
-  p.dataset = text(from.getDataset(), kLabelBytesMax, "provenance.dataset");
-  p.row_id = text(from.getRowId(), kLabelBytesMax, "provenance.row_id");
-  p.citation = text(from.getCitation(), kCitationBytesMax, "provenance.citation");
-  p.url = text(from.getUrl(), kUrlBytesMax, "provenance.url");
-  p.licence = text(from.getLicence(), kLabelBytesMax, "provenance.licence");
+  p.publisher = text_of(from.getPublisher(), kLabelBytesMax, "provenance.publisher");
+  p.dataset = text_of(from.getDataset(), kLabelBytesMax, "provenance.dataset");
+  p.row_id = text_of(from.getRowId(), kLabelBytesMax, "provenance.row_id");
+  p.citation = text_of(from.getCitation(), kCitationBytesMax, "provenance.citation");
+  p.url = text_of(from.getUrl(), kUrlBytesMax, "provenance.url");
+  p.licence = text_of(from.getLicence(), kLabelBytesMax, "provenance.licence");
   if (from.getRetrievedMs() != 0) p.retrieved = Time{from.getRetrievedMs()};
   return p;
 }
@@ -88,7 +73,7 @@ void read_lists(schema::Report::Reader from, Report& to) {
   const unsigned n_sources = bounded(sources, kSourcesMax, "sources");
   for (unsigned i = 0; i < n_sources; ++i) {
     to.sources.push_back({fixed<SourceReference>(sources[i].getReference(), "sources.reference"),
-                          as<Reliability>(sources[i].getReliability()), as<Credibility>(sources[i].getCredibility())});
+                          canonical::enum_as<Reliability>(sources[i].getReliability()), canonical::enum_as<Credibility>(sources[i].getCredibility())});
   }
   const auto indicators = from.getIndicators();
   const unsigned n_indicators = bounded(indicators, kIndicatorsMax, "indicators");
@@ -99,7 +84,7 @@ void read_lists(schema::Report::Reader from, Report& to) {
   const unsigned n_references = bounded(references, kReferencesMax, "references");
   for (unsigned i = 0; i < n_references; ++i) {
     to.references.push_back({fixed<ReportId>(references[i].getReport(), "references.report"),
-                             as<ReportRelation>(references[i].getRelation())});
+                             canonical::enum_as<ReportRelation>(references[i].getRelation())});
   }
   const auto attachments = from.getAttachments();
   const unsigned n_attachments = bounded(attachments, kAttachmentsMax, "attachments");
@@ -107,21 +92,21 @@ void read_lists(schema::Report::Reader from, Report& to) {
     const auto in = attachments[i];
     to.attachments.push_back({fixed<AttachmentDigest>(in.getDigest(), "attachments.digest"),
                               Number{in.getFirstNumber()}, in.getCount(), in.getSize(),
-                              text(in.getName(), kLabelBytesMax, "attachments.name"),
-                              text(in.getMediaType(), kMediaTypeBytesMax, "attachments.media_type")});
+                              text_of(in.getName(), kLabelBytesMax, "attachments.name"),
+                              text_of(in.getMediaType(), kMediaTypeBytesMax, "attachments.media_type")});
   }
 }
 
 IncidentDetails read_incident(schema::Incident::Reader in) {
   IncidentDetails d;
-  d.event_type = text(in.getEventType(), kLabelBytesMax, "incident.event_type");
-  d.violence_type = as<ViolenceType>(in.getViolenceType());
-  d.conflict = text(in.getConflict(), kLabelBytesMax, "incident.conflict");
+  d.event_type = text_of(in.getEventType(), kLabelBytesMax, "incident.event_type");
+  d.violence_type = canonical::enum_as<ViolenceType>(in.getViolenceType());
+  d.conflict = text_of(in.getConflict(), kLabelBytesMax, "incident.conflict");
   const auto actors = in.getActors();
   const unsigned n = bounded(actors, kActorsMax, "incident.actors");
   for (unsigned i = 0; i < n; ++i) {
     d.actors.push_back(
-        {text(actors[i].getName(), kLabelBytesMax, "incident.actors.name"), as<ActorRole>(actors[i].getRole())});
+        {text_of(actors[i].getName(), kLabelBytesMax, "incident.actors.name"), canonical::enum_as<ActorRole>(actors[i].getRole())});
   }
   d.deaths_best = people(in.getDeathsBest(), "incident.deaths_best");
   d.deaths_low = people(in.getDeathsLow(), "incident.deaths_low");
@@ -136,27 +121,27 @@ IncidentDetails read_incident(schema::Incident::Reader in) {
 }
 
 SituationDetails read_situation(schema::Situation::Reader in) {
-  return {as<Trend>(in.getTrend()), people(in.getPeopleAffected(), "situation.people_affected"),
+  return {canonical::enum_as<Trend>(in.getTrend()), people(in.getPeopleAffected(), "situation.people_affected"),
           people(in.getPeopleInNeed(), "situation.people_in_need"),
-          text(in.getOutlook(), kNoteBytesMax, "situation.outlook")};
+          text_of(in.getOutlook(), kNoteBytesMax, "situation.outlook")};
 }
 
 AlertDetails read_alert(schema::Alert::Reader in) {
   AlertDetails d;
   const auto lines = in.getLinesTried();
   const unsigned n = bounded(lines, kLinesTriedMax, "alert.lines_tried");
-  for (unsigned i = 0; i < n; ++i) d.lines_tried.push_back(text(lines[i], kLineTriedBytesMax, "alert.lines_tried"));
-  d.requested_action = text(in.getRequestedAction(), kNoteBytesMax, "alert.requested_action");
+  for (unsigned i = 0; i < n; ++i) d.lines_tried.push_back(text_of(lines[i], kLineTriedBytesMax, "alert.lines_tried"));
+  d.requested_action = text_of(in.getRequestedAction(), kNoteBytesMax, "alert.requested_action");
   return d;
 }
 
 IndicatorDetails read_indicator(schema::Indicator::Reader in) {
   IndicatorDetails d;
-  d.name = text(in.getName(), kLabelBytesMax, "indicator.name");
+  d.name = text_of(in.getName(), kLabelBytesMax, "indicator.name");
   if (in.getHasValue()) d.value = in.getValue();
-  d.unit = text(in.getUnit(), kUnitBytesMax, "indicator.unit");
-  d.trend = as<Trend>(in.getTrend());
-  d.baseline = text(in.getBaseline(), kBaselineBytesMax, "indicator.baseline");
+  d.unit = text_of(in.getUnit(), kUnitBytesMax, "indicator.unit");
+  d.trend = canonical::enum_as<Trend>(in.getTrend());
+  d.baseline = text_of(in.getBaseline(), kBaselineBytesMax, "indicator.baseline");
   return d;
 }
 
@@ -166,8 +151,8 @@ DisplacementDetails read_displacement(schema::Displacement::Reader in) {
   d.people_low = people(in.getPeopleLow(), "displacement.people_low");
   d.people_high = people(in.getPeopleHigh(), "displacement.people_high");
   d.households = people(in.getHouseholds(), "displacement.households");
-  d.movement = as<Movement>(in.getMovement());
-  d.cause = as<DisplacementCause>(in.getCause());
+  d.movement = canonical::enum_as<Movement>(in.getMovement());
+  d.cause = canonical::enum_as<DisplacementCause>(in.getCause());
   if (in.hasOrigin()) d.origin = read_place(in.getOrigin());
   if (in.hasDestination()) d.destination = read_place(in.getDestination());
   return d;
@@ -177,7 +162,7 @@ CorrectDetails read_correct(schema::Correct::Reader in) {
   CorrectDetails d;
   d.target = fixed<ReportId>(in.getTarget(), "correct.target");
   if (in.hasPrevious()) d.previous = fixed<ReportId>(in.getPrevious(), "correct.previous");
-  d.reason = text(in.getReason(), kCorrectionReasonBytesMax, "correct.reason");
+  d.reason = text_of(in.getReason(), kCorrectionReasonBytesMax, "correct.reason");
   const auto replacement = in.getReplacement();
   d.replacement.assign(replacement.begin(), replacement.end());
   return d;
@@ -200,18 +185,18 @@ ReportDetails read_details(schema::Report::Details::Reader in) {
       return read_displacement(in.getDisplacement());
     case Which::CORROBORATE:
       return CorroborateDetails{fixed<ReportId>(in.getCorroborate().getTarget(), "corroborate.target"),
-                                text(in.getCorroborate().getNote(), kNoteBytesMax, "corroborate.note")};
+                                text_of(in.getCorroborate().getNote(), kNoteBytesMax, "corroborate.note")};
     case Which::DISPUTE:
       return DisputeDetails{fixed<ReportId>(in.getDispute().getTarget(), "dispute.target"),
-                            text(in.getDispute().getReason(), kNoteBytesMax, "dispute.reason")};
+                            text_of(in.getDispute().getReason(), kNoteBytesMax, "dispute.reason")};
     case Which::CORRECT:
       return read_correct(in.getCorrect());
     case Which::WITHDRAW:
       return WithdrawDetails{fixed<ReportId>(in.getWithdraw().getTarget(), "withdraw.target"),
-                             text(in.getWithdraw().getReason(), kNoteBytesMax, "withdraw.reason")};
+                             text_of(in.getWithdraw().getReason(), kNoteBytesMax, "withdraw.reason")};
     case Which::ACKNOWLEDGE:
       return AcknowledgeDetails{fixed<ReportId>(in.getAcknowledge().getTarget(), "acknowledge.target"),
-                                text(in.getAcknowledge().getNote(), kNoteBytesMax, "acknowledge.note")};
+                                text_of(in.getAcknowledge().getNote(), kNoteBytesMax, "acknowledge.note")};
   }
   return UnknownDetails{static_cast<std::uint16_t>(in.which())};
 }
@@ -223,30 +208,30 @@ Report read_report(schema::Report::Reader from) {
   }
   Report to;
   to.salt = fixed<ReportSalt>(from.getSalt(), "salt");
-  to.kind = as<ReportKind>(from.getKind());
-  to.status = as<ReportStatus>(from.getStatus());
+  to.kind = canonical::enum_as<ReportKind>(from.getKind());
+  to.status = canonical::enum_as<ReportStatus>(from.getStatus());
   to.author = fixed<OrgId>(from.getAuthor(), "author");
   to.created = Time{from.getCreatedMs()};
   const auto observed = from.getObserved();
   if (observed.getHasFrom()) to.observed_from = Time{observed.getFromMs()};
   if (observed.getHasTo()) to.observed_to = Time{observed.getToMs()};
-  to.observed_precision = as<TimePrecision>(observed.getPrecision());
-  to.tlp = as<Tlp>(from.getTlp());
-  to.severity = as<Severity>(from.getSeverity());
-  to.urgency = as<Urgency>(from.getUrgency());
-  to.certainty = as<Certainty>(from.getCertainty());
-  to.likelihood = as<Likelihood>(from.getLikelihood());
-  to.confidence = as<Confidence>(from.getConfidence());
+  to.observed_precision = canonical::enum_as<TimePrecision>(observed.getPrecision());
+  to.tlp = canonical::enum_as<Tlp>(from.getTlp());
+  to.severity = canonical::enum_as<Severity>(from.getSeverity());
+  to.urgency = canonical::enum_as<Urgency>(from.getUrgency());
+  to.certainty = canonical::enum_as<Certainty>(from.getCertainty());
+  to.likelihood = canonical::enum_as<Likelihood>(from.getLikelihood());
+  to.confidence = canonical::enum_as<Confidence>(from.getConfidence());
   read_lists(from, to);
-  to.language = text(from.getLanguage(), kLanguageBytesMax, "language");
-  to.title = text(from.getTitle(), kTitleBytesMax, "title");
-  to.text = text(from.getText(), kTextBytesMax, "text");
+  to.language = text_of(from.getLanguage(), kLanguageBytesMax, "language");
+  to.title = text_of(from.getTitle(), kTitleBytesMax, "title");
+  to.text = text_of(from.getText(), kTextBytesMax, "text");
   if (from.hasProvenance()) to.provenance = read_provenance(from.getProvenance());
   to.details = read_details(from.getDetails());
   return to;
 }
 
-void check_complete(const Report& report) {
+void check_read(const Report& report) {
   if (report.salt.is_zero()) refuse(kReportFieldMissing, "salt");
   if (report.kind == ReportKind::kUnknown) refuse(kReportFieldMissing, "kind");
   if (report.status == ReportStatus::kUnknown) refuse(kReportFieldMissing, "status");
@@ -257,7 +242,7 @@ void check_complete(const Report& report) {
   }
 }
 
-Result<Report> decode(ByteView canonical, bool nested);
+Result<Report> decode(ByteView bytes, bool nested);
 
 void check_replacement(const Report& report) {
   const auto* correct = std::get_if<CorrectDetails>(&report.details);
@@ -267,25 +252,15 @@ void check_replacement(const Report& report) {
   if (replacement->author != report.author) refuse(kReportFieldInvalid, "correct.replacement: by another author");
 }
 
-Result<Report> decode(ByteView canonical, bool nested) {
+Result<Report> decode(ByteView bytes, bool nested) {
   const std::size_t max = nested ? kPlainReportBytesMax : kReportBytesMax;
-  if (canonical.size() > max) return peer_error(kReportTooLarge, "at most " + std::to_string(max) + " bytes");
-  if (canonical.empty() || canonical.size() % sizeof(capnp::word) != 0) {
-    return peer_error(kReportMalformed, "not a whole number of words");
-  }
+  if (bytes.size() > max) return peer_error(kReportTooLarge, "at most " + std::to_string(max) + " bytes");
+  auto message = canonical::Message::open(bytes, max);
+  if (!message) return peer_error(kReportNotCanonical, message.error().detail);
   try {
-    const std::size_t count = canonical.size() / sizeof(capnp::word);
-    auto words = kj::heapArray<capnp::word>(count);
-    std::memcpy(words.begin(), canonical.data(), canonical.size());
-    const kj::ArrayPtr<const capnp::word> segment = words.asPtr();
-    capnp::ReaderOptions options;
-    options.traversalLimitInWords = kTraversalFactor * count + 64;
-    options.nestingLimit = kNestingMax;
-    capnp::SegmentArrayMessageReader message(kj::arrayPtr(&segment, 1), options);
-    if (!message.isCanonical()) return peer_error(kReportNotCanonical, "not in canonical form");
-    Report report = read_report(message.getRoot<schema::Report>());
-    check_complete(report);
-    if (report.kind != ReportKind::kCorrect && canonical.size() > kPlainReportBytesMax) {
+    Report report = read_report(message->root<schema::Report>());
+    check_read(report);
+    if (report.kind != ReportKind::kCorrect && bytes.size() > kPlainReportBytesMax) {
       return peer_error(kReportTooLarge, "at most " + std::to_string(kPlainReportBytesMax) + " bytes");
     }
     if (nested && acts_on_report(report.kind)) {
@@ -302,7 +277,7 @@ Result<Report> decode(ByteView canonical, bool nested) {
 
 }  // namespace
 
-Result<Report> decode_report(ByteView canonical) { return decode(canonical, false); }
+Result<Report> decode_report(ByteView bytes) { return decode(bytes, false); }
 
 Result<Report> decode_replacement(const CorrectDetails& details) { return decode(details.replacement, true); }
 

@@ -1,10 +1,8 @@
-#include <capnp/message.h>
-#include <kj/exception.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "crypto/hash.h"
+#include "protocol/canonical.h"
 #include "protocol/report.capnp.h"
 #include "protocol/report.h"
 
@@ -13,39 +11,32 @@ namespace {
 
 namespace schema = report_schema;
 
-capnp::Data::Reader blob(ByteView bytes) { return {bytes.data(), bytes.size()}; }
-capnp::Text::Reader text(const std::string& value) { return {value.c_str(), value.size()}; }
 std::int64_t people(const People& value) { return value.value_or(-1); }
-// The schema's enums have the numbers of ours.
-template <class To, class From>
-To as(From value) {
-  return static_cast<To>(static_cast<std::uint16_t>(value));
-}
 
 void write_place(schema::Place::Builder to, const Place& from) {
-  if (!from.iso3.empty()) to.setIso3(text(from.iso3));
-  if (!from.admin1.empty()) to.setAdmin1(text(from.admin1));
-  if (!from.admin2.empty()) to.setAdmin2(text(from.admin2));
-  if (!from.name.empty()) to.setName(text(from.name));
+  if (!from.iso3.empty()) to.setIso3(canonical::text(from.iso3));
+  if (!from.admin1.empty()) to.setAdmin1(canonical::text(from.admin1));
+  if (!from.admin2.empty()) to.setAdmin2(canonical::text(from.admin2));
+  if (!from.name.empty()) to.setName(canonical::text(from.name));
   if (!from.pcodes.empty()) {
     auto list = to.initPcodes(static_cast<unsigned>(from.pcodes.size()));
-    for (unsigned i = 0; i < list.size(); ++i) list.set(i, text(from.pcodes[i]));
+    for (unsigned i = 0; i < list.size(); ++i) list.set(i, canonical::text(from.pcodes[i]));
   }
   if (from.point) {
     to.setHasPoint(true);
     to.setLatitude(from.point->latitude);
     to.setLongitude(from.point->longitude);
   }
-  to.setGeoPrecision(as<schema::GeoPrecision>(from.geo_precision));
+  to.setGeoPrecision(canonical::enum_as<schema::GeoPrecision>(from.geo_precision));
 }
 
 void write_provenance(schema::Provenance::Builder to, const Provenance& from) {
-  if (!from.publisher.empty()) to.setPublisher(text(from.publisher));
-  if (!from.dataset.empty()) to.setDataset(text(from.dataset));
-  if (!from.row_id.empty()) to.setRowId(text(from.row_id));
-  if (!from.citation.empty()) to.setCitation(text(from.citation));
-  if (!from.url.empty()) to.setUrl(text(from.url));
-  if (!from.licence.empty()) to.setLicence(text(from.licence));
+  if (!from.publisher.empty()) to.setPublisher(canonical::text(from.publisher));
+  if (!from.dataset.empty()) to.setDataset(canonical::text(from.dataset));
+  if (!from.row_id.empty()) to.setRowId(canonical::text(from.row_id));
+  if (!from.citation.empty()) to.setCitation(canonical::text(from.citation));
+  if (!from.url.empty()) to.setUrl(canonical::text(from.url));
+  if (!from.licence.empty()) to.setLicence(canonical::text(from.licence));
   if (from.retrieved) to.setRetrievedMs(from.retrieved->ms);
 }
 
@@ -60,7 +51,7 @@ void write_period(schema::Report::Builder to, const Report& from) {
     period.setHasTo(true);
     period.setToMs(from.observed_to->ms);
   }
-  period.setPrecision(as<schema::TimePrecision>(from.observed_precision));
+  period.setPrecision(canonical::enum_as<schema::TimePrecision>(from.observed_precision));
 }
 
 void write_lists(schema::Report::Builder to, const Report& from) {
@@ -71,9 +62,9 @@ void write_lists(schema::Report::Builder to, const Report& from) {
   if (!from.sources.empty()) {
     auto list = to.initSources(static_cast<unsigned>(from.sources.size()));
     for (unsigned i = 0; i < list.size(); ++i) {
-      list[i].setReference(blob(from.sources[i].reference.view()));
-      list[i].setReliability(as<schema::Reliability>(from.sources[i].reliability));
-      list[i].setCredibility(as<schema::Credibility>(from.sources[i].credibility));
+      list[i].setReference(canonical::data(from.sources[i].reference.view()));
+      list[i].setReliability(canonical::enum_as<schema::Reliability>(from.sources[i].reliability));
+      list[i].setCredibility(canonical::enum_as<schema::Credibility>(from.sources[i].credibility));
     }
   }
   if (!from.indicators.empty()) {
@@ -86,20 +77,20 @@ void write_lists(schema::Report::Builder to, const Report& from) {
   if (!from.references.empty()) {
     auto list = to.initReferences(static_cast<unsigned>(from.references.size()));
     for (unsigned i = 0; i < list.size(); ++i) {
-      list[i].setReport(blob(from.references[i].report.view()));
-      list[i].setRelation(as<schema::Relation>(from.references[i].relation));
+      list[i].setReport(canonical::data(from.references[i].report.view()));
+      list[i].setRelation(canonical::enum_as<schema::Relation>(from.references[i].relation));
     }
   }
   if (from.attachments.empty()) return;
   auto list = to.initAttachments(static_cast<unsigned>(from.attachments.size()));
   for (unsigned i = 0; i < list.size(); ++i) {
     const Attachment& attachment = from.attachments[i];
-    list[i].setDigest(blob(attachment.digest.view()));
+    list[i].setDigest(canonical::data(attachment.digest.view()));
     list[i].setFirstNumber(attachment.first.value);
     list[i].setCount(attachment.count);
     list[i].setSize(attachment.bytes);
-    if (!attachment.name.empty()) list[i].setName(text(attachment.name));
-    if (!attachment.media_type.empty()) list[i].setMediaType(text(attachment.media_type));
+    if (!attachment.name.empty()) list[i].setName(canonical::text(attachment.name));
+    if (!attachment.media_type.empty()) list[i].setMediaType(canonical::text(attachment.media_type));
   }
 }
 
@@ -110,14 +101,14 @@ struct DetailsWriter {
   void operator()(const UnknownDetails&) { to.setNone(); }  // encode_report has refused it
   void operator()(const IncidentDetails& d) {
     auto out = to.initIncident();
-    if (!d.event_type.empty()) out.setEventType(text(d.event_type));
-    out.setViolenceType(as<schema::ViolenceType>(d.violence_type));
-    if (!d.conflict.empty()) out.setConflict(text(d.conflict));
+    if (!d.event_type.empty()) out.setEventType(canonical::text(d.event_type));
+    out.setViolenceType(canonical::enum_as<schema::ViolenceType>(d.violence_type));
+    if (!d.conflict.empty()) out.setConflict(canonical::text(d.conflict));
     if (!d.actors.empty()) {
       auto list = out.initActors(static_cast<unsigned>(d.actors.size()));
       for (unsigned i = 0; i < list.size(); ++i) {
-        if (!d.actors[i].name.empty()) list[i].setName(text(d.actors[i].name));
-        list[i].setRole(as<schema::ActorRole>(d.actors[i].role));
+        if (!d.actors[i].name.empty()) list[i].setName(canonical::text(d.actors[i].name));
+        list[i].setRole(canonical::enum_as<schema::ActorRole>(d.actors[i].role));
       }
     }
     out.setDeathsBest(people(d.deaths_best));
@@ -132,29 +123,29 @@ struct DetailsWriter {
   }
   void operator()(const SituationDetails& d) {
     auto out = to.initSituation();
-    out.setTrend(as<schema::Trend>(d.trend));
+    out.setTrend(canonical::enum_as<schema::Trend>(d.trend));
     out.setPeopleAffected(people(d.people_affected));
     out.setPeopleInNeed(people(d.people_in_need));
-    if (!d.outlook.empty()) out.setOutlook(text(d.outlook));
+    if (!d.outlook.empty()) out.setOutlook(canonical::text(d.outlook));
   }
   void operator()(const AlertDetails& d) {
     auto out = to.initAlert();
     if (!d.lines_tried.empty()) {
       auto list = out.initLinesTried(static_cast<unsigned>(d.lines_tried.size()));
-      for (unsigned i = 0; i < list.size(); ++i) list.set(i, text(d.lines_tried[i]));
+      for (unsigned i = 0; i < list.size(); ++i) list.set(i, canonical::text(d.lines_tried[i]));
     }
-    if (!d.requested_action.empty()) out.setRequestedAction(text(d.requested_action));
+    if (!d.requested_action.empty()) out.setRequestedAction(canonical::text(d.requested_action));
   }
   void operator()(const IndicatorDetails& d) {
     auto out = to.initIndicator();
-    if (!d.name.empty()) out.setName(text(d.name));
+    if (!d.name.empty()) out.setName(canonical::text(d.name));
     if (d.value) {
       out.setHasValue(true);
       out.setValue(*d.value);
     }
-    if (!d.unit.empty()) out.setUnit(text(d.unit));
-    out.setTrend(as<schema::Trend>(d.trend));
-    if (!d.baseline.empty()) out.setBaseline(text(d.baseline));
+    if (!d.unit.empty()) out.setUnit(canonical::text(d.unit));
+    out.setTrend(canonical::enum_as<schema::Trend>(d.trend));
+    if (!d.baseline.empty()) out.setBaseline(canonical::text(d.baseline));
   }
   void operator()(const DisplacementDetails& d) {
     auto out = to.initDisplacement();
@@ -162,73 +153,67 @@ struct DetailsWriter {
     out.setPeopleLow(people(d.people_low));
     out.setPeopleHigh(people(d.people_high));
     out.setHouseholds(people(d.households));
-    out.setMovement(as<schema::Movement>(d.movement));
-    out.setCause(as<schema::DisplacementCause>(d.cause));
+    out.setMovement(canonical::enum_as<schema::Movement>(d.movement));
+    out.setCause(canonical::enum_as<schema::DisplacementCause>(d.cause));
     if (d.origin) write_place(out.initOrigin(), *d.origin);
     if (d.destination) write_place(out.initDestination(), *d.destination);
   }
   void operator()(const CorroborateDetails& d) {
     auto out = to.initCorroborate();
-    out.setTarget(blob(d.target.view()));
-    if (!d.note.empty()) out.setNote(text(d.note));
+    out.setTarget(canonical::data(d.target.view()));
+    if (!d.note.empty()) out.setNote(canonical::text(d.note));
   }
   void operator()(const DisputeDetails& d) {
     auto out = to.initDispute();
-    out.setTarget(blob(d.target.view()));
-    if (!d.reason.empty()) out.setReason(text(d.reason));
+    out.setTarget(canonical::data(d.target.view()));
+    if (!d.reason.empty()) out.setReason(canonical::text(d.reason));
   }
   void operator()(const CorrectDetails& d) {
     auto out = to.initCorrect();
-    out.setTarget(blob(d.target.view()));
-    if (d.previous) out.setPrevious(blob(d.previous->view()));
-    if (!d.reason.empty()) out.setReason(text(d.reason));
-    out.setReplacement(blob(d.replacement));
+    out.setTarget(canonical::data(d.target.view()));
+    if (d.previous) out.setPrevious(canonical::data(d.previous->view()));
+    if (!d.reason.empty()) out.setReason(canonical::text(d.reason));
+    out.setReplacement(canonical::data(d.replacement));
   }
   void operator()(const WithdrawDetails& d) {
     auto out = to.initWithdraw();
-    out.setTarget(blob(d.target.view()));
-    if (!d.reason.empty()) out.setReason(text(d.reason));
+    out.setTarget(canonical::data(d.target.view()));
+    if (!d.reason.empty()) out.setReason(canonical::text(d.reason));
   }
   void operator()(const AcknowledgeDetails& d) {
     auto out = to.initAcknowledge();
-    out.setTarget(blob(d.target.view()));
-    if (!d.note.empty()) out.setNote(text(d.note));
+    out.setTarget(canonical::data(d.target.view()));
+    if (!d.note.empty()) out.setNote(canonical::text(d.note));
   }
 };
 
 void write_report(schema::Report::Builder to, const Report& from) {
   to.setFormatVersion(kReportFormatVersion);
-  if (!from.salt.is_zero()) to.setSalt(blob(from.salt.view()));
-  to.setKind(as<schema::Kind>(from.kind));
-  to.setStatus(as<schema::Status>(from.status));
-  if (!from.author.is_zero()) to.setAuthor(blob(from.author.view()));
+  if (!from.salt.is_zero()) to.setSalt(canonical::data(from.salt.view()));
+  to.setKind(canonical::enum_as<schema::Kind>(from.kind));
+  to.setStatus(canonical::enum_as<schema::Status>(from.status));
+  if (!from.author.is_zero()) to.setAuthor(canonical::data(from.author.view()));
   to.setCreatedMs(from.created.ms);
   write_period(to, from);
-  to.setTlp(as<schema::Tlp>(from.tlp));
-  to.setSeverity(as<schema::Severity>(from.severity));
-  to.setUrgency(as<schema::Urgency>(from.urgency));
-  to.setCertainty(as<schema::Certainty>(from.certainty));
-  to.setLikelihood(as<schema::Likelihood>(from.likelihood));
-  to.setConfidence(as<schema::Confidence>(from.confidence));
+  to.setTlp(canonical::enum_as<schema::Tlp>(from.tlp));
+  to.setSeverity(canonical::enum_as<schema::Severity>(from.severity));
+  to.setUrgency(canonical::enum_as<schema::Urgency>(from.urgency));
+  to.setCertainty(canonical::enum_as<schema::Certainty>(from.certainty));
+  to.setLikelihood(canonical::enum_as<schema::Likelihood>(from.likelihood));
+  to.setConfidence(canonical::enum_as<schema::Confidence>(from.confidence));
   write_lists(to, from);
-  if (!from.language.empty()) to.setLanguage(text(from.language));
-  if (!from.title.empty()) to.setTitle(text(from.title));
-  if (!from.text.empty()) to.setText(text(from.text));
+  if (!from.language.empty()) to.setLanguage(canonical::text(from.language));
+  if (!from.title.empty()) to.setTitle(canonical::text(from.title));
+  if (!from.text.empty()) to.setText(canonical::text(from.text));
   if (from.provenance) write_provenance(to.initProvenance(), *from.provenance);
   std::visit(DetailsWriter{to.initDetails()}, from.details);
 }
 
+// Fields beyond the schema's own limits were refused before (check_report_fields): what throws here is a defect of ours.
 Result<Bytes> to_canonical(const Report& report) {
-  try {
-    capnp::MallocMessageBuilder message;
-    auto root = message.initRoot<schema::Report>();
-    write_report(root, report);
-    const auto words = capnp::canonicalize(root.asReader());
-    const auto bytes = words.asBytes();
-    return Bytes(bytes.begin(), bytes.end());
-  } catch (const kj::Exception&) {
-    return internal_error(kReportMalformed, "the report could not be encoded");
-  }
+  return canonical::guard([&]() -> Result<Bytes> {
+    return canonical::encode<schema::Report>([&](schema::Report::Builder root) { write_report(root, report); });
+  });
 }
 
 // The field that gains most when shortened.
@@ -263,7 +248,7 @@ Error missing(std::string_view field, std::string_view what) {
   return caller_error(kReportFieldMissing, std::string(field) + ": " + std::string(what));
 }
 
-Result<void> check_complete(const Report& report) {
+Result<void> check_named(const Report& report) {
   if (report.salt.is_zero()) return missing("salt", "16 random bytes");
   if (report.kind == ReportKind::kUnknown) return missing("kind", "say what sort of report it is");
   if (report.status == ReportStatus::kUnknown) return missing("status", "Actual, Exercise, System, Test or Draft");
@@ -279,7 +264,7 @@ Result<void> check_complete(const Report& report) {
 }  // namespace
 
 Result<Bytes> encode_report(const Report& report) {
-  TOCSIN_TRY(check_complete(report));
+  TOCSIN_TRY(check_named(report));
   TOCSIN_TRY(check_report_fields(report));
   if (const auto* correct = std::get_if<CorrectDetails>(&report.details)) {
     const auto replacement = decode_replacement(*correct);

@@ -44,7 +44,7 @@ Result<void> Session::Impl::compare_children(const ChannelId& id, SharedChannel&
       channel.places.push_back({child, depth});
     }
   }
-  if (channel.places.size() > kPlacesMax) return peer_error(kTooMuch, "a frontier without an end");
+  if (channel.places.size() > kFrontierPlacesMax) return peer_error(kTooMuch, "a frontier without an end");
   return kOk;
 }
 
@@ -153,7 +153,7 @@ void Session::Impl::put_asks(wire::FrameWriter& out) {
   for (const auto& [id, channel] : channels) waiting += channel.asked.size();
   for (auto& [id, channel] : channels) {
     // Depth first, and fewer at a time when many wait: what is not asked yet stays short.
-    const std::size_t window = channel.places.size() > kPlacesMax / 8 ? wire::kAskPrefixesMax : kAsksOutMax;
+    const std::size_t window = channel.places.size() > kFrontierPlacesMax / 8 ? wire::kAskPrefixesMax : kAsksOutMax;
     while (channel.peer_slot && !channel.places.empty() && waiting < window &&
            pending + waiting * kBucketLeavesMax < kTargetsMax) {
       const std::size_t count = std::min({channel.places.size(), wire::kAskPrefixesMax, window - waiting});

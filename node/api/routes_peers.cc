@@ -19,7 +19,7 @@ protocol::Done<void> then_show(App& app, ResponderPtr responder, OrgId org, int 
   };
 }
 
-std::optional<OrgId> named(App& app, const Request& request, const ResponderPtr& responder) {
+std::optional<OrgId> org_named(App& app, const Request& request, const ResponderPtr& responder) {
   auto org = app.desk.find_org(request.params[0]);
   if (org && app.replica().peer(*org)) return *org;
   responder->problem(
@@ -76,7 +76,7 @@ void add_peer(App& app, const Request& request, ResponderPtr responder) {
 }
 
 void show_peer(App& app, const Request& request, ResponderPtr responder) {
-  const auto org = named(app, request, responder);
+  const auto org = org_named(app, request, responder);
   if (!org) return;
   const auto peer = app.replica().peer(*org);
   auto out = peer_json(app, *peer);
@@ -99,7 +99,7 @@ void show_peer(App& app, const Request& request, ResponderPtr responder) {
 }
 
 void verify_peer(App& app, const Request& request, ResponderPtr responder) {
-  const auto org = named(app, request, responder);
+  const auto org = org_named(app, request, responder);
   if (!org) return;
   auto body = body_object(request);
   if (!body) return responder->problem(body.error());
@@ -118,14 +118,14 @@ void verify_peer(App& app, const Request& request, ResponderPtr responder) {
 
 template <bool kBlocked>
 void block_peer(App& app, const Request& request, ResponderPtr responder) {
-  const auto org = named(app, request, responder);
+  const auto org = org_named(app, request, responder);
   if (!org) return;
   if (auto queued = app.replica().set_peer_blocked(*org, kBlocked, then_show(app, responder, *org)); !queued)
     responder->problem(queued.error());
 }
 
 void rename_peer(App& app, const Request& request, ResponderPtr responder) {
-  const auto org = named(app, request, responder);
+  const auto org = org_named(app, request, responder);
   if (!org) return;
   auto body = body_object(request);
   if (!body) return responder->problem(body.error());
@@ -136,7 +136,7 @@ void rename_peer(App& app, const Request& request, ResponderPtr responder) {
 }
 
 void connect_peer(App& app, const Request& request, ResponderPtr responder) {
-  const auto org = named(app, request, responder);
+  const auto org = org_named(app, request, responder);
   if (!org) return;
   auto body = body_object(request);
   if (!body) return responder->problem(body.error());
@@ -153,7 +153,7 @@ void connect_peer(App& app, const Request& request, ResponderPtr responder) {
 }
 
 void remove_peer(App& app, const Request& request, ResponderPtr responder) {
-  const auto org = named(app, request, responder);
+  const auto org = org_named(app, request, responder);
   if (!org) return;
   if (request.dry_run) return responder->json({{"removed", hex(*org)}});
   auto queued = app.replica().remove_peer(*org, [responder, org = *org](Result<void> removed) {

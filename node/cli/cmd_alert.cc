@@ -6,7 +6,7 @@
 namespace tocsin::cli {
 namespace {
 
-int cmd_raise(Context& c) {
+int alert_raise(Context& c) {
   Json body{{"title", c.get("title")},
             {"country", c.get("country")},
             {"severity", c.get("severity")},
@@ -29,7 +29,7 @@ int cmd_raise(Context& c) {
   return answer ? c.show_object(*answer, fields) : c.exit_code();
 }
 
-int cmd_list(Context& c) {
+int alert_list(Context& c) {
   auto answer = c.call("GET", "/alerts" + query_string({{"limit", c.get("limit")}, {"after", c.get("after")}}));
   static constexpr Column columns[] = {{"severity", "SEVERITY"},
                                        {"urgency", "URGENCY"},
@@ -42,7 +42,7 @@ int cmd_list(Context& c) {
   return answer ? c.show_list(*answer, columns, "No alerts.") : c.exit_code();
 }
 
-int cmd_ack(Context& c) {
+int alert_ack(Context& c) {
   Json body = Json::object();
   if (c.has("note")) body["note"] = c.get("note");
   auto answer = c.call("POST", "/alerts/" + url_encode(c.get("alert")) + "/ack", body);
@@ -50,7 +50,7 @@ int cmd_ack(Context& c) {
   return answer ? c.show_object(*answer, fields) : c.exit_code();
 }
 
-int cmd_inbox_list(Context& c) {
+int inbox_list(Context& c) {
   auto answer = c.call("GET", "/inbox" + query_string({{"limit", c.get("limit")}, {"after", c.get("after")}}));
   static constexpr Column columns[] = {{"severity", "SEVERITY"},
                                        {"urgency", "URGENCY"},
@@ -63,7 +63,7 @@ int cmd_inbox_list(Context& c) {
   return answer ? c.show_list(*answer, columns, "Nothing needs you.") : c.exit_code();
 }
 
-int cmd_inbox_done(Context& c) {
+int inbox_done(Context& c) {
   auto answer = c.call("POST", "/inbox/" + url_encode(c.get("item")) + "/done");
   static constexpr Field fields[] = {{"id", "done"}};
   return answer ? c.show_object(*answer, fields) : c.exit_code();
@@ -92,17 +92,17 @@ void add_alert_commands(std::vector<Command>& out) {
         {"allow-government", "ISO3", "send also where this country's government reads and the alert names the country",
          Arity::kMany}},
        "tocsin alert raise --title \"Massacre under way\" --country MMR --severity Extreme --urgency Immediate",
-       cmd_raise});
-  out.push_back({"alert", "list", "List alerts, newest first, and who acknowledged them", {}, paging, "", cmd_list});
+       alert_raise});
+  out.push_back({"alert", "list", "List alerts, newest first, and who acknowledged them", {}, paging, "", alert_list});
   out.push_back({"alert",
                  "ack",
                  "Acknowledge an alert, so that its author sees it",
                  {{"alert", "report id of the alert"}},
                  {{"note", "TEXT", "a word to its author"}},
                  "",
-                 cmd_ack});
-  out.push_back({"inbox", "list", "Show what needs this person, worst first", {}, paging, "", cmd_inbox_list});
-  out.push_back({"inbox", "done", "Take an item off the list", {{"item", "id of the item"}}, {}, "", cmd_inbox_done});
+                 alert_ack});
+  out.push_back({"inbox", "list", "Show what needs this person, worst first", {}, paging, "", inbox_list});
+  out.push_back({"inbox", "done", "Take an item off the list", {{"item", "id of the item"}}, {}, "", inbox_done});
 }
 
 }  // namespace tocsin::cli

@@ -10,7 +10,7 @@
 namespace tocsin::cli {
 namespace {
 
-int cmd_fsck(Context& c) {
+int care_fsck(Context& c) {
   auto passphrase = node_passphrase(false);
   if (!passphrase) return c.fail(passphrase.error());
   Result<host::FsckReport> report = [&] {
@@ -41,14 +41,14 @@ int cmd_fsck(Context& c) {
   return report->findings.empty() ? kExitOk : kExitIntegrity;
 }
 
-int cmd_index_rebuild(Context& c) {
+int index_rebuild(Context& c) {
   auto answer = long_call(c, {.method = "POST", .path = "/api/v1/index/rebuild"}, "rebuilding");
   if (!answer) return c.exit_code();
   static constexpr Field fields[] = {{"reports", "reports", Show::kCount}, {"seconds", "seconds"}};
   return c.show_object(*answer, fields);
 }
 
-int cmd_index_status(Context& c) {
+int index_status(Context& c) {
   auto answer = c.call("GET", "/index");
   if (!answer) return c.exit_code();
   static constexpr Field fields[] = {
@@ -65,15 +65,15 @@ void add_care_commands(std::vector<Command>& out) {
                  {},
                  {},
                  "",
-                 cmd_fsck});
+                 care_fsck});
   out.push_back({"index",
                  "rebuild",
                  "Throw the query index away and make it again from the store",
                  {},
                  {},
                  "",
-                 cmd_index_rebuild});
-  out.push_back({"index", "status", "Show how far the query index has read", {}, {}, "", cmd_index_status});
+                 index_rebuild});
+  out.push_back({"index", "status", "Show how far the query index has read", {}, {}, "", index_status});
 }
 
 }  // namespace tocsin::cli

@@ -10,7 +10,7 @@ std::string channel_path(Context& c, const std::string& more = {}) {
   return "/channels/" + url_encode(c.get("channel")) + more;
 }
 
-int cmd_create(Context& c) {
+int channel_create(Context& c) {
   Json body{{"name", c.get("name")}};
   if (c.has("class")) body["class"] = c.get("class");
   if (c.has("terms")) {
@@ -30,7 +30,7 @@ int cmd_create(Context& c) {
   return answer ? c.show_object(*answer, fields) : c.exit_code();
 }
 
-int cmd_list(Context& c) {
+int channel_list(Context& c) {
   auto answer = c.call("GET", "/channels");
   static constexpr Column columns[] = {{"name", "NAME", Show::kText, 40},
                                        {"class", "CLASS"},
@@ -43,7 +43,7 @@ int cmd_list(Context& c) {
   return answer ? c.show_list(*answer, columns, "No channels.") : c.exit_code();
 }
 
-int cmd_show(Context& c) {
+int channel_show(Context& c) {
   auto answer = c.call("GET", channel_path(c));
   if (!answer) return c.exit_code();
   static constexpr Field fields[] = {{"name", "name"},
@@ -82,13 +82,13 @@ constexpr Field kActFields[] = {{"channel_id", "channel"}, {"org_id", "organisat
                                 {"epoch", "epoch"},        {"still_has", "what it still has"}, {"detail", "detail"},
                                 {"terms", "terms"}};
 
-int cmd_add(Context& c) {
+int channel_add(Context& c) {
   auto answer =
       c.call("POST", channel_path(c, "/members"), Json{{"org", c.get("org")}, {"role", c.get("role", "member")}});
   return answer ? c.show_object(*answer, kActFields) : c.exit_code();
 }
 
-int cmd_remove(Context& c) {
+int channel_remove(Context& c) {
   if (!c.dry_run() && !c.confirm("Remove this organisation? It keeps what it has; nothing new will reach it."))
     return c.exit_code();
   auto answer = c.call("DELETE", channel_path(c, "/members/" + url_encode(c.get("org"))));
@@ -96,14 +96,14 @@ int cmd_remove(Context& c) {
 }
 
 // 202: accepted, and no epoch has come yet.
-int cmd_accept(Context& c) {
+int channel_accept(Context& c) {
   auto answer = c.call("POST", channel_path(c, "/accept"));
   if (!answer) return c.exit_code();
   c.show_object(*answer, kActFields);
   return answer->status == 202 ? kExitPartial : kExitOk;
 }
 
-int cmd_act(Context& c) {
+int channel_act(Context& c) {
   auto answer = c.call("POST", channel_path(c, "/" + std::string(c.command().verb)));
   return answer ? c.show_object(*answer, kActFields) : c.exit_code();
 }
@@ -122,32 +122,32 @@ void add_channel_commands(std::vector<Command>& out) {
         {"terms", "FILE", "purpose, handling, contact: what members agree to"},
         {"retention-days", "N", "erase bodies after so many days (default 0: keep)"}},
        "tocsin channel create rakhine --terms terms.txt",
-       cmd_create});
-  out.push_back({"channel", "list", "List channels and invitations", {}, {}, "", cmd_list});
-  out.push_back({"channel", "show", "Show a channel: terms, key, and who can read it", {channel}, {}, "", cmd_show});
+       channel_create});
+  out.push_back({"channel", "list", "List channels and invitations", {}, {}, "", channel_list});
+  out.push_back({"channel", "show", "Show a channel: terms, key, and who can read it", {channel}, {}, "", channel_show});
   out.push_back({"channel",
                  "add",
                  "Invite a verified peer; it gets no key before it accepts",
                  {channel, org},
                  {{"role", "ROLE", "member or reader (default member)", Arity::kOne, false, "member|reader"}},
                  "",
-                 cmd_add});
+                 channel_add});
   out.push_back({"channel",
                  "remove",
                  "Remove an organisation: a new key is made and given to the others",
                  {channel, org},
                  {},
                  "",
-                 cmd_remove});
+                 channel_remove});
   out.push_back({"channel",
                  "accept",
                  "Agree to a channel's terms and join; waits up to 60 s for the key",
                  {channel},
                  {},
                  "",
-                 cmd_accept});
-  out.push_back({"channel", "refuse", "Decline an invitation", {channel}, {}, "", cmd_act});
-  out.push_back({"channel", "rotate", "Make a new key for the channel now", {channel}, {}, "", cmd_act});
+                 channel_accept});
+  out.push_back({"channel", "refuse", "Decline an invitation", {channel}, {}, "", channel_act});
+  out.push_back({"channel", "rotate", "Make a new key for the channel now", {channel}, {}, "", channel_act});
 }
 
 }  // namespace tocsin::cli

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kImportBytesMax = 512ull * 1024 * 1024;
 
-int cmd_import(Context& c) {
+int exchange_import(Context& c) {
   auto text = read_file(c.get("file"), kImportBytesMax);
   if (!text) return c.fail(text.error());
   HttpRequest request{.method = "POST",
@@ -36,7 +36,7 @@ int cmd_import(Context& c) {
 }
 
 // Writes beside the target and renames: a failure leaves nothing behind.
-int cmd_export(Context& c) {
+int exchange_export(Context& c) {
   const auto out = c.get("out");
   const bool to_stdout = out == "-";
   const auto temporary = out + ".part." + std::to_string(::getpid());
@@ -78,7 +78,7 @@ void add_exchange_commands(std::vector<Command>& out) {
                   {"tlp", "TLP", "marking for rows that carry none"},
                   {"partial", "", "import the good rows and list the others", Arity::kFlag}},
                  "tocsin report import ged.csv --format ged --channel rakhine",
-                 cmd_import});
+                 exchange_import});
   auto options = filter_options(false);
   options.insert(options.begin(), {{"format", "F", "json, csv or geojson", Arity::kOne, true, "json|csv|geojson"},
                                    {"out", "FILE", "where to write; - for standard output", Arity::kOne, true}});
@@ -88,7 +88,7 @@ void add_exchange_commands(std::vector<Command>& out) {
                  {},
                  options,
                  "tocsin report export --format geojson --country MMR --out mmr.geojson",
-                 cmd_export});
+                 exchange_export});
 }
 
 }  // namespace tocsin::cli

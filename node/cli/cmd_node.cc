@@ -15,7 +15,7 @@ int exit_of(const Error& error) {
   return kExitFailure;
 }
 
-int cmd_init(Context& c) {
+int node_init(Context& c) {
   auto passphrase = node_passphrase(true);
   if (!passphrase) return c.fail(passphrase.error());
   // A single root may share the node's passphrase under --yes; `status` warns of it.
@@ -56,7 +56,7 @@ int cmd_init(Context& c) {
   return kExitOk;
 }
 
-int cmd_run(Context& c) {
+int node_run(Context& c) {
   auto passphrase = node_passphrase(false);
   if (!passphrase) return c.fail(passphrase.error());
   host::RunRequest request{.home = c.home(), .passphrase = std::move(*passphrase), .listen = c.get("listen")};
@@ -69,7 +69,7 @@ int cmd_run(Context& c) {
   return ended ? kExitOk : c.fail(ended.error(), exit_of(ended.error()));
 }
 
-int cmd_status(Context& c) {
+int node_status(Context& c) {
   auto answer = c.call("GET", "/status");
   if (!answer) return c.exit_code();
   static constexpr Field fields[] = {{"org/name", "organisation"},
@@ -90,7 +90,7 @@ int cmd_status(Context& c) {
 }
 
 // From the running node, or without one what the home itself shows.
-int cmd_doctor(Context& c) {
+int node_doctor(Context& c) {
   static constexpr Column columns[] = {
       {"name", "CHECK"}, {"state", "STATE"}, {"detail", "DETAIL", Show::kText, 70}, {"fix", "WHAT TO DO"}};
   auto response = http_call(c.home(), {.method = "GET", .path = "/api/v1/doctor"});
@@ -116,7 +116,7 @@ int cmd_doctor(Context& c) {
   return failed ? kExitFailure : kExitOk;
 }
 
-int cmd_config(Context& c) {
+int node_config(Context& c) {
   auto report = host::check_config(c.home());
   if (!report) return c.fail(report.error());
   Json out{{"file", report->file}, {"problems", Json::array()}, {"keys", Json::array()}};
@@ -161,7 +161,7 @@ void add_node_commands(std::vector<Command>& out) {
         {"advertise", "HOST:PORT", "address for the card, where others reach this node; may be repeated", Arity::kMany},
         {"network", "NAME", "network of its own, for exercises and tests (default tocsin)"}},
        "tocsin init --org \"River Watch\" --kind ngo --country BGD",
-       cmd_init});
+       node_init});
   out.push_back({"",
                  "run",
                  "Run the node in the foreground; says when it is ready, ends cleanly on SIGTERM",
@@ -169,23 +169,23 @@ void add_node_commands(std::vector<Command>& out) {
                  {{"listen", "ADDR:PORT", "instead of the configured address; port 0 lets the kernel choose"},
                   {"api", "ADDR:PORT", "serve HTTP on this loopback address too"}},
                  "tocsin run --listen 0.0.0.0:4870",
-                 cmd_run});
-  out.push_back({"", "status", "Show organisation, node, peers, channels, store and warnings", {}, {}, "", cmd_status});
+                 node_run});
+  out.push_back({"", "status", "Show organisation, node, peers, channels, store and warnings", {}, {}, "", node_status});
   out.push_back({"",
                  "doctor",
                  "Check clock, disk, permissions, port, peers and keys, and say what to do",
                  {},
                  {},
                  "",
-                 cmd_doctor});
-  out.push_back({"config", "check", "Check the configuration file: names file, line and fix", {}, {}, "", cmd_config});
+                 node_doctor});
+  out.push_back({"config", "check", "Check the configuration file: names file, line and fix", {}, {}, "", node_config});
   out.push_back({"config",
                  "show",
                  "Show every key with its value, where it comes from, and its default",
                  {},
                  {},
                  "",
-                 cmd_config});
+                 node_config});
 }
 
 }  // namespace tocsin::cli

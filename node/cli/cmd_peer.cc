@@ -51,7 +51,7 @@ std::string qr_text(const std::string& text) {
   return out;
 }
 
-int cmd_card_show(Context& c) {
+int card_show(Context& c) {
   auto answer = c.call("GET", "/card");
   if (!answer) return c.exit_code();
   if (c.has("qr")) {
@@ -73,7 +73,7 @@ int cmd_card_show(Context& c) {
   return kExitOk;
 }
 
-int cmd_peer_add(Context& c) {
+int peer_add(Context& c) {
   auto text = read_file(c.get("file"), 64 * 1024);
   if (!text) return c.fail(text.error());
   auto answer = c.call("POST", "/peers", Json{{"card", *text}});
@@ -90,26 +90,26 @@ std::string peer_path(Context& c, std::string_view verb = {}) {
   return "/peers/" + url_encode(c.get("peer")) + (verb.empty() ? "" : "/" + std::string(verb));
 }
 
-int cmd_peer_list(Context& c) {
+int peer_list(Context& c) {
   auto answer = c.call("GET", "/peers" + query_string({{"limit", c.get("limit")}, {"after", c.get("after")}}));
   return answer ? c.show_list(*answer, kPeerColumns,
                               "No peers yet. Exchange cards: tocsin card show, tocsin peer add FILE")
                 : c.exit_code();
 }
 
-int cmd_peer_show(Context& c) {
+int peer_show(Context& c) {
   auto answer = c.call("GET", peer_path(c));
   return answer ? c.show_object(*answer, kPeerFields) : c.exit_code();
 }
 
-int cmd_peer_verify(Context& c) {
+int peer_verify(Context& c) {
   std::string words;
   for (const auto& word : c.all("words")) words += (words.empty() ? "" : " ") + word;
   auto answer = c.call("POST", peer_path(c, "verify"), Json{{"words", words}});
   return answer ? c.show_object(*answer, kPeerFields) : c.exit_code();
 }
 
-int cmd_peer_act(Context& c) {
+int peer_act(Context& c) {
   Json body = Json::object();
   if (c.command().verb == "rename") body["name"] = c.get("name");
   if (c.command().verb == "connect" && !c.get("address").empty()) body["address"] = c.get("address");
@@ -117,7 +117,7 @@ int cmd_peer_act(Context& c) {
   return answer ? c.show_object(*answer, kPeerFields) : c.exit_code();
 }
 
-int cmd_peer_remove(Context& c) {
+int peer_remove(Context& c) {
   if (!c.dry_run() && !c.confirm("Forget this peer? Its card is needed to add it again.")) return c.exit_code();
   auto answer = c.call("DELETE", peer_path(c));
   static constexpr Field fields[] = {{"removed", "removed"}};
@@ -136,40 +136,40 @@ void add_peer_commands(std::vector<Command>& out) {
                  {},
                  {{"qr", "", "as a QR code", Arity::kFlag}},
                  "tocsin card show --qr",
-                 cmd_card_show});
+                 card_show});
   out.push_back({"peer",
                  "add",
                  "Add or renew a peer from its card",
                  {{"file", "file with the card, or - for standard input"}},
                  {},
                  "tocsin peer add ohchr.card",
-                 cmd_peer_add});
-  out.push_back({"peer", "list", "List peers: trust, connection, what went wrong last", {}, paging, "", cmd_peer_list});
-  out.push_back({"peer", "show", "Show one peer", {peer}, {}, "", cmd_peer_show});
+                 peer_add});
+  out.push_back({"peer", "list", "List peers: trust, connection, what went wrong last", {}, paging, "", peer_list});
+  out.push_back({"peer", "show", "Show one peer", {peer}, {}, "", peer_show});
   out.push_back({"peer",
                  "verify",
                  "Confirm a peer by the eight words that it read out",
                  {peer, {"words", "the eight words", true, true}},
                  {},
                  "tocsin peer verify 5f0c6a1b able acid aged also area army away baby",
-                 cmd_peer_verify});
-  out.push_back({"peer", "block", "Neither dial nor answer this peer", {peer}, {}, "", cmd_peer_act});
-  out.push_back({"peer", "unblock", "End a block", {peer}, {}, "", cmd_peer_act});
+                 peer_verify});
+  out.push_back({"peer", "block", "Neither dial nor answer this peer", {peer}, {}, "", peer_act});
+  out.push_back({"peer", "unblock", "End a block", {peer}, {}, "", peer_act});
   out.push_back({"peer",
                  "rename",
                  "Call a peer by another name on this node",
                  {peer, {"name", "the name"}},
                  {},
                  "",
-                 cmd_peer_act});
+                 peer_act});
   out.push_back({"peer",
                  "connect",
                  "Dial a peer now, at another address if one is given",
                  {peer, {"address", "HOST:PORT", false}},
                  {},
                  "",
-                 cmd_peer_act});
-  out.push_back({"peer", "remove", "Forget a peer that shares no channel", {peer}, {}, "", cmd_peer_remove});
+                 peer_act});
+  out.push_back({"peer", "remove", "Forget a peer that shares no channel", {peer}, {}, "", peer_remove});
 }
 
 }  // namespace tocsin::cli

@@ -52,7 +52,7 @@ int show_readers(Context& c, const Context::Answer& answer) {
   return kExitOk;
 }
 
-int cmd_new(Context& c) {
+int report_new(Context& c) {
   int exit = kExitOk;
   auto report = read_report(c, exit);
   if (!report) return exit;
@@ -64,14 +64,14 @@ int cmd_new(Context& c) {
   return c.dry_run() ? show_readers(c, *answer) : c.show_object(*answer, kMadeFields);
 }
 
-int cmd_list(Context& c) {
+int report_list(Context& c) {
   auto answer = c.call("GET", "/reports" + filter_query(c));
   if (!answer) return c.exit_code();
   static constexpr Field count[] = {{"count", "reports", Show::kCount}};
   return c.has("count") ? c.show_object(*answer, count) : c.show_list(*answer, kReportColumns, "No reports.");
 }
 
-int cmd_show(Context& c) {
+int report_show(Context& c) {
   auto answer = c.call("GET", report_path(c));
   if (!answer) return c.exit_code();
   static constexpr Field fields[] = {{"title", "title"},
@@ -100,7 +100,7 @@ int cmd_show(Context& c) {
   return c.show_object(*answer, fields);
 }
 
-int cmd_history(Context& c) {
+int report_history(Context& c) {
   auto answer = c.call("GET", report_path(c, "/history"));
   static constexpr Column columns[] = {{"kind", "WHAT"},
                                        {"author_name", "BY"},
@@ -111,19 +111,19 @@ int cmd_history(Context& c) {
   return answer ? c.show_list(*answer, columns, "Nothing refers to this report.") : c.exit_code();
 }
 
-int cmd_readers(Context& c) {
+int report_readers(Context& c) {
   auto answer = c.call("GET", report_path(c, "/readers"));
   return answer ? show_readers(c, *answer) : c.exit_code();
 }
 
-int cmd_share(Context& c) {
+int report_share(Context& c) {
   Json body{{"channel", c.get("channel")}};
   if (c.has("allow-government")) body["allow_government"] = c.all("allow-government");
   auto answer = c.call("POST", report_path(c, "/share"), body);
   return answer ? show_readers(c, *answer) : c.exit_code();
 }
 
-int cmd_correct(Context& c) {
+int report_correct(Context& c) {
   int exit = kExitOk;
   auto report = read_report(c, exit);
   if (!report) return exit;
@@ -132,7 +132,7 @@ int cmd_correct(Context& c) {
 }
 
 // withdraw, corroborate, dispute: one sentence about another report.
-int cmd_say(Context& c) {
+int report_say(Context& c) {
   const bool withdraw = c.command().verb == "withdraw";
   if (withdraw && !c.dry_run() && !c.confirm("Withdraw this report for everybody who got it?")) return c.exit_code();
   const std::string_view key = withdraw ? "reason" : "why";
@@ -204,55 +204,55 @@ void add_report_commands(std::vector<Command>& out) {
        {},
        made,
        "tocsin report new --kind incident --title \"Village burnt\" --country MMR --tlp AMBER --channel rakhine",
-       cmd_new});
+       report_new});
   auto listing = filter_options(true);
   listing.push_back({"count", "", "only how many", Arity::kFlag});
-  out.push_back({"report", "list", "List reports, newest arrival first", {}, listing, "", cmd_list});
+  out.push_back({"report", "list", "List reports, newest arrival first", {}, listing, "", report_list});
   out.push_back({"report",
                  "search",
                  "Find reports by words",
                  {{"text", "words to look for"}},
                  filter_options(true),
                  "tocsin report search \"Maungdaw burnt\" --country MMR",
-                 cmd_list});
-  out.push_back({"report", "show", "Show one report", {report}, {}, "", cmd_show});
+                 report_list});
+  out.push_back({"report", "show", "Show one report", {report}, {}, "", report_show});
   out.push_back({"report",
                  "history",
                  "Show what corrected, withdrew, disputed, corroborated or acknowledged it",
                  {report},
                  {},
                  "",
-                 cmd_history});
-  out.push_back({"report", "readers", "Show who can read it", {report}, {}, "", cmd_readers});
+                 report_history});
+  out.push_back({"report", "readers", "Show who can read it", {report}, {}, "", report_readers});
   out.push_back({"report",
                  "share",
                  "Share a report in a channel; --dry-run lists who will read it",
                  {report},
                  {{"channel", "C", "the channel", Arity::kOne, true}, government},
                  "",
-                 cmd_share});
-  out.push_back({"report", "correct", "Replace an own report by a corrected one", {report}, content, "", cmd_correct});
+                 report_share});
+  out.push_back({"report", "correct", "Replace an own report by a corrected one", {report}, content, "", report_correct});
   out.push_back({"report",
                  "withdraw",
                  "Withdraw an own report",
                  {report},
                  {{"reason", "TEXT", "why", Arity::kOne, true}},
                  "",
-                 cmd_say});
+                 report_say});
   out.push_back({"report",
                  "corroborate",
                  "Say that another source confirms it",
                  {report},
                  {{"why", "TEXT", "what confirms it"}},
                  "",
-                 cmd_say});
+                 report_say});
   out.push_back({"report",
                  "dispute",
                  "Say that it is wrong",
                  {report},
                  {{"why", "TEXT", "what speaks against it", Arity::kOne, true}},
                  "",
-                 cmd_say});
+                 report_say});
 }
 
 }  // namespace tocsin::cli

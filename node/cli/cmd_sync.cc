@@ -7,7 +7,7 @@
 namespace tocsin::cli {
 namespace {
 
-int cmd_status(Context& c) {
+int sync_status(Context& c) {
   auto answer = c.call("GET", "/sync");
   static constexpr Column columns[] = {{"name", "PEER", Show::kText, 30},
                                        {"channel_name", "CHANNEL", Show::kText, 30},
@@ -18,7 +18,7 @@ int cmd_status(Context& c) {
   return answer ? c.show_list(*answer, columns, "No peer shares a channel yet.") : c.exit_code();
 }
 
-int cmd_now(Context& c) {
+int sync_now(Context& c) {
   Json body = Json::object();
   if (!c.get("peer").empty()) body["peer"] = c.get("peer");
   auto answer = long_call(c, {.method = "POST", .path = "/api/v1/sync/now", .body = body.dump()}, "syncing");
@@ -32,7 +32,7 @@ int cmd_now(Context& c) {
   return answer ? c.show_object(*answer, fields) : c.exit_code();
 }
 
-int cmd_explain(Context& c) {
+int sync_explain(Context& c) {
   auto answer = c.call("GET", "/sync/explain" + query_string({{"report", c.get("report")}, {"peer", c.get("peer")}}));
   static constexpr Field fields[] = {{"state", "state"}, {"code", "reason"}, {"detail", "detail"}};
   return answer ? c.show_object(*answer, fields) : c.exit_code();
@@ -42,21 +42,21 @@ int cmd_explain(Context& c) {
 
 void add_sync_commands(std::vector<Command>& out) {
   out.push_back(
-      {"sync", "status", "Show for each peer and channel who is behind, and the last receipt", {}, {}, "", cmd_status});
+      {"sync", "status", "Show for each peer and channel who is behind, and the last receipt", {}, {}, "", sync_status});
   out.push_back({"sync",
                  "now",
                  "Compare with the peers now, dialling where needed, and wait for the end",
                  {{"peer", "only this peer", false}},
                  {},
                  "",
-                 cmd_now});
+                 sync_now});
   out.push_back({"sync",
                  "explain",
                  "Say why a peer has or has not got a report",
                  {{"report", "report id"}, {"peer", "organisation or node id"}},
                  {},
                  "",
-                 cmd_explain});
+                 sync_explain});
 }
 
 }  // namespace tocsin::cli

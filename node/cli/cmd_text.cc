@@ -30,7 +30,7 @@ void roff_options(std::string& out, const std::vector<Option>& options) {
   }
 }
 
-int cmd_man(Context&) {
+int text_man(Context&) {
   std::string out =
       ".TH TOCSIN 1 \"\" \"tocsin " + std::string(kVersion) +
       "\" \"Tocsin\"\n.SH NAME\ntocsin \\- shared early warning of mass atrocities, peer to peer\n.SH SYNOPSIS\n"
@@ -67,7 +67,7 @@ std::string option_words(const Command& command) {
   return out;
 }
 
-int cmd_completion(Context&) {
+int text_completion(Context&) {
   std::string first;
   std::set<std::string_view> nouns;
   for (const auto& command : commands()) {
@@ -112,14 +112,14 @@ int cmd_completion(Context&) {
 }  // namespace
 
 void add_text_commands(std::vector<Command>& out) {
-  out.push_back({"", "man", "Print the manual page", {}, {}, "tocsin man | man -l -", cmd_man});
+  out.push_back({"", "man", "Print the manual page", {}, {}, "tocsin man | man -l -", text_man});
   out.push_back({"",
                  "completion",
                  "Print the completion script for bash",
                  {},
                  {},
                  "source <(tocsin completion)",
-                 cmd_completion});
+                 text_completion});
 }
 
 }  // namespace tocsin::cli

@@ -7,7 +7,6 @@
 namespace tocsin::exchange {
 namespace {
 
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 struct TextFault {
   std::size_t at;

@@ -15,6 +15,9 @@
 
 namespace tocsin::exchange {
 
+// Some programs begin a UTF-8 file with it; it is no part of the text.
+inline constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
 inline constexpr std::size_t kCsvRowBytesMax = 1024 * 1024;
 inline constexpr std::size_t kCsvColumnsMax = 256;
 

@@ -20,7 +20,7 @@ constexpr std::string_view kHeader =
     "language,text,publisher,dataset,row_id,citation,licence\r\n";
 
 // One row, cell by cell, in the order of the header.
-class Row {
+class CsvRow {
  public:
   void text(std::string_view value) {
     separate();
@@ -60,7 +60,7 @@ class Row {
   bool first_ = true;
 };
 
-void write_place(Row& row, const Place& place) {
+void write_place(CsvRow& row, const Place& place) {
   row.own(place.iso3);
   row.text(place.admin1);
   row.text(place.admin2);
@@ -80,7 +80,7 @@ std::string grade(const ReportSource& source) {
   return std::string(reports::key_of(source.reliability)) + std::string(reports::key_of(source.credibility));
 }
 
-void write_details(Row& row, const Report& report) {
+void write_details(CsvRow& row, const Report& report) {
   const auto* incident = std::get_if<IncidentDetails>(&report.details);
   const auto* displacement = std::get_if<DisplacementDetails>(&report.details);
   static const IncidentDetails kNone;
@@ -110,7 +110,7 @@ class CsvWriter final : public ExportWriter {
   Result<void> begin() override { return sink_(kHeader); }
   Result<void> add(const ExportItem& item) override {
     const Report& report = *item.report;
-    Row row;
+    CsvRow row;
     row.own(to_hex(item.id.view()));
     row.word(report.kind);
     row.text(report.title);

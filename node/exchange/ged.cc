@@ -32,9 +32,9 @@ struct BadCell {
 };
 
 // Cells of the current row as values; remembers the first that is not what it should be.
-class Row {
+class GedRow {
  public:
-  explicit Row(const CsvTable& table) : table_(table) {}
+  explicit GedRow(const CsvTable& table) : table_(table) {}
 
   std::string text(std::string_view column) const { return std::string(table_.cell(column)); }
   // For labels of one line.
@@ -82,7 +82,7 @@ class Row {
   std::optional<BadCell> bad_;
 };
 
-Place read_place(Row& row) {
+Place read_place(GedRow& row) {
   Place place;
   const auto country = static_cast<int>(row.number("country_id", 1, 9999));
   if (const reports::GwState* state = reports::find_gw_state(country)) {
@@ -98,7 +98,7 @@ Place read_place(Row& row) {
   return place;
 }
 
-IncidentDetails read_incident(Row& row) {
+IncidentDetails read_incident(GedRow& row) {
   IncidentDetails d;
   d.violence_type = static_cast<ViolenceType>(row.number("type_of_violence", 1, 3));
   d.event_type = reports::label_of(d.violence_type);
@@ -138,7 +138,7 @@ Severity severity_of(const IncidentDetails& d) {
   return deaths >= kModerateDeaths ? Severity::kModerate : Severity::kMinor;
 }
 
-Report read_report(Row& row, const std::string& dataset, const ImportOptions& options) {
+Report read_report(GedRow& row, const std::string& dataset, const ImportOptions& options) {
   Report report;
   report.kind = ReportKind::kIncident;
   report.status = ReportStatus::kActual;
@@ -209,7 +209,7 @@ ImportResult parse_ged(ByteView file, const ImportOptions& options) {
       if (fault->fatal) run.end_here();
       continue;
     }
-    Row row(table);
+    GedRow row(table);
     Report report = read_report(row, dataset, options);
     if (row.fault()) {
       run.refuse(row.fault()->at, row.fault()->code, row.fault()->detail);

@@ -12,7 +12,6 @@ namespace {
 using namespace protocol;
 using reports::JsonFault;
 constexpr int kDepthMax = reports::kReportJsonDepthMax;
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 // Where a report comes from when it does not say: the Tocsin report that was exported, or its content itself.
 void name_row(Report& report, const std::optional<ReportId>& id) {

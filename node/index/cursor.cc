@@ -13,7 +13,7 @@ constexpr std::size_t kPlainBytes = 1 + 4 + 8;
 constexpr std::size_t kSumBytes = 8;
 
 // Every part with its size in front, so that no two queries run together.
-class Parts {
+class CursorParts {
  public:
   void add(std::int64_t value) {
     std::uint8_t bytes[8];
@@ -43,7 +43,7 @@ crypto::Hash sum(ByteView fingerprint, ByteView plain) {
 }  // namespace
 
 Bytes fingerprint(const ReportQuery& query) {
-  Parts parts;
+  CursorParts parts;
   parts.add(as_bytes("list"));
   parts.add_all(query.kinds);
   parts.add_all(query.statuses);
@@ -68,7 +68,7 @@ Bytes fingerprint(const ReportQuery& query) {
 }
 
 Bytes fingerprint(const InboxQuery& query) {
-  Parts parts;
+  CursorParts parts;
   parts.add(as_bytes("inbox"));
   parts.add(query.own.view());
   return parts.take();

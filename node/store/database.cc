@@ -12,18 +12,14 @@ using protocol::kStoreFailed;
 
 constexpr std::string_view kSchemaName = "schema";
 constexpr std::string_view kCheckName = "check";
-constexpr std::size_t kMapStep = 64 * 1024 * 1024;
-
-Error damaged(std::string detail) {
-  return environment_error(kStoreFailed, "the store is damaged, run fsck: " + std::move(detail));
-}
+constexpr std::size_t kMapSlack = 64 * 1024 * 1024;
 
 fs::path data_file(const fs::path& folder) { return folder / "data.mdb"; }
 
 // Room for the file as it is and as much again, so that the first growth is not at once.
 std::size_t map_for(std::uintmax_t file_bytes, std::size_t map_bytes_min) {
-  const std::size_t steps = static_cast<std::size_t>(file_bytes) / kMapStep + 2;
-  return std::max(map_bytes_min, steps * kMapStep);
+  const std::size_t steps = static_cast<std::size_t>(file_bytes) / kMapSlack + 2;
+  return std::max(map_bytes_min, steps * kMapSlack);
 }
 
 crypto::SecretBuffer derive_name_key(const crypto::StoreKey& key) {
@@ -33,6 +29,10 @@ crypto::SecretBuffer derive_name_key(const crypto::StoreKey& key) {
 }
 
 }  // namespace
+
+Error damaged_store(std::string detail) {
+  return environment_error(kStoreFailed, "the store is damaged, run fsck: " + std::move(detail));
+}
 
 std::array<std::uint8_t, 8 + kEntryPrefixBytes> entry_place(std::uint64_t arrival, ByteView prefix) {
   std::array<std::uint8_t, 8 + kEntryPrefixBytes> out{};
@@ -144,10 +144,10 @@ Result<void> Database::open_databases() {
 Result<void> Database::check_schema(const lmdb::Txn& txn) const {
   MDB_val value;
   if (txn.get(dbs_.meta, as_bytes(kSchemaName), value) != 0 || value.mv_size != 4) {
-    return damaged("it does not say its version");
+    return damaged_store("it does not say its version");
   }
   const std::uint32_t version = load_le32(lmdb::to_view(value).data());
-  if (version == 0) return damaged("it does not say its version");
+  if (version == 0) return damaged_store("it does not say its version");
   if (version > kSchemaVersion) {
     return environment_error(kSchemaTooNew, "this store has schema " + std::to_string(version) +
                                                 ", this program knows " + std::to_string(kSchemaVersion) +
@@ -158,7 +158,7 @@ Result<void> Database::check_schema(const lmdb::Txn& txn) const {
 
 Result<void> Database::check_key(const lmdb::Txn& txn) const {
   MDB_val value;
-  if (txn.get(dbs_.meta, as_bytes(kCheckName), value) != 0) return damaged("it does not say whose it is");
+  if (txn.get(dbs_.meta, as_bytes(kCheckName), value) != 0) return damaged_store("it does not say whose it is");
   Bytes id;
   if (!seals_.check.open({}, lmdb::to_view(value), id)) {
     return environment_error(kWrongStoreKey, "the store does not open with this home's keys; they are of two homes");
@@ -175,14 +175,14 @@ Result<void> Database::load_state(const lmdb::Txn& txn) {
   if (rc != 0) return lmdb::error_from(rc, "cannot read the store");
   for (const auto& [number, record] : logs) {
     TOCSIN_ASSIGN(state, load_log_state(number, index));
-    if (!logs_.emplace(record.log, state).second) return damaged("a log stands in it twice");
+    if (!logs_.emplace(record.log, state).second) return damaged_store("a log stands in it twice");
   }
   MDB_val key;
   MDB_val value;
   rc = entries.get(key, value, MDB_LAST);
   if (rc == MDB_NOTFOUND) return kOk;
   const auto newest = rc == 0 ? read_integer<std::uint64_t>(key) : std::nullopt;
-  if (!newest) return damaged("its newest entry cannot be read");
+  if (!newest) return damaged_store("its newest entry cannot be read");
   newest_arrival_ = *newest;
   return kOk;
 }
@@ -194,7 +194,7 @@ Result<LogState> Database::load_log_state(LogNumber number, lmdb::Cursor& index)
   MDB_val value;
   int rc = index.get(key, value, MDB_SET_RANGE);
   if (rc == MDB_NOTFOUND) return state;
-  if (rc != 0 || key.mv_size != kIndexKeyBytes) return damaged("its index cannot be read");
+  if (rc != 0 || key.mv_size != kIndexKeyBytes) return damaged_store("its index cannot be read");
   if (index_log(lmdb::to_view(key)) != number) return state;
   state.low = index_number(lmdb::to_view(key)).value;
 
@@ -205,7 +205,7 @@ Result<LogState> Database::load_log_state(LogNumber number, lmdb::Cursor& index)
   if (rc == 0) rc = index.get(key, value, MDB_PREV);
   if (rc == MDB_NOTFOUND) rc = index.get(key, value, MDB_LAST);
   if (rc != 0 || key.mv_size != kIndexKeyBytes || index_log(lmdb::to_view(key)) != number) {
-    return damaged("its index cannot be read");
+    return damaged_store("its index cannot be read");
   }
   state.high = index_number(lmdb::to_view(key)).value;
   return state;
@@ -223,7 +223,7 @@ Result<std::vector<std::pair<LogNumber, protocol::LogRecord>>> Database::read_lo
   int rc = cursor.get(key, value, MDB_FIRST);
   for (; rc == 0; rc = cursor.get(key, value, MDB_NEXT)) {
     const auto number = read_integer<LogNumber>(key);
-    if (!number) return damaged("a log has no number");
+    if (!number) return damaged_store("a log has no number");
     TOCSIN_ASSIGN(record, open_log(*number, lmdb::to_view(value), scratch));
     out.emplace_back(*number, record);
   }
@@ -260,7 +260,7 @@ Result<Database::Opened> Database::open_entry(std::uint64_t arrival, ByteView va
   if (prefix.sealed) {
     const auto place = entry_place(arrival, value.first(kEntryPrefixBytes));
     if (!seals_.entry.open(place, bytes, scratch)) {
-      return damaged("entry " + std::to_string(arrival) + " does not open");
+      return damaged_store("entry " + std::to_string(arrival) + " does not open");
     }
     bytes = scratch;
   }
@@ -270,7 +270,7 @@ Result<Database::Opened> Database::open_entry(std::uint64_t arrival, ByteView va
 
 Result<protocol::LogRecord> Database::open_log(LogNumber number, ByteView value, Bytes& scratch) const {
   if (!seals_.log.open(log_place(number), value, scratch)) {
-    return damaged("the record of log " + std::to_string(number) + " does not open");
+    return damaged_store("the record of log " + std::to_string(number) + " does not open");
   }
   return decode_log(scratch);
 }
@@ -278,7 +278,7 @@ Result<protocol::LogRecord> Database::open_log(LogNumber number, ByteView value,
 Result<Database::OpenedRecord> Database::open_record(ByteView key, ByteView value, Bytes& scratch) const {
   if (!seals_.record.open(key, value, scratch) || scratch.size() < 2 ||
       load_le16(scratch.data()) > scratch.size() - 2) {
-    return damaged("a record does not open");
+    return damaged_store("a record does not open");
   }
   const std::size_t name_bytes = load_le16(scratch.data());
   const ByteView all = scratch;

@@ -42,6 +42,9 @@ struct Databases {
   MDB_dbi records = 0;
 };
 
+// store_failed of origin environment: what is on the disk is not what was written there.
+Error damaged_store(std::string detail);
+
 class Database {
  public:
   // Makes a new, empty store. kStoreExists.

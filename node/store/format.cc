@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::uint8_t kLogFormat = 1;
 
-Error damaged(std::string detail) { return environment_error(protocol::kStoreFailed, std::move(detail)); }
+Error bad_format(std::string detail) { return environment_error(protocol::kStoreFailed, std::move(detail)); }
 
 template <class Fixed>
 Fixed fixed_at(ByteView bytes, std::size_t at) {
@@ -30,10 +30,10 @@ std::array<std::uint8_t, kEntryPrefixBytes> EntryPrefix::encode() const {
 }
 
 Result<EntryPrefix> EntryPrefix::decode(ByteView value) {
-  if (value.size() < kEntryPrefixBytes) return damaged("a stored entry is cut");
+  if (value.size() < kEntryPrefixBytes) return bad_format("a stored entry is cut");
   const std::uint8_t checked = value[0] & kFlagChecked;
   if ((value[0] & ~(kFlagChecked | kFlagSealed)) != 0 || checked < 1 || checked > 2 || value[1] != 0) {
-    return damaged("a stored entry has flags that nobody sets");
+    return bad_format("a stored entry has flags that nobody sets");
   }
   return EntryPrefix{static_cast<protocol::Checked>(checked), (value[0] & kFlagSealed) != 0, load_le16(&value[2]),
                      load_le32(&value[4])};
@@ -62,7 +62,7 @@ Result<protocol::EntryView> split_entry(ByteView bytes, std::size_t signature_by
   const std::size_t fixed = protocol::kEntryHeaderBytes + signature_bytes;
   if (signature_bytes > protocol::kSignatureFieldBytesMax || bytes.size() < fixed ||
       bytes.size() > fixed + protocol::kBodyBytesMax) {
-    return damaged("a stored entry has an impossible size");
+    return bad_format("a stored entry has an impossible size");
   }
   return protocol::EntryView{bytes.first(protocol::kEntryHeaderBytes),
                              bytes.subspan(protocol::kEntryHeaderBytes, signature_bytes), bytes.subspan(fixed)};
@@ -87,7 +87,7 @@ Bytes encode_log(const protocol::LogRecord& record) {
 
 Result<protocol::LogRecord> decode_log(ByteView bytes) {
   if (bytes.size() != kLogRecordBytes || bytes[0] != kLogFormat || bytes[1] < 1 || bytes[1] > 3) {
-    return damaged("a log record is none of this version");
+    return bad_format("a log record is none of this version");
   }
   protocol::LogRecord record;
   record.type = static_cast<protocol::LogType>(bytes[1]);

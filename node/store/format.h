@@ -39,8 +39,6 @@ inline constexpr std::size_t kEntryPrefixBytes = 8;
 inline constexpr std::size_t kIndexKeyBytes = 12;
 inline constexpr std::size_t kRecordKeyBytes = 33;
 inline constexpr std::size_t kLogRecordBytes = 168;
-inline constexpr std::size_t kRecordBytesMax =
-    8 * 1024 * 1024;  // name and value; the largest is a roster or a policy, far below
 
 inline constexpr std::uint8_t kFlagChecked = 0x03;
 inline constexpr std::uint8_t kFlagSealed = 0x04;

@@ -48,7 +48,7 @@ constexpr std::uint16_t kMeta = 0x08;
 constexpr std::uint16_t kNodeBig = 0x01;
 constexpr std::uint16_t kNodeDatabase = 0x02;
 
-struct Database {
+struct PageTree {
   int depth;
   std::uint64_t entries;
   std::uint64_t root;
@@ -56,13 +56,13 @@ struct Database {
 
 struct Meta {
   std::size_t page_bytes;
-  Database free;
-  Database main;
+  PageTree free;
+  PageTree main;
   std::uint64_t last_page;
   std::uint64_t transaction;
 };
 
-Database database_at(const std::uint8_t* at) { return {load_le16(at + 6), load_le64(at + 32), load_le64(at + 40)}; }
+PageTree database_at(const std::uint8_t* at) { return {load_le16(at + 6), load_le64(at + 32), load_le64(at + 40)}; }
 
 class Checker {
  public:
@@ -144,7 +144,7 @@ class Checker {
     return kOk;
   }
 
-  Result<void> walk_database(const Database& database, Tree tree) {
+  Result<void> walk_database(const PageTree& database, Tree tree) {
     if (database.root == kNoPage) return database.depth == 0 ? Result<void>(kOk) : damaged("an empty tree has levels");
     if (database.depth < 1 || database.depth > kDepthMax) return damaged("a tree has an impossible depth");
     std::uint64_t entries = 0;

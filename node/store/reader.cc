@@ -8,9 +8,6 @@ namespace {
 using namespace protocol;
 
 Error read_error(int rc) { return lmdb::error_from(rc, "cannot read the store"); }
-Error damaged(std::string_view what) {
-  return environment_error(kStoreFailed, "the store is damaged, run fsck: " + std::string(what));
-}
 
 // Entries mostly stand in the order in which a log is read: the next one is found without a search.
 int seek_entry(lmdb::Cursor& entries, std::uint64_t arrival, std::uint64_t at, MDB_val& value) {
@@ -55,13 +52,13 @@ Result<void> read_log(Database& database, const LogKey& log, Number from, Number
   std::uint64_t at = 0;
   for (rc = index.get(key, value, MDB_SET_RANGE); rc == 0; rc = index.get(key, value, MDB_NEXT)) {
     const ByteView key_bytes = lmdb::to_view(key);
-    if (key_bytes.size() != kIndexKeyBytes) return damaged("a key of the index");
+    if (key_bytes.size() != kIndexKeyBytes) return damaged_store("a key of the index");
     if (index_log(key_bytes) != state->number || index_number(key_bytes) > to) return kOk;
     const auto arrival = read_integer<std::uint64_t>(value);
-    if (!arrival || *arrival == 0) return damaged("a value of the index");
+    if (!arrival || *arrival == 0) return damaged_store("a value of the index");
     MDB_val stored;
     rc = seek_entry(entries, *arrival, at, stored);
-    if (rc == MDB_NOTFOUND) return damaged("an entry is missing");
+    if (rc == MDB_NOTFOUND) return damaged_store("an entry is missing");
     if (rc != 0) return read_error(rc);
     at = *arrival;
     TOCSIN_ASSIGN(more, feed.give(*arrival, stored));
@@ -84,7 +81,7 @@ Result<void> read_arrivals(Database& database, Arrival cursor, std::size_t bytes
   MDB_val value;
   for (rc = entries.get(key, value, MDB_SET_RANGE); rc == 0; rc = entries.get(key, value, MDB_NEXT)) {
     const auto arrival = read_integer<std::uint64_t>(key);
-    if (!arrival) return damaged("a key of an entry");
+    if (!arrival) return damaged_store("a key of an entry");
     TOCSIN_ASSIGN(more, feed.give(*arrival, value));
     if (!more) return kOk;
   }
@@ -102,7 +99,7 @@ Result<Bytes> get_record(Database& database, Table table, ByteView name) {
   if (rc != 0) return read_error(rc);
   Bytes scratch;
   TOCSIN_ASSIGN(record, database.open_record(key, lmdb::to_view(value), scratch));
-  if (!equal(record.name, name)) return damaged("a record has another's name");
+  if (!equal(record.name, name)) return damaged_store("a record has another's name");
   return to_bytes(record.value);
 }
 

@@ -14,7 +14,7 @@ using protocol::Arrival;
 using protocol::Batch;
 
 constexpr std::size_t kMapDoubleUntil = std::size_t{1} << 30;
-constexpr std::size_t kMapStep = std::size_t{1} << 30;
+constexpr std::size_t kMapGrowth = std::size_t{1} << 30;
 constexpr int kGrowthsMax = 48;  // of one transaction: past any address space
 // Pages that a transaction writes beside its entries: branches, index, free list, records.
 constexpr std::uint64_t kOverheadBytes = 1024 * 1024;
@@ -228,7 +228,7 @@ std::optional<ApplyError> Writer::attempt(Group& group, std::size_t count, std::
 Result<void> Writer::grow_map() {
   lmdb::Env& env = database_.env();
   const std::size_t now = env.map_bytes();
-  const std::size_t next = now < kMapDoubleUntil ? now * 2 : now + kMapStep;
+  const std::size_t next = now < kMapDoubleUntil ? now * 2 : now + kMapGrowth;
   const int rc = database_.gate().exclusively([&] { return env.set_map_bytes(next); });
   if (rc != 0) return lmdb::error_from(rc, "cannot map more of the store");
   return kOk;

@@ -5,14 +5,12 @@
 
 #include "crypto/codes.h"
 #include "tests/crypto/random_for_tests.h"
+#include "tests/support/expect.h"
 
 namespace tocsin::crypto {
 namespace {
 
-template <class T>
-std::string_view code_of(const Result<T>& result) {
-  return result ? "" : result.error().code.text();
-}
+using test::code_of;
 
 // Two nodes on the way to a session.
 struct Pair {
@@ -26,7 +24,7 @@ struct Pair {
   }
 
   // Runs the handshake; the code of the first failure, or "".
-  std::string_view run(ByteView payload = {}) {
+  std::string run(ByteView payload = {}) {
     const auto m1 = initiator->write_message({});
     if (const auto r = responder->read_message(m1.value()); !r) return code_of(r);
     const auto m2 = responder->write_message({});

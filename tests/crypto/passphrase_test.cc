@@ -4,18 +4,16 @@
 
 #include "crypto/codes.h"
 #include "tests/crypto/random_for_tests.h"
+#include "tests/support/expect.h"
 
 namespace tocsin::crypto {
 namespace {
 
+using test::code_of;
+
 constexpr Label kLabelA{"tocsin.test.a"};
 constexpr Label kLabelB{"tocsin.test.b"};
 constexpr PassphraseParams kCheap = kPassphraseTests;
-
-template <class T>
-std::string_view code_of(const Result<T>& result) {
-  return result ? "" : result.error().code.text();
-}
 
 // Made with PyNaCl and Python's hashlib from the format at the top of passphrase.h.
 TEST(Passphrase, MatchesAnotherImplementation) {

@@ -8,14 +8,12 @@
 #include "crypto/codes.h"
 #include "crypto/safety_word_list.h"
 #include "tests/crypto/random_for_tests.h"
+#include "tests/support/expect.h"
 
 namespace tocsin::crypto {
 namespace {
 
-template <class T>
-std::string_view code_of(const Result<T>& result) {
-  return result ? "" : result.error().code.text();
-}
+using test::code_of;
 
 const Bytes kFingerprint = from_hex("09b3fbd21170186d339fbcf8bee08e8592b8c16d8e9978f3131c7095354478c5").value();
 constexpr std::string_view kWords = "answer panther virus carry account custom solar wasp";

@@ -7,18 +7,16 @@
 
 #include "crypto/codes.h"
 #include "tests/crypto/random_for_tests.h"
+#include "tests/support/expect.h"
 
 namespace tocsin::crypto {
 namespace {
 
+using test::code_of;
+
 constexpr Label kLabelA{"tocsin.test.a"};
 constexpr Label kLabelB{"tocsin.test.b"};
 const ByteView kPlace = as_bytes("place");
-
-template <class T>
-std::string_view code_of(const Result<T>& result) {
-  return result ? "" : result.error().code.text();
-}
 
 StoreKey store_key() { return StoreKey::from(counting_bytes(32)).value(); }
 

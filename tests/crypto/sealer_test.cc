@@ -3,13 +3,14 @@
 #include <gtest/gtest.h>
 
 #include "crypto/codes.h"
+#include "tests/support/expect.h"
 
 namespace tocsin::crypto {
 namespace {
 
-constexpr Label kLabel{"tocsin.test.sealer"};
+using test::code_of;
 
-std::string_view code_of(const Result<void>& result) { return result ? "ok" : result.error().code.text(); }
+constexpr Label kLabel{"tocsin.test.sealer"};
 
 TEST(Sealer, MakesAndOpensWhatSealAndOpenDo) {
   SystemRandom random;

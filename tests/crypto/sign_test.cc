@@ -10,8 +10,8 @@
 namespace tocsin::crypto {
 namespace {
 
-constexpr Label kLabelA{"tocsin.test.a"};
-constexpr Label kLabelB{"tocsin.test.b"};
+constexpr Label kSignLabelA{"tocsin.test.a"};
+constexpr Label kSignLabelB{"tocsin.test.b"};
 
 TEST(Sign, rule_01_exactly_one_cctv_vector_passes) {
   const auto vectors = read_vectors("cctv/ed25519vectors.json");
@@ -53,7 +53,7 @@ TEST(Sign, rule_01_small_order_keys_never_pass_the_cache) {
   VerifyKey neutral;
   neutral.data()[0] = 1;
   for (const VerifyKey& key : {neutral, VerifyKey()}) {
-    for (int again = 0; again < 3; ++again) EXPECT_FALSE(verifier.verify(key, kLabelA, {as_bytes("m")}, signature));
+    for (int again = 0; again < 3; ++again) EXPECT_FALSE(verifier.verify(key, kSignLabelA, {as_bytes("m")}, signature));
   }
 }
 
@@ -65,7 +65,7 @@ TEST(Sign, rule_01_a_small_order_key_does_not_verify_by_its_own_equation) {
   std::copy(five.begin(), five.end(), signature.data() + 32);
   VerifyKey neutral;
   neutral.data()[0] = 1;
-  EXPECT_FALSE(Verifier().verify(neutral, kLabelA, {as_bytes("m")}, signature));
+  EXPECT_FALSE(Verifier().verify(neutral, kSignLabelA, {as_bytes("m")}, signature));
   EXPECT_FALSE(strict_verify(neutral.view(), as_bytes("m"), signature.view()));
 }
 
@@ -86,7 +86,7 @@ TEST(Sign, rule_01_a_key_of_mixed_order_is_refused) {
   ASSERT_EQ(crypto_core_ed25519_add(mixed.data(), big_a.data(), order_8.data()), 0);
 
   for (std::uint8_t text = 0; text < 255; ++text) {
-    Bytes message = to_bytes(kLabelA.view());
+    Bytes message = to_bytes(kSignLabelA.view());
     message.push_back(text);
     std::array<std::uint8_t, 64> digest;
     crypto_hash_sha512_state state;
@@ -105,7 +105,7 @@ TEST(Sign, rule_01_a_key_of_mixed_order_is_refused) {
     ASSERT_EQ(crypto_sign_verify_detached(signature.data(), message.data(), message.size(), mixed.data()), 0)
         << "else this test shows nothing";
     EXPECT_FALSE(strict_verify(mixed.view(), message, signature.view()));
-    EXPECT_FALSE(Verifier().verify(mixed, kLabelA, {ByteView(&text, 1)}, signature));
+    EXPECT_FALSE(Verifier().verify(mixed, kSignLabelA, {ByteView(&text, 1)}, signature));
     return;
   }
   FAIL() << "no message of 255 has a suitable hash";
@@ -115,9 +115,9 @@ TEST(Sign, rule_04_a_signature_for_one_purpose_does_not_verify_for_another) {
   SeededRandom random;
   const auto key = SigningKey::generate(random);
   Verifier verifier;
-  const Signature signature = key.sign(kLabelA, {as_bytes("message")});
-  EXPECT_TRUE(verifier.verify(key.verify_key(), kLabelA, {as_bytes("message")}, signature));
-  EXPECT_FALSE(verifier.verify(key.verify_key(), kLabelB, {as_bytes("message")}, signature));
+  const Signature signature = key.sign(kSignLabelA, {as_bytes("message")});
+  EXPECT_TRUE(verifier.verify(key.verify_key(), kSignLabelA, {as_bytes("message")}, signature));
+  EXPECT_FALSE(verifier.verify(key.verify_key(), kSignLabelB, {as_bytes("message")}, signature));
 }
 
 TEST(Sign, rule_04_what_is_signed_is_label_and_exact_bytes) {
@@ -126,36 +126,36 @@ TEST(Sign, rule_04_what_is_signed_is_label_and_exact_bytes) {
   Bytes message = to_bytes(as_bytes("tocsin.test.a"));
   message.resize(32);
   append(message, as_bytes("message"));
-  EXPECT_TRUE(strict_verify(key.verify_key().view(), message, key.sign(kLabelA, {as_bytes("message")}).view()));
+  EXPECT_TRUE(strict_verify(key.verify_key().view(), message, key.sign(kSignLabelA, {as_bytes("message")}).view()));
 }
 
 TEST(Sign, EveryFlippedBitOfASignatureIsRefused) {
   SeededRandom random;
   const auto key = SigningKey::generate(random);
-  const Signature signature = key.sign(kLabelA, {as_bytes("message")});
+  const Signature signature = key.sign(kSignLabelA, {as_bytes("message")});
   Verifier verifier;
   for (std::size_t bit = 0; bit < 512; ++bit) {
     Signature bad = signature;
     bad.data()[bit / 8] ^= static_cast<std::uint8_t>(1 << bit % 8);
-    EXPECT_FALSE(verifier.verify(key.verify_key(), kLabelA, {as_bytes("message")}, bad)) << bit;
+    EXPECT_FALSE(verifier.verify(key.verify_key(), kSignLabelA, {as_bytes("message")}, bad)) << bit;
   }
 }
 
 TEST(Sign, WrongSizesAreRefused) {
   SeededRandom random;
   const auto key = SigningKey::generate(random);
-  const Signature signature = key.sign(kLabelA, {});
-  EXPECT_FALSE(strict_verify(key.verify_key().view().first(31), kLabelA.view(), signature.view()));
-  EXPECT_FALSE(strict_verify(key.verify_key().view(), kLabelA.view(), signature.view().first(63)));
-  EXPECT_TRUE(strict_verify(key.verify_key().view(), kLabelA.view(), signature.view()));
-  EXPECT_FALSE(Verifier().verify(key.verify_key(), kLabelA, {Bytes(kSignedBytesMax)}, signature)) << "too long";
+  const Signature signature = key.sign(kSignLabelA, {});
+  EXPECT_FALSE(strict_verify(key.verify_key().view().first(31), kSignLabelA.view(), signature.view()));
+  EXPECT_FALSE(strict_verify(key.verify_key().view(), kSignLabelA.view(), signature.view().first(63)));
+  EXPECT_TRUE(strict_verify(key.verify_key().view(), kSignLabelA.view(), signature.view()));
+  EXPECT_FALSE(Verifier().verify(key.verify_key(), kSignLabelA, {Bytes(kSignedBytesMax)}, signature)) << "too long";
 }
 
 TEST(Sign, SeedGoesOutAndComesBack) {
   SeededRandom random;
   const auto key = SigningKey::generate(random);
   EXPECT_EQ(SigningKey::from_seed(key.seed()).verify_key(), key.verify_key());
-  EXPECT_EQ(key.clone().sign(kLabelA, {}), key.sign(kLabelA, {}));
+  EXPECT_EQ(key.clone().sign(kSignLabelA, {}), key.sign(kSignLabelA, {}));
 }
 
 // RFC 8032, section 7.1, test 1: secret key and public key.
@@ -171,7 +171,7 @@ TEST(Sign, MoreKeysThanTheCacheHoldsStillVerify) {
   Verifier verifier;
   for (int i = 0; i < 1500; ++i) {
     const auto key = AccessKey::generate(random);
-    EXPECT_TRUE(verifier.verify(key.verify_key(), kLabelA, {as_bytes("m")}, key.sign(kLabelA, {as_bytes("m")})));
+    EXPECT_TRUE(verifier.verify(key.verify_key(), kSignLabelA, {as_bytes("m")}, key.sign(kSignLabelA, {as_bytes("m")})));
   }
 }
 
@@ -180,7 +180,7 @@ RC_GTEST_PROP(Sign, RoundTripInParts, (std::uint64_t seed, const Bytes& a, const
   const auto key = SigningKey::generate(random);
   Bytes whole = a;
   append(whole, b);
-  RC_ASSERT(Verifier().verify(key.verify_key(), kLabelA, {whole}, key.sign(kLabelA, {a, b})));
+  RC_ASSERT(Verifier().verify(key.verify_key(), kSignLabelA, {whole}, key.sign(kSignLabelA, {a, b})));
 }
 
 }  // namespace

@@ -5,16 +5,14 @@
 
 #include "crypto/codes.h"
 #include "tests/crypto/random_for_tests.h"
+#include "tests/support/expect.h"
 
 namespace tocsin::crypto {
 namespace {
 
-constexpr std::string_view kPrefix = "tocsin1";
+using test::code_of;
 
-template <class T>
-std::string_view code_of(const Result<T>& result) {
-  return result ? "" : result.error().code.text();
-}
+constexpr std::string_view kPrefix = "tocsin1";
 
 TEST(TextCode, MatchesAnotherImplementation) {
   EXPECT_EQ(encode_text(kPrefix, counting_bytes(20)), "tocsin1aaaqeayeaudaocajbifqydiob4ibceqtee4q6ty");

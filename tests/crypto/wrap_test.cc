@@ -8,18 +8,16 @@
 #include "crypto/aead.h"
 #include "crypto/codes.h"
 #include "tests/crypto/random_for_tests.h"
+#include "tests/support/expect.h"
 
 namespace tocsin::crypto {
 namespace {
 
-constexpr Label kLabelA{"tocsin.test.a"};
-constexpr Label kLabelB{"tocsin.test.b"};
-const ByteView kContext = as_bytes("wrap context");
+using test::code_of;
 
-template <class T>
-std::string_view code_of(const Result<T>& result) {
-  return result ? "" : result.error().code.text();
-}
+constexpr Label kWrapLabelA{"tocsin.test.a"};
+constexpr Label kWrapLabelB{"tocsin.test.b"};
+const ByteView kContext = as_bytes("wrap context");
 
 EncryptionKeyPair pair_of(std::uint8_t byte) {
   return EncryptionKeyPair::from_secret(EncryptionSecret::from(Bytes(32, byte)).value());
@@ -75,7 +73,7 @@ TEST(Wrap, rule_02_bad_public_keys_are_refused) {
   EXPECT_EQ(code_of(wrapper.wrap(non_canonical, kContext, Bytes(32))), "non_canonical_key");
   EXPECT_EQ(code_of(unwrap(ours, low_order, kContext, Bytes(kKeySlotSize))), "all_zero_result");
   EXPECT_EQ(code_of(unwrap(ours, non_canonical, kContext, Bytes(kKeySlotSize))), "non_canonical_key");
-  EXPECT_EQ(code_of(seal_to(low_order, kLabelA, {}, {}, random)), "all_zero_result");
+  EXPECT_EQ(code_of(seal_to(low_order, kWrapLabelA, {}, {}, random)), "all_zero_result");
 }
 
 TEST(Wrap, rule_31_ours_is_found_among_shuffled_and_random_slots) {
@@ -125,41 +123,41 @@ TEST(Wrap, rule_06_sizes_are_bounded) {
   EXPECT_EQ(code_of(unwrap(ours, wrapper.ephemeral(), kContext, Bytes(kSlotOverhead + kSlotPayloadMax + 1))),
             "too_long");
   EXPECT_EQ(code_of(wrapper.wrap(ours.public_key(), kContext, Bytes(kSlotPayloadMax + 1))), "too_long");
-  EXPECT_EQ(code_of(seal_to(ours.public_key(), kLabelA, {}, Bytes(kEnvelopePlaintextMax + 1), random)), "too_long");
+  EXPECT_EQ(code_of(seal_to(ours.public_key(), kWrapLabelA, {}, Bytes(kEnvelopePlaintextMax + 1), random)), "too_long");
   Bytes envelope(3 * kEnvelopePlaintextMax);
   envelope[0] = 1;
-  EXPECT_EQ(code_of(open_sealed(ours, kLabelA, {}, envelope)), "too_long");
+  EXPECT_EQ(code_of(open_sealed(ours, kWrapLabelA, {}, envelope)), "too_long");
 }
 
 TEST(Envelope, OpensForItsPurposeAlone) {
   SeededRandom random;
   const auto ours = EncryptionKeyPair::generate(random);
-  const Bytes envelope = seal_to(ours.public_key(), kLabelA, kContext, as_bytes("invitation"), random).value();
-  const auto opened = open_sealed(ours, kLabelA, kContext, envelope);
+  const Bytes envelope = seal_to(ours.public_key(), kWrapLabelA, kContext, as_bytes("invitation"), random).value();
+  const auto opened = open_sealed(ours, kWrapLabelA, kContext, envelope);
   ASSERT_TRUE(opened);
   EXPECT_EQ(as_text(opened->view()), "invitation");
-  EXPECT_EQ(code_of(open_sealed(ours, kLabelB, kContext, envelope)), "commitment_mismatch");
-  EXPECT_EQ(code_of(open_sealed(ours, kLabelA, as_bytes("other"), envelope)), "commitment_mismatch");
-  EXPECT_EQ(code_of(open_sealed(EncryptionKeyPair::generate(random), kLabelA, kContext, envelope)),
+  EXPECT_EQ(code_of(open_sealed(ours, kWrapLabelB, kContext, envelope)), "commitment_mismatch");
+  EXPECT_EQ(code_of(open_sealed(ours, kWrapLabelA, as_bytes("other"), envelope)), "commitment_mismatch");
+  EXPECT_EQ(code_of(open_sealed(EncryptionKeyPair::generate(random), kWrapLabelA, kContext, envelope)),
             "commitment_mismatch");
 }
 
 TEST(Envelope, rule_41_begins_with_a_suite_byte) {
   SeededRandom random;
   const auto ours = EncryptionKeyPair::generate(random);
-  Bytes envelope = seal_to(ours.public_key(), kLabelA, kContext, as_bytes("x"), random).value();
+  Bytes envelope = seal_to(ours.public_key(), kWrapLabelA, kContext, as_bytes("x"), random).value();
   EXPECT_EQ(envelope[0], 0x01);
   envelope[0] = 0x02;
-  EXPECT_EQ(code_of(open_sealed(ours, kLabelA, kContext, envelope)), "unknown_suite");
+  EXPECT_EQ(code_of(open_sealed(ours, kWrapLabelA, kContext, envelope)), "unknown_suite");
 }
 
 TEST(Envelope, EveryCutAndFlipIsATypedError) {
   SeededRandom random;
   const auto ours = EncryptionKeyPair::generate(random);
-  const Bytes envelope = seal_to(ours.public_key(), kLabelA, kContext, as_bytes("invitation"), random).value();
+  const Bytes envelope = seal_to(ours.public_key(), kWrapLabelA, kContext, as_bytes("invitation"), random).value();
   for (std::size_t i = 0; i < envelope.size(); ++i) {
-    EXPECT_FALSE(open_sealed(ours, kLabelA, kContext, ByteView(envelope).first(i))) << i;
-    EXPECT_FALSE(open_sealed(ours, kLabelA, kContext, flipped(envelope, i))) << i;
+    EXPECT_FALSE(open_sealed(ours, kWrapLabelA, kContext, ByteView(envelope).first(i))) << i;
+    EXPECT_FALSE(open_sealed(ours, kWrapLabelA, kContext, flipped(envelope, i))) << i;
   }
 }
 
@@ -167,7 +165,7 @@ TEST(Envelope, rule_40_is_padded) {
   SeededRandom random;
   const auto ours = EncryptionKeyPair::generate(random);
   const auto size = [&](std::size_t n) {
-    return seal_to(ours.public_key(), kLabelA, kContext, Bytes(n), random).value().size();
+    return seal_to(ours.public_key(), kWrapLabelA, kContext, Bytes(n), random).value().size();
   };
   EXPECT_EQ(size(1000), size(1020));
   EXPECT_NE(size(1000), size(1021));
@@ -176,9 +174,9 @@ TEST(Envelope, rule_40_is_padded) {
 RC_GTEST_PROP(Envelope, RoundTrip, (std::uint64_t seed, const Bytes& context, const Bytes& text)) {
   SeededRandom random(seed);
   const auto ours = EncryptionKeyPair::generate(random);
-  const auto envelope = seal_to(ours.public_key(), kLabelA, context, text, random);
+  const auto envelope = seal_to(ours.public_key(), kWrapLabelA, context, text, random);
   RC_ASSERT(envelope.ok());
-  const auto opened = open_sealed(ours, kLabelA, context, *envelope);
+  const auto opened = open_sealed(ours, kWrapLabelA, context, *envelope);
   RC_ASSERT(opened.ok());
   RC_ASSERT(to_bytes(opened->view()) == text);
 }

@@ -71,8 +71,8 @@ struct World {
   void remove_bravo() {
     if (removed) return;
     heal();
-    removed = true;
-    must(at(0).replica().remove_member(id, at(1).org(), nullptr));
+    // A disk that fails here takes the removal along: then Bravo stays.
+    must(at(0).replica().remove_member(id, at(1).org(), [this](const auto& done) { removed = static_cast<bool>(done); }));
     at(0).store.sync();
   }
 

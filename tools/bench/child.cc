@@ -11,7 +11,6 @@
 namespace tocsin::bench {
 namespace {
 
-using Json = nlohmann::json;
 using namespace protocol;
 
 constexpr FeedKind kBenchKind{0x7f00};  // unknown to everybody: kept and forwarded, never opened
@@ -39,7 +38,7 @@ class Child {
  public:
   Child(const std::string& folder, const std::string& name) : node_(folder, name) { node_.run_in_background(); }
 
-  Json answer(const std::string& line) {
+  nlohmann::json answer(const std::string& line) {
     std::istringstream words(line);
     std::string verb;
     words >> verb;
@@ -51,7 +50,7 @@ class Child {
     if (verb == "append") return append(words);
     if (verb == "block" || verb == "unblock") return block(words, verb == "block");
     if (verb == "sync") return sync(words);
-    if (verb == "reset-peak") return watch_->reset(), Json::object();
+    if (verb == "reset-peak") return watch_->reset(), nlohmann::json::object();
     if (verb == "peak") return {{"kib", watch_->kib()}};
     fail("child: unknown verb " + verb);
   }
@@ -62,9 +61,9 @@ class Child {
     return must(node_.wait<T>([act](Done<T> done) { done(act()); }), "loop");
   }
 
-  Json who() {
+  nlohmann::json who() {
     watch_ = new PeakWatch;  // for the rest of the process
-    return on_loop<Json>([this]() -> Json {
+    return on_loop<nlohmann::json>([this]() -> nlohmann::json {
       auto& replica = node_.replica();
       std::string words;
       for (const auto& word : card_words(replica.own_org().id(), replica.own_node()))
@@ -75,7 +74,7 @@ class Child {
               {"words", words}};
     });
   }
-  Json add(std::istringstream& words) {
+  nlohmann::json add(std::istringstream& words) {
     std::string card, word;
     words >> card;
     std::vector<std::string> all;
@@ -85,27 +84,27 @@ class Child {
          "card");
     must(node_.wait<void>([=, this](Done<void> done) { must(node_.replica().verify_peer(*org, all, done), "words"); }),
          "words");
-    return Json::object();
+    return nlohmann::json::object();
   }
-  Json create() {
+  nlohmann::json create() {
     channel_ = must(node_.wait<ChannelId>([this](Done<ChannelId> done) {
       must(node_.replica().create_channel({.name = "bench"}, done), "channel");
     }),
                     "channel");
-    return Json::object();
+    return nlohmann::json::object();
   }
   OrgId org_from(std::istringstream& words) {
     std::string hex;
     words >> hex;
     return *fixed_from_hex<OrgId>(hex);
   }
-  Json invite(std::istringstream& words) {
+  nlohmann::json invite(std::istringstream& words) {
     const auto org = org_from(words);
     must(node_.wait<void>([=, this](Done<void> done) {
       must(node_.replica().invite(channel_, org, Role::kMember, done), "invite");
     }),
          "invite");
-    return Json::object();
+    return nlohmann::json::object();
   }
   ChannelStanding standing(ChannelId* id) {
     return on_loop<ChannelStanding>([this, id] {
@@ -117,12 +116,12 @@ class Child {
       return ChannelStanding::kRefused;
     });
   }
-  Json accept() {
+  nlohmann::json accept() {
     const double end = seconds_now() + 60;
     bool accepted = false;
     while (seconds_now() < end) {
       const auto now = standing(&channel_);
-      if (now == ChannelStanding::kJoined) return Json::object();
+      if (now == ChannelStanding::kJoined) return nlohmann::json::object();
       if (now == ChannelStanding::kInvited && !accepted) {
         must(node_.wait<void>([this](Done<void> done) { must(node_.replica().accept(channel_, done), "accept"); }),
              "accept");
@@ -132,7 +131,7 @@ class Child {
     }
     fail("the channel was not joined within 60 s");
   }
-  Json append(std::istringstream& words) {
+  nlohmann::json append(std::istringstream& words) {
     std::size_t entries = 0, size = 0;
     words >> entries >> size;
     const double start = seconds_now();
@@ -159,7 +158,7 @@ class Child {
       return sum;
     });
   }
-  Json block(std::istringstream& words, bool blocked) {
+  nlohmann::json block(std::istringstream& words, bool blocked) {
     const auto org = org_from(words);
     must(node_.wait<void>(
              [=, this](Done<void> done) { must(node_.replica().set_peer_blocked(org, blocked, done), "block"); }),
@@ -167,10 +166,10 @@ class Child {
     const double end = seconds_now() + 10;
     while (blocked && on_loop<std::size_t>([this] { return node_.hub().link_count(); }) > 0 && seconds_now() < end)
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    return Json::object();
+    return nlohmann::json::object();
   }
   // Dials and syncs; measured from the call to the last commit.
-  Json sync(std::istringstream& words) {
+  nlohmann::json sync(std::istringstream& words) {
     std::string hex;
     words >> hex;
     const auto node = *fixed_from_hex<NodeId>(hex);

@@ -14,10 +14,8 @@
 namespace tocsin::bench {
 namespace {
 
-using Json = nlohmann::ordered_json;
 using namespace protocol;
 
-constexpr std::size_t kBatch = 1000;
 constexpr std::size_t kChunkBytes = 1024 * 1024;
 constexpr std::size_t kQueries = 51;  // odd: the median is one of them
 
@@ -115,7 +113,7 @@ Filled fill_index(const std::string& folder, std::size_t entries) {
 
 }  // namespace
 
-Json bench_append(const std::string& folder, std::size_t entries, std::size_t size) {
+nlohmann::ordered_json bench_append(const std::string& folder, std::size_t entries, std::size_t size) {
   BenchNode node(folder + "/node", "Bench");
   node.run_in_background();
   std::vector<Bytes> payloads(std::min<std::size_t>(entries, 10'000), Bytes(size));
@@ -145,7 +143,7 @@ Json bench_append(const std::string& folder, std::size_t entries, std::size_t si
             {"lmdb_us", parts.lmdb_us}}}};
 }
 
-Json bench_open(const std::string& folder, std::size_t entries) {
+nlohmann::ordered_json bench_open(const std::string& folder, std::size_t entries) {
   auto filled = fill_index(folder, entries);
   // Decrypting alone.
   EntryOpener opener(filled.node->table());
@@ -170,7 +168,7 @@ Json bench_open(const std::string& folder, std::size_t entries) {
           {"rss_anon_kib", rss_anon_kib()}};
 }
 
-Json bench_query(const std::string& folder, std::size_t entries) {
+nlohmann::ordered_json bench_query(const std::string& folder, std::size_t entries) {
   auto filled = fill_index(folder, entries);
   auto& index = *filled.index;
   index::ReportQuery list, search, filter, count;

@@ -16,7 +16,6 @@
 namespace tocsin::bench {
 namespace {
 
-constexpr std::size_t kBatch = 1000;
 constexpr std::size_t kFrame = 65519;
 
 double lmdb_append(const std::string& folder, std::size_t entries, const Bytes& value) {

@@ -6,6 +6,8 @@
 
 namespace tocsin::bench {
 
+inline constexpr std::size_t kBatch = 1000;  // entries of one durable transaction, in the bound and in what it bounds
+
 struct Parts {
   double lmdb_us = 0, blake2b_us = 0, seal_open_us = 0, loopback_us = 0;  // for each entry
   double sum_us() const { return lmdb_us + blake2b_us + seal_open_us + loopback_us; }

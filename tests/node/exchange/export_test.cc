@@ -14,18 +14,6 @@ namespace {
 using namespace exchange;
 using nlohmann::json;
 
-std::string exported(const char* format, const std::vector<Report>& list) {
-  std::string out;
-  auto writer = find_format(format)->write([&](std::string_view piece) -> Result<void> {
-    out += piece;
-    return kOk;
-  });
-  EXPECT_TRUE(writer->begin());
-  for (const auto& report : list) EXPECT_TRUE(writer->add({report_id(*encode_report(report)), &report}));
-  EXPECT_TRUE(writer->end());
-  return out;
-}
-
 Report placed(double latitude, double longitude) {
   Report report = plain_report();
   report.places.push_back(

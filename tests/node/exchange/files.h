@@ -1,11 +1,14 @@
-// Files of tests/data, and options for imports.
+// Files of tests/data, and imports and exports of text.
 #pragma once
+
+#include <gtest/gtest.h>
 
 #include <fstream>
 #include <sstream>
 #include <string>
 
 #include "node/exchange/format.h"
+#include "protocol/report.h"
 
 namespace tocsin::tests {
 
@@ -27,6 +30,26 @@ inline exchange::ImportOptions import_options() {
     return salt;
   };
   return options;
+}
+
+// What a writer of `format` makes of these reports.
+inline std::string exported(const char* format, const std::vector<protocol::Report>& list) {
+  std::string out;
+  auto writer = exchange::find_format(format)->write([&](std::string_view piece) -> Result<void> {
+    out += piece;
+    return kOk;
+  });
+  EXPECT_TRUE(writer->begin());
+  for (const auto& report : list) EXPECT_TRUE(writer->add({protocol::report_id(*protocol::encode_report(report)), &report}));
+  EXPECT_TRUE(writer->end());
+  return out;
+}
+
+// "line:column code" of the first, or "none".
+inline std::string first_problem(const exchange::ImportResult& result) {
+  if (result.problems.empty()) return "none";
+  const auto& problem = result.problems[0];
+  return std::to_string(problem.line) + ":" + std::to_string(problem.column) + " " + std::string(problem.code.text());
 }
 
 }  // namespace tocsin::tests

@@ -24,7 +24,7 @@ ImportOptions ged_options(bool partial = false) {
   return options;
 }
 
-ImportResult import(std::string_view text, bool partial = false) {
+ImportResult import_ged(std::string_view text, bool partial = false) {
   return parse_ged(as_bytes(text), ged_options(partial));
 }
 
@@ -33,7 +33,7 @@ const std::string& real_file() {
   return kText;
 }
 const ImportResult& real_import() {
-  static const ImportResult kResult = import(real_file());
+  static const ImportResult kResult = import_ged(real_file());
   return kResult;
 }
 
@@ -44,12 +44,6 @@ std::string first_rows(int n) {
   CsvRow row;
   for (int i = 0; i <= n; ++i) reader.next(row);
   return text.substr(0, reader.offset());
-}
-
-std::string first_problem(const ImportResult& result) {
-  if (result.problems.empty()) return "none";
-  const auto& problem = result.problems[0];
-  return std::to_string(problem.line) + ":" + std::to_string(problem.column) + " " + std::string(problem.code.text());
 }
 
 TEST(Ged, every_row_of_the_real_file_becomes_an_incident) {
@@ -118,7 +112,7 @@ TEST(Ged, rule_51_who_told_the_press_is_left_out) {
 }
 
 TEST(Ged, rule_37_a_second_import_is_known_by_publisher_and_row_id) {
-  const ImportResult again = import(real_file());
+  const ImportResult again = import_ged(real_file());
   ASSERT_EQ(again.reports.size(), 3194u);
   std::map<RowKey, ContentDigest> known;
   for (const auto& imported : real_import().reports) known.emplace(imported.key, *import_digest(imported.report));
@@ -131,7 +125,7 @@ TEST(Ged, a_row_that_the_publisher_changed_has_the_same_key_and_another_content)
   const std::size_t at = text.rfind("Laukkaing Town");
   std::string changed = text;
   changed.replace(at, 14, "Laukkaing City");
-  const auto before = import(text), after = import(changed);
+  const auto before = import_ged(text), after = import_ged(changed);
   ASSERT_EQ(before.reports.size(), 2u);
   ASSERT_EQ(after.reports.size(), 2u);
   EXPECT_EQ(before.reports[0].content, after.reports[0].content);
@@ -151,7 +145,7 @@ TEST(Ged, columns_are_found_by_name_in_any_order) {
       turned += i > 0 ? "," : "\r\n";
     }
   }
-  const auto straight = import(text), back = import(turned);
+  const auto straight = import_ged(text), back = import_ged(turned);
   ASSERT_EQ(back.reports.size(), 3u) << first_problem(back);
   for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(straight.reports[i].content, back.reports[i].content);
 }
@@ -159,19 +153,19 @@ TEST(Ged, columns_are_found_by_name_in_any_order) {
 TEST(Ged, a_file_cut_inside_a_quote_is_refused_with_the_place_of_the_quote) {
   const std::string text = first_rows(2);
   const std::string cut = text.substr(0, text.find("Associated Press Newswires,2015"));
-  const auto result = import(cut);
+  const auto result = import_ged(cut);
   EXPECT_TRUE(result.reports.empty());
   EXPECT_FALSE(result.complete);
   EXPECT_EQ(first_problem(result), "3:138 csv_unclosed_quote");
   EXPECT_EQ(result.read, 2u);
   EXPECT_EQ(result.refused, 1u);
-  EXPECT_EQ(import(cut, true).reports.size(), 1u) << "partial: the good row goes";
+  EXPECT_EQ(import_ged(cut, true).reports.size(), 1u) << "partial: the good row goes";
 }
 
 TEST(Ged, a_missing_column_is_named) {
   std::string text = first_rows(1);
   text.replace(text.find(",best,"), 6, ",beast,");
-  const auto result = import(text);
+  const auto result = import_ged(text);
   EXPECT_EQ(first_problem(result), "1:1 csv_missing_column");
   EXPECT_NE(result.problems[0].detail.find("\"best\""), std::string::npos);
 }
@@ -182,7 +176,7 @@ TEST(Ged, bad_cells_are_named_with_line_column_and_field) {
     const std::size_t at = text.find(from, text.find('\n'));
     EXPECT_NE(at, std::string::npos) << from;
     text.replace(at, from.size(), to);
-    const auto result = import(text);
+    const auto result = import_ged(text);
     EXPECT_TRUE(result.reports.empty());
     return first_problem(result) + " " + (result.problems.empty() ? "" : result.problems[0].detail);
   };
@@ -204,7 +198,7 @@ TEST(Ged, bad_cells_are_named_with_line_column_and_field) {
 TEST(Ged, an_oversized_row_ends_the_reading) {
   std::string text = first_rows(1);
   text += "1,\"" + std::string(2 * kCsvRowBytesMax, 'x') + "\"\n";
-  const auto result = import(text, true);
+  const auto result = import_ged(text, true);
   EXPECT_EQ(first_problem(result), "3:1 csv_row_too_long");
   EXPECT_FALSE(result.complete);
   EXPECT_EQ(result.reports.size(), 1u);
@@ -213,8 +207,8 @@ TEST(Ged, an_oversized_row_ends_the_reading) {
 TEST(Ged, one_bad_row_refuses_the_whole_import_unless_partial) {
   std::string text = first_rows(4);
   text.replace(text.find("\n209406,") + 1, 6, "ZZZZZZ");
-  EXPECT_TRUE(import(text).reports.empty());
-  const auto result = import(text, true);
+  EXPECT_TRUE(import_ged(text).reports.empty());
+  const auto result = import_ged(text, true);
   EXPECT_EQ(result.reports.size(), 3u);
   EXPECT_EQ(result.read, 4u);
   EXPECT_EQ(result.refused, 1u);
@@ -223,13 +217,13 @@ TEST(Ged, one_bad_row_refuses_the_whole_import_unless_partial) {
 TEST(Ged, one_row_twice_in_a_file_is_refused) {
   const std::string text = first_rows(1);
   const std::string row = text.substr(text.find('\n') + 1);
-  EXPECT_EQ(first_problem(import(text + row)), "3:1 import_duplicate_row");
+  EXPECT_EQ(first_problem(import_ged(text + row)), "3:1 import_duplicate_row");
 }
 
 TEST(Ged, files_that_are_empty_or_something_else_are_refused) {
-  EXPECT_EQ(first_problem(import("")), "0:0 import_empty");
-  EXPECT_EQ(first_problem(import("{\"a\":1}")), "1:2 csv_stray_quote");
-  EXPECT_EQ(first_problem(import("a,b\n1,2\n")), "1:1 csv_missing_column");
+  EXPECT_EQ(first_problem(import_ged("")), "0:0 import_empty");
+  EXPECT_EQ(first_problem(import_ged("{\"a\":1}")), "1:2 csv_stray_quote");
+  EXPECT_EQ(first_problem(import_ged("a,b\n1,2\n")), "1:1 csv_missing_column");
 }
 
 TEST(Ged, an_import_can_be_watched_and_stopped) {
@@ -278,7 +272,7 @@ RC_GTEST_PROP(Ged, damaged_files_are_answered, ()) {
     text[*rc::gen::inRange<std::size_t>(0, text.size())] = static_cast<char>(*rc::gen::arbitrary<std::uint8_t>());
   }
   if (coin()) text.resize(*rc::gen::inRange<std::size_t>(0, text.size()));
-  const auto result = import(text);
+  const auto result = import_ged(text);
   RC_ASSERT(result.ok() || result.reports.empty());
   for (const auto& problem : result.problems) RC_ASSERT(problem.line > 0 || problem.code == kImportEmpty);
 }

@@ -14,28 +14,10 @@ namespace {
 
 using namespace exchange;
 
-ImportResult import(std::string_view text, bool partial = false) {
+ImportResult import_json(std::string_view text, bool partial = false) {
   ImportOptions options = import_options();
   options.partial = partial;
   return parse_json(as_bytes(text), options);
-}
-
-std::string first_problem(const ImportResult& result) {
-  if (result.problems.empty()) return "none";
-  const auto& problem = result.problems[0];
-  return std::to_string(problem.line) + ":" + std::to_string(problem.column) + " " + std::string(problem.code.text());
-}
-
-std::string exported(const char* format, const std::vector<Report>& list) {
-  std::string out;
-  auto writer = find_format(format)->write([&](std::string_view piece) -> Result<void> {
-    out += piece;
-    return kOk;
-  });
-  EXPECT_TRUE(writer->begin());
-  for (const auto& report : list) EXPECT_TRUE(writer->add({report_id(*encode_report(report)), &report}));
-  EXPECT_TRUE(writer->end());
-  return out;
 }
 
 RC_GTEST_PROP(JsonImport, what_was_exported_is_taken_in_and_known_again, ()) {
@@ -48,7 +30,7 @@ RC_GTEST_PROP(JsonImport, what_was_exported_is_taken_in_and_known_again, ()) {
   }
   RC_PRE(!list.empty());
   const char* format = coin() ? "json" : "ndjson";
-  const auto result = import(exported(format, list));
+  const auto result = import_json(exported(format, list));
   RC_ASSERT(first_problem(result) == "none");
   RC_ASSERT(result.reports.size() == list.size());
   for (std::size_t i = 0; i < list.size(); ++i) {
@@ -64,18 +46,18 @@ TEST(JsonImport, array_wrapped_list_lines_and_a_single_report_are_read) {
   for (const std::string& text :
        {"[" + one + "," + two + "]", "{\"items\":[" + one + ",\n" + two + "],\"next\":null}\n", one + "\n" + two + "\n",
         "\xef\xbb\xbf" + one + "\r\n\r\n" + two, "{\"tlp\":\"GREEN\",\"items\" : [ " + one + " , " + two + " ] }"}) {
-    const auto result = import(text);
+    const auto result = import_json(text);
     EXPECT_EQ(first_problem(result), "none") << text;
     EXPECT_EQ(result.reports.size(), 2u) << text;
   }
-  EXPECT_EQ(import(one).reports.size(), 1u);
-  EXPECT_EQ(import("[]").read, 0u);
-  EXPECT_EQ(first_problem(import("{\"items\":[]}")), "none");
+  EXPECT_EQ(import_json(one).reports.size(), 1u);
+  EXPECT_EQ(import_json("[]").read, 0u);
+  EXPECT_EQ(first_problem(import_json("{\"items\":[]}")), "none");
 }
 
 TEST(JsonImport, the_same_file_twice_has_the_same_keys_even_without_ids) {
   const std::string text = R"([{"kind":"incident","title":"a"},{"kind":"incident","title":"b"}])";
-  const auto first = import(text), second = import(text);
+  const auto first = import_json(text), second = import_json(text);
   ASSERT_EQ(first.reports.size(), 2u);
   for (std::size_t i = 0; i < 2; ++i) {
     EXPECT_EQ(first.reports[i].key, second.reports[i].key);
@@ -91,7 +73,7 @@ TEST(JsonImport, rows_of_a_publisher_keep_their_key_through_json) {
   rows.resize(20);
   std::vector<Report> list;
   for (const auto& row : rows) list.push_back(row.report);
-  const auto result = import(exported("json", list));
+  const auto result = import_json(exported("json", list));
   ASSERT_EQ(result.reports.size(), 20u) << first_problem(result);
   for (std::size_t i = 0; i < 20; ++i) {
     EXPECT_EQ(result.reports[i].key, rows[i].key);
@@ -101,26 +83,26 @@ TEST(JsonImport, rows_of_a_publisher_keep_their_key_through_json) {
 
 TEST(JsonImport, faults_are_placed_by_line_and_column) {
   const std::string good = R"({"kind":"incident","title":"a"})";
-  EXPECT_EQ(first_problem(import("[" + good + ",\n {\"kind\":\"incident\"}]")), "2:2 missing");
-  EXPECT_EQ(first_problem(import(good + "\n{\"kind\":\"incident\",\"title\":é}")), "2:28 json_syntax");
-  EXPECT_EQ(first_problem(import("[" + good + "\n")), "2:1 json_syntax");
-  EXPECT_EQ(first_problem(import("[" + good + ";" + good + "]")), "1:33 json_syntax");
-  EXPECT_EQ(first_problem(import("[" + good + "] x")), "1:35 json_syntax");
-  EXPECT_EQ(first_problem(import("{\"items\":[" + good + "]")), "1:43 json_syntax");
-  EXPECT_EQ(first_problem(import("\"text\"")), "1:1 json_syntax");
-  EXPECT_EQ(first_problem(import("7")), "1:1 json_syntax");
-  EXPECT_EQ(first_problem(import("  ")), "1:1 import_empty");
-  EXPECT_EQ(first_problem(import(std::string(100, '['))), "1:18 json_too_deep");
+  EXPECT_EQ(first_problem(import_json("[" + good + ",\n {\"kind\":\"incident\"}]")), "2:2 missing");
+  EXPECT_EQ(first_problem(import_json(good + "\n{\"kind\":\"incident\",\"title\":é}")), "2:28 json_syntax");
+  EXPECT_EQ(first_problem(import_json("[" + good + "\n")), "2:1 json_syntax");
+  EXPECT_EQ(first_problem(import_json("[" + good + ";" + good + "]")), "1:33 json_syntax");
+  EXPECT_EQ(first_problem(import_json("[" + good + "] x")), "1:35 json_syntax");
+  EXPECT_EQ(first_problem(import_json("{\"items\":[" + good + "]")), "1:43 json_syntax");
+  EXPECT_EQ(first_problem(import_json("\"text\"")), "1:1 json_syntax");
+  EXPECT_EQ(first_problem(import_json("7")), "1:1 json_syntax");
+  EXPECT_EQ(first_problem(import_json("  ")), "1:1 import_empty");
+  EXPECT_EQ(first_problem(import_json(std::string(100, '['))), "1:18 json_too_deep");
   EXPECT_EQ(first_problem(
-                import("[" + std::string("{\"text\":\"") + std::string(reports::kReportJsonBytesMax, 'x') + "\"}]")),
+                import_json("[" + std::string("{\"text\":\"") + std::string(reports::kReportJsonBytesMax, 'x') + "\"}]")),
             "1:2 json_too_large");
 }
 
 TEST(JsonImport, one_bad_item_refuses_all_unless_partial) {
   const std::string text =
       R"([{"kind":"incident","title":"a"},{"kind":"incident","titel":"b"},{"kind":"incident","title":"c"}])";
-  EXPECT_TRUE(import(text).reports.empty());
-  const auto partial = import(text, true);
+  EXPECT_TRUE(import_json(text).reports.empty());
+  const auto partial = import_json(text, true);
   EXPECT_EQ(partial.reports.size(), 2u);
   EXPECT_EQ(partial.read, 3u);
   EXPECT_EQ(partial.refused, 1u);
@@ -133,7 +115,7 @@ TEST(JsonImport, nobody_speaks_for_another_by_import) {
   for (const char* kind : {"withdraw", "dispute", "corroborate", "acknowledge", "correct"}) {
     const std::string text =
         std::string("[{\"kind\":\"") + kind + "\",\"" + kind + "\":{\"target\":\"" + target + "\"}}]";
-    EXPECT_EQ(first_problem(import(text)), "1:2 kind_not_importable") << kind;
+    EXPECT_EQ(first_problem(import_json(text)), "1:2 kind_not_importable") << kind;
   }
 }
 
@@ -145,9 +127,9 @@ RC_GTEST_PROP(JsonImport, any_text_is_answered, ()) {
   for (const int i : *rc::gen::container<std::vector<int>>(rc::gen::inRange(0, static_cast<int>(kPieces.size())))) {
     text += kPieces[static_cast<std::size_t>(i)];
   }
-  const auto result = import(text);
+  const auto result = import_json(text);
   RC_ASSERT(result.ok() || result.reports.empty());
-  import(text, true);
+  import_json(text, true);
 }
 
 RC_GTEST_PROP(JsonImport, damaged_exports_are_answered, ()) {
@@ -157,7 +139,7 @@ RC_GTEST_PROP(JsonImport, damaged_exports_are_answered, ()) {
   for (int i = 0; i < flips; ++i) {
     text[*rc::gen::inRange<std::size_t>(0, text.size())] = static_cast<char>(*rc::gen::arbitrary<std::uint8_t>());
   }
-  const auto result = import(text);
+  const auto result = import_json(text);
   RC_ASSERT(result.ok() || result.reports.empty());
 }
 

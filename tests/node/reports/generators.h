@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "node/reports/problem.h"
 #include "node/reports/vocab.h"
 #include "protocol/report.h"
 
@@ -188,6 +189,14 @@ inline Report any_importable_report() {
   ReportKind kind = any_word<ReportKind>();
   if (acts_on_report(kind)) kind = ReportKind::kIncident;
   return any_report(kind);
+}
+
+// "field=code field=code …"
+inline std::string codes(const std::vector<reports::Problem>& problems) {
+  std::string out;
+  for (const auto& problem : problems)
+    out += (out.empty() ? "" : " ") + problem.field + "=" + std::string(problem.code.text());
+  return out;
 }
 
 }  // namespace tocsin::tests

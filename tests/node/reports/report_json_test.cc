@@ -12,13 +12,6 @@ namespace {
 
 using namespace reports;
 
-std::string codes(const std::vector<Problem>& problems) {
-  std::string out;
-  for (const auto& problem : problems)
-    out += (out.empty() ? "" : " ") + problem.field + "=" + std::string(problem.code.text());
-  return out;
-}
-
 std::string problems_of(std::string_view text) {
   const auto parsed = parse_report_json(text);
   return parsed ? codes(parsed->findings.problems)

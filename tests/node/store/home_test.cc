@@ -7,16 +7,12 @@
 
 #include "node/store/codes.h"
 #include "tests/node/store/support.h"
+#include "tests/support/expect.h"
 
 namespace tocsin::store {
 namespace {
 
 namespace fs = std::filesystem;
-
-template <class T>
-std::string outcome(const Result<T>& result) {
-  return std::string(result ? "ok" : result.error().code.text());
-}
 
 unsigned mode_of(const fs::path& path) {
   struct stat info {};
@@ -34,27 +30,27 @@ TEST(Home, IsMadeForItsOwnerAloneAndOpensAgain) {
     for (const fs::path& made : {path, home->keys(), home->store(), home->roots()}) EXPECT_EQ(mode_of(made), 0700u);
     for (const char* file : {"home", "lock", "machine"}) EXPECT_EQ(mode_of(path / file), 0600u);
   }
-  EXPECT_EQ(outcome(Home::open(path)), "ok");
+  EXPECT_EQ(test::code_of(Home::open(path)), "ok");
 }
 
 TEST(Home, IsNotMadeOverAnything) {
   TempFolder folder;
   fs::create_directory(folder.path() / "full");
   std::ofstream(folder.path() / "full" / "file") << "x";
-  EXPECT_EQ(outcome(Home::create(folder.path() / "full")), "home_exists");
+  EXPECT_EQ(test::code_of(Home::create(folder.path() / "full")), "home_exists");
   std::ofstream(folder.path() / "file") << "x";
-  EXPECT_EQ(outcome(Home::create(folder.path() / "file")), "home_exists");
+  EXPECT_EQ(test::code_of(Home::create(folder.path() / "file")), "home_exists");
   fs::create_directory(folder.path() / "empty");
-  EXPECT_EQ(outcome(Home::create(folder.path() / "empty")), "ok");
-  EXPECT_NE(outcome(Home::create(folder.path() / "no" / "parent")), "ok");
+  EXPECT_EQ(test::code_of(Home::create(folder.path() / "empty")), "ok");
+  EXPECT_NE(test::code_of(Home::create(folder.path() / "no" / "parent")), "ok");
 }
 
 TEST(Home, WithoutItsMarkIsIncomplete) {
   TempFolder folder;
   const fs::path path = folder.path() / "home";
   { ASSERT_TRUE(Home::create(path).ok()); }
-  EXPECT_EQ(outcome(Home::open(path)), "home_incomplete");
-  EXPECT_EQ(outcome(Home::open(folder.path() / "none")), "home_missing");
+  EXPECT_EQ(test::code_of(Home::open(path)), "home_incomplete");
+  EXPECT_EQ(test::code_of(Home::open(folder.path() / "none")), "home_missing");
 }
 
 TEST(Home, OfALaterVersionIsRefused) {
@@ -62,9 +58,9 @@ TEST(Home, OfALaterVersionIsRefused) {
   const fs::path path = folder.path() / "home";
   { ASSERT_TRUE(Home::create(path)->complete().ok()); }
   ASSERT_TRUE(write_file(path / "home", as_bytes("tocsin home 2\n")).ok());
-  EXPECT_EQ(outcome(Home::open(path)), "home_too_new");
+  EXPECT_EQ(test::code_of(Home::open(path)), "home_too_new");
   ASSERT_TRUE(write_file(path / "home", as_bytes("something else")).ok());
-  EXPECT_EQ(outcome(Home::open(path)), "file_failed");
+  EXPECT_EQ(test::code_of(Home::open(path)), "file_failed");
 }
 
 TEST(Home, rule_48_folders_that_others_may_read_are_refused_with_the_fix) {
@@ -75,11 +71,11 @@ TEST(Home, rule_48_folders_that_others_may_read_are_refused_with_the_fix) {
     const unsigned before = mode_of(part);
     ::chmod(part.c_str(), before | 0040);
     const auto opened = Home::open(path);
-    ASSERT_EQ(outcome(opened), "home_permissions") << part;
+    ASSERT_EQ(test::code_of(opened), "home_permissions") << part;
     EXPECT_NE(opened.error().detail.find("chmod"), std::string::npos);
     ::chmod(part.c_str(), before);
   }
-  EXPECT_EQ(outcome(Home::open(path)), "ok");
+  EXPECT_EQ(test::code_of(Home::open(path)), "ok");
 }
 
 TEST(Home, ASecondProcessIsRefusedAndToldWhoHasIt) {
@@ -92,13 +88,13 @@ TEST(Home, ASecondProcessIsRefusedAndToldWhoHasIt) {
   if (child == 0) {
     const auto opened = Home::open(path);
     const bool named = !opened && opened.error().detail.find(std::to_string(parent)) != std::string::npos;
-    ::_exit(outcome(opened) == "home_in_use" && named ? 0 : 1);
+    ::_exit(test::code_of(opened) == "home_in_use" && named ? 0 : 1);
   }
   int status = 0;
   ::waitpid(child, &status, 0);
   EXPECT_EQ(WEXITSTATUS(status), 0);
   // Nor twice in one process.
-  EXPECT_EQ(outcome(Home::open(path)), "home_in_use");
+  EXPECT_EQ(test::code_of(Home::open(path)), "home_in_use");
 }
 
 TEST(Home, TheLockOfAKilledProcessIsFree) {
@@ -112,7 +108,7 @@ TEST(Home, TheLockOfAKilledProcessIsFree) {
   }
   int status = 0;
   ::waitpid(child, &status, 0);
-  EXPECT_EQ(outcome(Home::open(path)), "ok");
+  EXPECT_EQ(test::code_of(Home::open(path)), "ok");
 }
 
 TEST(Home, rule_21_knows_the_machine_it_was_made_on) {
@@ -150,7 +146,7 @@ TEST(Home, rule_21_a_machine_record_that_is_damaged_is_an_error) {
   TempFolder folder;
   auto home = Home::create(folder.path() / "home");
   ASSERT_TRUE(write_file(home->path() / "machine", as_bytes("machine=x\n")).ok());
-  EXPECT_EQ(outcome(home->recorded_machine()), "file_failed");
+  EXPECT_EQ(test::code_of(home->recorded_machine()), "file_failed");
 }
 
 TEST(Files, WritesWholeFilesOrNothing) {
@@ -162,7 +158,7 @@ TEST(Files, WritesWholeFilesOrNothing) {
   EXPECT_EQ(as_text(*read_file(path, 100)), "two");
   EXPECT_EQ(mode_of(path), 0600u);
   EXPECT_FALSE(fs::exists(folder.path() / "file.new"));
-  EXPECT_EQ(outcome(write_file(folder.path() / "none" / "file", as_bytes("x"))), "file_missing");
+  EXPECT_EQ(test::code_of(write_file(folder.path() / "none" / "file", as_bytes("x"))), "file_missing");
 }
 
 TEST(Files, ReadsWithinTheLimitAndPrivatelyWhereAsked) {
@@ -170,14 +166,14 @@ TEST(Files, ReadsWithinTheLimitAndPrivatelyWhereAsked) {
   const fs::path path = folder.path() / "file";
   ASSERT_TRUE(write_file(path, Bytes(100, 1)).ok());
   EXPECT_EQ(read_file(path, 100)->size(), 100u);
-  EXPECT_EQ(outcome(read_file(path, 99)), "file_too_large");
-  EXPECT_EQ(outcome(read_file(folder.path() / "none", 99)), "file_missing");
-  EXPECT_EQ(outcome(read_private_file(path, 100)), "ok");
+  EXPECT_EQ(test::code_of(read_file(path, 99)), "file_too_large");
+  EXPECT_EQ(test::code_of(read_file(folder.path() / "none", 99)), "file_missing");
+  EXPECT_EQ(test::code_of(read_private_file(path, 100)), "ok");
   ::chmod(path.c_str(), 0604);
-  EXPECT_EQ(outcome(read_private_file(path, 100)), "home_permissions");
+  EXPECT_EQ(test::code_of(read_private_file(path, 100)), "home_permissions");
   fs::create_symlink(path, folder.path() / "link");
-  EXPECT_EQ(outcome(read_private_file(folder.path() / "link", 100)), "file_failed");
-  EXPECT_EQ(outcome(read_private_file(folder.path(), 100)), "file_failed");
+  EXPECT_EQ(test::code_of(read_private_file(folder.path() / "link", 100)), "file_failed");
+  EXPECT_EQ(test::code_of(read_private_file(folder.path(), 100)), "file_failed");
 }
 
 }  // namespace

@@ -8,21 +8,13 @@
 #include "node/store/codes.h"
 #include "node/store/files.h"
 #include "tests/node/store/support.h"
+#include "tests/support/expect.h"
 
 namespace tocsin::store {
 namespace {
 
 namespace fs = std::filesystem;
 constexpr crypto::PassphraseParams kFast = crypto::kPassphraseTests;
-
-template <class T>
-std::string outcome(const Result<T>& result) {
-  return std::string(result ? "ok" : result.error().code.text());
-}
-
-bool contains(ByteView haystack, ByteView needle) {
-  return std::search(haystack.begin(), haystack.end(), needle.begin(), needle.end()) != haystack.end();
-}
 
 class KeystoreTest : public ::testing::Test {
  protected:
@@ -65,14 +57,14 @@ TEST_F(KeystoreTest, GivesBackBothTiers) {
 }
 
 TEST_F(KeystoreTest, NothingIsMadeTwice) {
-  EXPECT_EQ(outcome(Keystore::create(folder_, "x", Tier1::generate(random_), Tier2::generate(random_), random_, kFast)),
+  EXPECT_EQ(test::code_of(Keystore::create(folder_, "x", Tier1::generate(random_), Tier2::generate(random_), random_, kFast)),
             "keys_exist");
-  EXPECT_EQ(outcome(open()), "ok");
+  EXPECT_EQ(test::code_of(open()), "ok");
 }
 
 TEST_F(KeystoreTest, AWrongPassphraseIsToldFromADamagedFile) {
-  EXPECT_EQ(outcome(open("wrong horse")), "wrong_passphrase");
-  EXPECT_EQ(outcome(open("")), "wrong_passphrase");
+  EXPECT_EQ(test::code_of(open("wrong horse")), "wrong_passphrase");
+  EXPECT_EQ(test::code_of(open("")), "wrong_passphrase");
   for (const char* name : {"keyring", "tier1", "tier2"}) {
     const Bytes whole = *read_file(folder_ / name, 10000);
     for (const std::size_t at : {std::size_t{0}, std::size_t{9}, std::size_t{20}, whole.size() / 2, whole.size() - 1}) {
@@ -80,24 +72,24 @@ TEST_F(KeystoreTest, AWrongPassphraseIsToldFromADamagedFile) {
       damaged[at] ^= 0x10;
       ASSERT_TRUE(write_file(folder_ / name, damaged).ok());
       const auto opened = open();
-      EXPECT_EQ(outcome(opened), "bad_key_file") << name << " " << at;
+      EXPECT_EQ(test::code_of(opened), "bad_key_file") << name << " " << at;
       EXPECT_NE(opened.error().detail.find((folder_ / name).string()), std::string::npos);
     }
     for (const std::size_t size : {std::size_t{0}, std::size_t{10}, std::size_t{40}, whole.size() - 1}) {
       ASSERT_TRUE(write_file(folder_ / name, ByteView(whole).first(size)).ok());
-      EXPECT_EQ(outcome(open()), "bad_key_file") << name << " " << size;
+      EXPECT_EQ(test::code_of(open()), "bad_key_file") << name << " " << size;
     }
     ASSERT_TRUE(write_file(folder_ / name, Bytes(9000)).ok());
-    EXPECT_EQ(outcome(open()), "bad_key_file");
+    EXPECT_EQ(test::code_of(open()), "bad_key_file");
     ASSERT_TRUE(write_file(folder_ / name, whole).ok());
   }
-  EXPECT_EQ(outcome(open()), "ok");
+  EXPECT_EQ(test::code_of(open()), "ok");
 }
 
 TEST_F(KeystoreTest, AMissingFileIsNamed) {
   fs::remove(folder_ / "tier2");
   const auto opened = open();
-  EXPECT_EQ(outcome(opened), "file_missing");
+  EXPECT_EQ(test::code_of(opened), "file_missing");
   EXPECT_NE(opened.error().detail.find("tier2"), std::string::npos);
 }
 
@@ -108,7 +100,7 @@ TEST_F(KeystoreTest, FilesOfAnotherHomeDoNotOpen) {
       Keystore::create(other, "correct horse", Tier1::generate(random_), Tier2::generate(random_), random_, kFast)
           .ok());
   fs::copy_file(other / "tier1", folder_ / "tier1", fs::copy_options::overwrite_existing);
-  EXPECT_EQ(outcome(open()), "bad_key_file");
+  EXPECT_EQ(test::code_of(open()), "bad_key_file");
 }
 
 TEST_F(KeystoreTest, rule_48_no_secret_lies_on_the_disk_in_the_clear) {
@@ -136,11 +128,11 @@ TEST_F(KeystoreTest, rule_48_the_credential_opens_the_first_tier_alone) {
   };
   EXPECT_TRUE(opens("tier1", crypto::kLabelTier1));
   EXPECT_FALSE(opens("tier2", crypto::kLabelTier2));
-  EXPECT_EQ(outcome(locked->save_tier2(Tier2::generate(random_), random_)), "keys_locked");
-  EXPECT_EQ(outcome(locked->change_passphrase("new", random_, kFast)), "keys_locked");
-  EXPECT_EQ(outcome(locked->unlock("wrong", kFast)), "wrong_passphrase");
+  EXPECT_EQ(test::code_of(locked->save_tier2(Tier2::generate(random_), random_)), "keys_locked");
+  EXPECT_EQ(test::code_of(locked->change_passphrase("new", random_, kFast)), "keys_locked");
+  EXPECT_EQ(test::code_of(locked->unlock("wrong", kFast)), "wrong_passphrase");
   EXPECT_TRUE(locked->locked());
-  EXPECT_EQ(outcome(locked->unlock("correct horse", kFast)), "ok");
+  EXPECT_EQ(test::code_of(locked->unlock("correct horse", kFast)), "ok");
   EXPECT_EQ(to_bytes(locked->tier2()->signing.view()), secrets_[2]);
   locked->lock();
   EXPECT_TRUE(locked->locked());
@@ -149,20 +141,20 @@ TEST_F(KeystoreTest, rule_48_the_credential_opens_the_first_tier_alone) {
 TEST_F(KeystoreTest, rule_48_another_homes_credential_is_refused) {
   Bytes credential = to_bytes(open()->credential().view());
   credential[5] ^= 1;
-  EXPECT_EQ(outcome(Keystore::open_locked(folder_, credential)), "wrong_credential");
-  EXPECT_EQ(outcome(Keystore::open_locked(folder_, Bytes(5))), "wrong_credential");
+  EXPECT_EQ(test::code_of(Keystore::open_locked(folder_, credential)), "wrong_credential");
+  EXPECT_EQ(test::code_of(Keystore::open_locked(folder_, Bytes(5))), "wrong_credential");
 }
 
 TEST_F(KeystoreTest, rule_48_weak_parameters_are_refused_by_default) {
-  EXPECT_EQ(outcome(Keystore::open(folder_, "correct horse")), "weak_passphrase_params");
+  EXPECT_EQ(test::code_of(Keystore::open(folder_, "correct horse")), "weak_passphrase_params");
 }
 
 TEST_F(KeystoreTest, rule_48_key_files_that_others_may_read_are_refused) {
   ::chmod((folder_ / "tier1").c_str(), 0640);
-  EXPECT_EQ(outcome(open()), "home_permissions");
+  EXPECT_EQ(test::code_of(open()), "home_permissions");
   ::chmod((folder_ / "tier1").c_str(), 0600);
   ::chmod(folder_.c_str(), 0750);
-  EXPECT_EQ(outcome(open()), "home_permissions");
+  EXPECT_EQ(test::code_of(open()), "home_permissions");
 }
 
 TEST_F(KeystoreTest, rule_48_reading_keys_seal_by_purpose_and_place) {
@@ -194,7 +186,7 @@ TEST_F(KeystoreTest, ANewReadingTierReplacesTheOldOne) {
 TEST_F(KeystoreTest, ANewPassphraseReplacesTheOldOne) {
   auto keys = open();
   ASSERT_TRUE(keys->change_passphrase("battery staple", random_, kFast).ok());
-  EXPECT_EQ(outcome(open()), "wrong_passphrase");
+  EXPECT_EQ(test::code_of(open()), "wrong_passphrase");
   const auto again = open("battery staple");
   ASSERT_TRUE(again.ok());
   EXPECT_EQ(to_bytes(again->tier2()->signing.view()), secrets_[2]);
@@ -207,7 +199,7 @@ TEST_F(KeystoreTest, ALaterVersionsFileIsRefused) {
   Bytes file = *crypto::seal_with_passphrase("correct horse", crypto::kLabelKeyring, plain, random_, kFast);
   append(file, crypto::hash256(crypto::kPersonalKeyFile, {file}).view());
   ASSERT_TRUE(write_file(folder_ / "keyring", file).ok());
-  EXPECT_EQ(outcome(open()), "bad_key_file");
+  EXPECT_EQ(test::code_of(open()), "bad_key_file");
 }
 
 TEST(RootKeys, rule_17_are_files_apart_with_passphrases_of_their_own) {
@@ -217,18 +209,18 @@ TEST(RootKeys, rule_17_are_files_apart_with_passphrases_of_their_own) {
   const auto two = crypto::SigningSecret::random(random);
   ASSERT_TRUE(write_root_key(folder.path() / "root-1.key", "first", one, random, kFast).ok());
   ASSERT_TRUE(write_root_key(folder.path() / "root-2.key", "second", two, random, kFast).ok());
-  EXPECT_EQ(outcome(write_root_key(folder.path() / "root-1.key", "first", two, random, kFast)), "keys_exist");
+  EXPECT_EQ(test::code_of(write_root_key(folder.path() / "root-1.key", "first", two, random, kFast)), "keys_exist");
   const auto back = read_root_key(folder.path() / "root-1.key", "first", kFast);
   ASSERT_TRUE(back.ok());
   EXPECT_TRUE(back->equal(one));
-  EXPECT_EQ(outcome(read_root_key(folder.path() / "root-2.key", "first", kFast)), "wrong_passphrase");
-  EXPECT_EQ(outcome(read_root_key(folder.path() / "root-2.key", "second")), "weak_passphrase_params");
-  EXPECT_EQ(outcome(read_root_key(folder.path() / "root-3.key", "second", kFast)), "file_missing");
+  EXPECT_EQ(test::code_of(read_root_key(folder.path() / "root-2.key", "first", kFast)), "wrong_passphrase");
+  EXPECT_EQ(test::code_of(read_root_key(folder.path() / "root-2.key", "second")), "weak_passphrase_params");
+  EXPECT_EQ(test::code_of(read_root_key(folder.path() / "root-3.key", "second", kFast)), "file_missing");
   Bytes file = *read_file(folder.path() / "root-1.key", 1000);
   EXPECT_FALSE(contains(file, one.view()));
   file.back() ^= 1;
   ASSERT_TRUE(write_file(folder.path() / "root-1.key", file).ok());
-  EXPECT_EQ(outcome(read_root_key(folder.path() / "root-1.key", "first", kFast)), "bad_key_file");
+  EXPECT_EQ(test::code_of(read_root_key(folder.path() / "root-1.key", "first", kFast)), "bad_key_file");
 }
 
 // A root key is not a keyring and the other way round, even under one passphrase (rule 4).
@@ -238,7 +230,7 @@ TEST(RootKeys, rule_04_a_key_file_of_another_purpose_does_not_open) {
   Bytes file = *crypto::seal_with_passphrase("x", crypto::kLabelKeyring, Bytes(33, 1), random, kFast);
   append(file, crypto::hash256(crypto::kPersonalKeyFile, {file}).view());
   ASSERT_TRUE(write_file(folder.path() / "root", file).ok());
-  EXPECT_EQ(outcome(read_root_key(folder.path() / "root", "x", kFast)), "wrong_passphrase");
+  EXPECT_EQ(test::code_of(read_root_key(folder.path() / "root", "x", kFast)), "wrong_passphrase");
 }
 
 }  // namespace

@@ -19,10 +19,6 @@ using Numbers = std::vector<std::uint64_t>;
 
 Bytes file_of(const std::filesystem::path& path) { return *read_file(path, std::size_t{1} << 30); }
 
-bool contains(ByteView haystack, ByteView needle) {
-  return std::search(haystack.begin(), haystack.end(), needle.begin(), needle.end()) != haystack.end();
-}
-
 TEST(Store, GivesBackWhatWasCommittedByLogAndByArrival) {
   Bench bench;
   LogWriter one(1);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
@@ -13,6 +14,10 @@
 #include "protocol/entry_peek.h"
 
 namespace tocsin::store {
+
+inline bool contains(ByteView haystack, ByteView needle) {
+  return std::search(haystack.begin(), haystack.end(), needle.begin(), needle.end()) != haystack.end();
+}
 
 // In memory where there is room for it: the tests sync often, and what is on a real disk is no different.
 class TempFolder {

@@ -1,0 +1,1 @@
+// Nothing: the home of the precompiled headers (flags.cmake, tests.cmake).
