@@ -20,7 +20,8 @@ using ByteView = std::span<const std::uint8_t>;
 using MutableByteView = std::span<std::uint8_t>;
 
 // N public bytes of one purpose. Tags keep a FeedId from being a Hash: two FixedBytes convert into each other only by
-// spelling out `Other{x.bytes()}`. Ordered and compared bytewise, not in constant time: never for secrets (see secret.h).
+// spelling out `Other{x.bytes()}`. Ordered and compared bytewise, not in constant time: never for secrets (see
+// secret.h).
 template <class Tag, std::size_t N>
 class FixedBytes {
  public:

@@ -36,7 +36,8 @@ Result<FileHeader> read_header(ByteView file) {
     return caller_error(kNotAKeyFile, "this is not a key file of Tocsin");
   }
   if (file[kKeyFileSuiteAt] != kSuiteClassic) {
-    return caller_error(kUnknownSuite, "suite " + std::to_string(file[kKeyFileSuiteAt]) + ": a newer version is needed");
+    return caller_error(kUnknownSuite,
+                        "suite " + std::to_string(file[kKeyFileSuiteAt]) + ": a newer version is needed");
   }
   if (file.size() < kPassphraseFileOverhead) return caller_error(kNotAKeyFile, "the key file is cut");
   if (file.size() > kPassphraseFileOverhead + kPassphraseSecretMax) {

@@ -37,8 +37,7 @@ struct Label {
   friend constexpr bool operator==(const Label&, const Label&) = default;
 };
 
-// ---- Hashes and keys of the crypto layer itself
-// -------------------------------------------------------------------------
+// ---- Hashes and keys of the crypto layer itself ----
 inline constexpr Personal kPersonalEntryKey{"tocsin entry key"};   // epoch key + context -> entry key (rule 37)
 inline constexpr Personal kPersonalBodyKeys{"tocsin body keys"};   // entry key -> encryption key, commitment (rule 37)
 inline constexpr Personal kPersonalBodyNonce{"tocsin bodynonce"};  // nonce of a body (rule 38)
@@ -50,28 +49,28 @@ inline constexpr Personal kPersonalSealNonce{"tocsin sealnonce"};  // nonce of a
 inline constexpr Personal kPersonalStreamKey{"tocsin streamkey"};  // storage key + label -> key of one sealed stream
 inline constexpr Personal kPersonalTextSum{"tocsin text sum"};     // checksum of a text code
 
-// ---- Hashes of the protocol layer (docs/protocol.md) -----------------------------------------------------------------
-inline constexpr Personal kPersonalEntry{"tocsin entry"};         // entry hash
-inline constexpr Personal kPersonalBody{"tocsin body"};           // body hash in a header
-inline constexpr Personal kPersonalOrg{"tocsin org"};             // organisation id
-inline constexpr Personal kPersonalNode{"tocsin node"};           // node id
-inline constexpr Personal kPersonalRoots{"tocsin roots"};         // commitment to a set of root keys (rule 17)
-inline constexpr Personal kPersonalWords{"tocsin words"};         // safety words
-inline constexpr Personal kPersonalChannel{"tocsin channel"};     // channel id
-inline constexpr Personal kPersonalPseudonym{"tocsin pseudonym"}; // channel pseudonym
-inline constexpr Personal kPersonalTerms{"tocsin terms"};         // digest of a channel's terms
-inline constexpr Personal kPersonalAccess{"tocsin access"};       // epoch key -> access key seed (rule 35)
-inline constexpr Personal kPersonalEpochCommit{"tocsin epochcom"};// commitment to an epoch key (rule 29)
-inline constexpr Personal kPersonalPin{"tocsin pin"};             // pin of a feed (rule 20)
-inline constexpr Personal kPersonalReport{"tocsin report"};       // report id
-inline constexpr Personal kPersonalContent{"tocsin content"};     // what a report says, for imports
-inline constexpr Personal kPersonalReceipt{"tocsin receipt"};     // entry key of a receipt
-inline constexpr Personal kPersonalToken{"tocsin token"};         // channel token of a session (rule 36)
-inline constexpr Personal kPersonalEqual{"tocsin equal"};         // equality value of a session
-inline constexpr Personal kPersonalTrie{"tocsin trie"};           // frontier digest
-inline constexpr Personal kPersonalMail{"tocsin mail id"};        // tells apart what a node has sent; never leaves it
+// ---- Hashes of the protocol layer (docs/protocol.md) ----
+inline constexpr Personal kPersonalEntry{"tocsin entry"};           // entry hash
+inline constexpr Personal kPersonalBody{"tocsin body"};             // body hash in a header
+inline constexpr Personal kPersonalOrg{"tocsin org"};               // organisation id
+inline constexpr Personal kPersonalNode{"tocsin node"};             // node id
+inline constexpr Personal kPersonalRoots{"tocsin roots"};           // commitment to a set of root keys (rule 17)
+inline constexpr Personal kPersonalWords{"tocsin words"};           // safety words
+inline constexpr Personal kPersonalChannel{"tocsin channel"};       // channel id
+inline constexpr Personal kPersonalPseudonym{"tocsin pseudonym"};   // channel pseudonym
+inline constexpr Personal kPersonalTerms{"tocsin terms"};           // digest of a channel's terms
+inline constexpr Personal kPersonalAccess{"tocsin access"};         // epoch key -> access key seed (rule 35)
+inline constexpr Personal kPersonalEpochCommit{"tocsin epochcom"};  // commitment to an epoch key (rule 29)
+inline constexpr Personal kPersonalPin{"tocsin pin"};               // pin of a feed (rule 20)
+inline constexpr Personal kPersonalReport{"tocsin report"};         // report id
+inline constexpr Personal kPersonalContent{"tocsin content"};       // what a report says, for imports
+inline constexpr Personal kPersonalReceipt{"tocsin receipt"};       // entry key of a receipt
+inline constexpr Personal kPersonalToken{"tocsin token"};           // channel token of a session (rule 36)
+inline constexpr Personal kPersonalEqual{"tocsin equal"};           // equality value of a session
+inline constexpr Personal kPersonalTrie{"tocsin trie"};             // frontier digest
+inline constexpr Personal kPersonalMail{"tocsin mail id"};          // tells apart what a node has sent; never leaves it
 
-// ---- Signatures and envelopes of the protocol layer ------------------------------------------------------------------
+// ---- Signatures and envelopes of the protocol layer ----
 inline constexpr Label kLabelEntry{"tocsin.v1.entry"};
 inline constexpr Label kLabelNodeCertificate{"tocsin.v1.node-certificate"};
 inline constexpr Label kLabelPrekeys{"tocsin.v1.prekeys"};
@@ -83,24 +82,26 @@ inline constexpr Label kLabelAcceptance{"tocsin.v1.acceptance"};
 inline constexpr Label kLabelReceipt{"tocsin.v1.receipt"};
 inline constexpr Label kLabelAccess{"tocsin.v1.access"};
 inline constexpr Label kLabelApproval{"tocsin.v1.approval"};
-inline constexpr Label kLabelInvitation{"tocsin.v1.invitation"};        // envelope to the invited node
-inline constexpr Label kLabelAcceptanceMail{"tocsin.v1.acceptance-mail"};// envelope of an acceptance to a member's node
+inline constexpr Label kLabelInvitation{"tocsin.v1.invitation"};  // envelope to the invited node
+inline constexpr Label kLabelAcceptanceMail{
+    "tocsin.v1.acceptance-mail"};  // envelope of an acceptance to a member's node
 
-// ---- What a node keeps on its own disk (node/store) ------------------------------------------------------------------
+// ---- What a node keeps on its own disk (node/store) ----
 inline constexpr Personal kPersonalStoreName{"tocsin storename"};  // store key + table + name -> database key (rule 47)
 inline constexpr Personal kPersonalMachine{"tocsin machine"};      // machine-id as the home records it (rule 21)
-inline constexpr Personal kPersonalKeyFile{"tocsin key file"};     // checksum of a key file: tells damage from a wrong passphrase
-inline constexpr Label kLabelStoreCheck{"tocsin.store.check"};     // proves that a store belongs to a store key
-inline constexpr Label kLabelStoreLog{"tocsin.store.log"};         // log records
-inline constexpr Label kLabelStoreEntry{"tocsin.store.entry"};     // entries of organisation logs, which name partners
-inline constexpr Label kLabelStoreRecord{"tocsin.store.record"};   // names and values of the record tables
-inline constexpr Label kLabelKeyring{"tocsin.keys.keyring"};       // passphrase -> keys of the two tiers (rule 48)
-inline constexpr Label kLabelTier1{"tocsin.keys.tier1"};           // transport secret, store key
-inline constexpr Label kLabelTier2{"tocsin.keys.tier2"};           // signing, encryption, prekeys, reading key
-inline constexpr Label kLabelRootKey{"tocsin.keys.root"};          // one root key of an organisation, a file apart
+inline constexpr Personal kPersonalKeyFile{
+    "tocsin key file"};  // checksum of a key file: tells damage from a wrong passphrase
+inline constexpr Label kLabelStoreCheck{"tocsin.store.check"};    // proves that a store belongs to a store key
+inline constexpr Label kLabelStoreLog{"tocsin.store.log"};        // log records
+inline constexpr Label kLabelStoreEntry{"tocsin.store.entry"};    // entries of organisation logs, which name partners
+inline constexpr Label kLabelStoreRecord{"tocsin.store.record"};  // names and values of the record tables
+inline constexpr Label kLabelKeyring{"tocsin.keys.keyring"};      // passphrase -> keys of the two tiers (rule 48)
+inline constexpr Label kLabelTier1{"tocsin.keys.tier1"};          // transport secret, store key
+inline constexpr Label kLabelTier2{"tocsin.keys.tier2"};          // signing, encryption, prekeys, reading key
+inline constexpr Label kLabelRootKey{"tocsin.keys.root"};         // one root key of an organisation, a file apart
 inline constexpr Label kLabelChannelSecrets{"tocsin.keys.channel"};  // reading key -> keys of one channel (rule 48)
 
-// ---- The query index (node/index) ------------------------------------------------------------------------------------
+// ---- The query index (node/index) ----
 inline constexpr Personal kPersonalIndexRow{"tocsin index row"};      // publisher and row id of an imported row
 inline constexpr Personal kPersonalIndexCursor{"tocsin indexcur"};    // binds a paging cursor to its query
 inline constexpr Label kLabelIndexSnapshot{"tocsin.index.snapshot"};  // reading key -> snapshot on disk (rule 50)

@@ -1,5 +1,5 @@
-// Errors as values. Expected failures (a bad peer, file, disk or argument) travel as Result<T>; exceptions do not cross a
-// layer. An assert is our own bug and never depends on input from outside.
+// Errors as values. Expected failures (a bad peer, file, disk or argument) travel as Result<T>; exceptions do not cross
+// a layer. An assert is our own bug and never depends on input from outside.
 #pragma once
 
 #include <cassert>
@@ -20,12 +20,20 @@ enum class Origin {
 };
 std::string_view to_string(Origin origin);
 
-// A stable reason code: lower_snake_case, made from literals only, so that codes can be listed by grep and scripts may rely
-// on them. Each layer declares its codes as constants in its own header (`inline constexpr Code kBadSignature{"bad_signature"};`).
+// A stable reason code: lower_snake_case, made from literals only, so that codes can be listed by grep and scripts may
+// rely on them. Each layer declares its codes as constants in its own header (`inline constexpr Code
+// kBadSignature{"bad_signature"};`).
 class Code {
  public:
   template <std::size_t N>
-  consteval Code(const char (&literal)[N]) : text_(literal, N - 1) {}
+#if defined(__clang__) && __clang_major__ < 15
+  constexpr  // clang 14 crashes on consteval temporaries in arguments; gcc checks the literals
+#else
+  consteval
+#endif
+      Code(const char (&literal)[N])
+      : text_(literal, N - 1) {
+  }
   constexpr std::string_view text() const { return text_; }
   friend constexpr bool operator==(Code a, Code b) { return a.text_ == b.text_; }
 
@@ -98,11 +106,12 @@ class [[nodiscard]] Result<void> {
   std::optional<Error> error_;
 };
 
-// TOCSIN_TRY(expr): returns its error from the enclosing function; TOCSIN_ASSIGN(name, expr): declares `name` with the value.
+// TOCSIN_TRY(expr): returns its error from the enclosing function; TOCSIN_ASSIGN(name, expr): declares `name` with the
+// value.
 #define TOCSIN_CONCAT_(a, b) a##b
 #define TOCSIN_CONCAT(a, b) TOCSIN_CONCAT_(a, b)
-#define TOCSIN_TRY(expr)                                   \
-  do {                                                     \
+#define TOCSIN_TRY(expr)                                               \
+  do {                                                                 \
     if (auto tocsin_r_ = (expr); !tocsin_r_) return tocsin_r_.error(); \
   } while (0)
 #define TOCSIN_ASSIGN(name, expr) TOCSIN_ASSIGN_(name, expr, TOCSIN_CONCAT(tocsin_r_, __LINE__))

@@ -33,7 +33,8 @@ Result<void> check_sealed(ByteView sealed) {
 
 Result<void> open_into(MutableByteView out, ByteView key, const Label& purpose, ByteView associated, ByteView sealed) {
   const SecretBuffer use_key = derive_key(key, kPersonalSealKey, purpose, {});
-  if (!decrypt(out, sealed.subspan(kSealCiphertextAt), associated, sealed.subspan(kSealNonceAt, kNonceSize), use_key.view())) {
+  if (!decrypt(out, sealed.subspan(kSealCiphertextAt), associated, sealed.subspan(kSealNonceAt, kNonceSize),
+               use_key.view())) {
     return environment_error(kDecryptionFailed, "wrong key or place, or changed bytes");
   }
   return kOk;

@@ -1,6 +1,7 @@
-// Secret bytes in sodium_malloc memory (rule 49): guard pages around it, not swapped where the system allows it, left out of
-// core dumps; zeroed when a secret ends. Secrets of up to 512 bytes share guarded regions and are cheap to make; bulk work still
-// derives into one of these again and again (see BodyOpener), never one for each entry. Any thread may make and end secrets.
+// Secret bytes in sodium_malloc memory (rule 49): guard pages around it, not swapped where the system allows it, left
+// out of core dumps; zeroed when a secret ends. Secrets of up to 512 bytes share guarded regions and are cheap to make;
+// bulk work still derives into one of these again and again (see BodyOpener), never one for each entry. Any thread may
+// make and end secrets.
 //
 // Rule 3: every use has its own type. Two Secret types do not convert into each other; a moved-from one holds nothing
 // and may only be destroyed or assigned to.

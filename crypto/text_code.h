@@ -14,9 +14,9 @@
 
 namespace tocsin::crypto {
 
-inline constexpr std::size_t kTextCodeMax = 8 * 1024;               // characters, prefix included, blanks left out
+inline constexpr std::size_t kTextCodeMax = 96 * 1024;              // characters, prefix included, blanks left out
 inline constexpr std::size_t kTextCodeInputMax = 2 * kTextCodeMax;  // characters with blanks
-inline constexpr std::size_t kTextCodeBytesMax = 5'000;  // bytes that surely fit with a prefix of up to 180 characters
+inline constexpr std::size_t kTextCodeBytesMax = 60'000;  // bytes that surely fit with a prefix of up to 180 characters
 
 // `prefix` is lower-case letters and digits ("tocsin1"); `bytes` at most kTextCodeBytesMax (assert).
 std::string encode_text(std::string_view prefix, ByteView bytes);

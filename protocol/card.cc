@@ -14,7 +14,7 @@ namespace tocsin::protocol {
 namespace {
 
 constexpr std::string_view kTextPrefix = "tocsin1";
-constexpr std::uint8_t kCardFormat = 1;      // first byte; says how the rest is laid out
+constexpr std::uint8_t kCardFormat = 1;  // first byte; says how the rest is laid out
 constexpr std::size_t kCardHeadBytes = 1 + kSignatureBytes;
 
 Error bad_card(std::string detail) { return peer_error(kBadCard, std::move(detail)); }

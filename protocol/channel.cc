@@ -60,6 +60,7 @@ Result<void> open_epoch(ChannelState& state, Epoch epoch, const ControlContext& 
   EpochInfo& info = state.epochs[epoch];
   info.first = state.run.first();
   info.last = state.head.next();
+  info.first_seen = context.now;
   const EpochRun run = std::exchange(state.run, {});
   auto key = run.open_key(state.id(), context.secrets, context.month);
   if (!key) return kOk;  // rule 29: the gap is shown, writing goes on

@@ -1,8 +1,9 @@
-// The state of one channel as this node holds it, and what one more entry of the control log does to it (docs/protocol.md,
-// section 4; rules 16, 20, 22, 26 to 29). No store, no clock: the replica feeds it.
+// The state of one channel as this node holds it, and what one more entry of the control log does to it
+// (docs/protocol.md, section 4; rules 16, 20, 22, 26 to 29). No store, no clock: the replica feeds it.
 //
 // Invariants:
-//   1. `epochs` names every epoch whose entry stands in the copy of the control log; the ones that were opened have a key.
+//   1. `epochs` names every epoch whose entry stands in the copy of the control log; the ones that were opened have a
+//   key.
 //   2. `newest` is the state of the newest epoch that was opened, and null before the first.
 //   3. a pin, once here, only falls (of two pins the lower wins).
 #pragma once
@@ -22,8 +23,9 @@ inline constexpr Code kWrongChannel{"wrong_channel"};
 struct EpochInfo {
   Number first;  // of its entries in the control log
   Number last;
-  std::shared_ptr<const crypto::EpochKey> key;         // null: no slot for this node (rule 29), or from before it joined
+  std::shared_ptr<const crypto::EpochKey> key;  // null: no slot for this node (rule 29), or from before it joined
   std::shared_ptr<const crypto::AccessSecret> access;  // null likewise
+  Time first_seen;                                     // local clock when its last entry was taken; 0: not known
 };
 
 struct OpenInvite {
@@ -42,14 +44,15 @@ struct ChannelState {
   Number head;
   EntryHash head_hash;
   Epoch head_epoch;
-  EpochRun run;                                 // an epoch whose last entry is not here yet
+  EpochRun run;  // an epoch whose last entry is not here yet
   std::map<Epoch, EpochInfo> epochs;
   std::shared_ptr<const ControlState> newest;
   std::map<OrgId, OpenInvite> invited;
   std::map<LogKey, FeedPin> pins;
-  bool needs_newer = false;                     // rule 16
-  Time epoch_seen;                              // local clock when the newest epoch was taken
-  Epoch erased_through;                         // bodies up to this epoch are past retention and erased (rule 25)
+  bool needs_newer = false;  // rule 16
+  Time epoch_seen;           // local clock when the newest epoch was taken
+  Time invitation_seen;      // local clock when `invitation` came; 0: not known
+  Epoch erased_through;      // bodies up to this epoch are past retention and erased (rule 25)
 
   // Before joining.
   Bytes invitation;  // canonical Invitation
@@ -57,12 +60,12 @@ struct ChannelState {
   Bytes acceptance;  // own signed answer
 
   // Own writing.
-  std::shared_ptr<const crypto::SigningKey> feed_key;     // null before the first entry
+  std::shared_ptr<const crypto::SigningKey> feed_key;  // null before the first entry
   std::uint32_t feed_generation = 0;
   std::shared_ptr<const crypto::SigningKey> control_key;  // chair only
   Epoch key_missing_told;
-  std::vector<crypto::Hash> carried;             // acceptances that the own feed carries
-  std::vector<NodeId> certificate_wraps;         // chair: who got the newest epoch by its certificate's key (rule 32)
+  std::vector<crypto::Hash> carried;      // acceptances that the own feed carries
+  std::vector<NodeId> certificate_wraps;  // chair: who got the newest epoch by its certificate's key (rule 32)
 
   const ChannelId& id() const { return genesis->id; }
   const LogKey& control_log() const { return genesis->control_key; }
@@ -89,9 +92,9 @@ struct ControlContext {
   crypto::Verifier& verifier;
 };
 
-// The next entry of the control log. Errors (peer): those of EntryHeader::decode, wrong_log, wrong_channel, wrong_number,
-// wrong_previous, bad_body_hash, bad_signature, wrong_epoch, bad_epoch, bad_control_body, bad_control_state, and those of
-// opening a body. After an error `state` is spoilt: give a copy.
+// The next entry of the control log. Errors (peer): those of EntryHeader::decode, wrong_log, wrong_channel,
+// wrong_number, wrong_previous, bad_body_hash, bad_signature, wrong_epoch, bad_epoch, bad_control_body,
+// bad_control_state, and those of opening a body. After an error `state` is spoilt: give a copy.
 Result<void> apply_control(ChannelState& state, const EntryView& entry, const ControlContext& context);
 
 // The record of Table::kChannels: what names keys stands sealed under `secrets.reading` (rule 48). An incomplete run is

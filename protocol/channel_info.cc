@@ -23,13 +23,13 @@ std::optional<Value> value_of(const std::array<std::pair<Value, std::string_view
 }
 
 constexpr std::array<std::pair<ChannelClass, std::string_view>, 4> kClasses{{{ChannelClass::kShared, "shared"},
-                                                                            {ChannelClass::kAlert, "alert"},
-                                                                            {ChannelClass::kPublic, "public"},
-                                                                            {ChannelClass::kPrivate, "private"}}};
+                                                                             {ChannelClass::kAlert, "alert"},
+                                                                             {ChannelClass::kPublic, "public"},
+                                                                             {ChannelClass::kPrivate, "private"}}};
 constexpr std::array<std::pair<Role, std::string_view>, 4> kRoles{{{Role::kSteward, "steward"},
-                                                                  {Role::kMember, "member"},
-                                                                  {Role::kReader, "reader"},
-                                                                  {Role::kContributor, "contributor"}}};
+                                                                   {Role::kMember, "member"},
+                                                                   {Role::kReader, "reader"},
+                                                                   {Role::kContributor, "contributor"}}};
 constexpr std::array<std::pair<ChannelStanding, std::string_view>, 5> kStandings{
     {{ChannelStanding::kInvited, "invited"},
      {ChannelStanding::kAccepting, "accepting"},

@@ -48,9 +48,10 @@ struct ChannelInfo {
   Role own_role = Role::kUnknown;
   std::string terms;
   std::uint32_t retention_days = 0;
-  Epoch epoch;         // newest held; 0 before the first
-  Time epoch_created;  // as claimed by its entry
-  Number height;       // head of the newest term's control log
+  Epoch erased_through;  // bodies up to this epoch are past retention and erased here
+  Epoch epoch;           // newest held; 0 before the first
+  Time epoch_created;    // as claimed by its entry
+  Number height;         // head of the newest term's control log
   std::uint32_t term = 1;
   OrgId chair_org;
   NodeId chair_node;

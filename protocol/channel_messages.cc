@@ -439,8 +439,8 @@ Bytes sign_acceptance(const Acceptance& acceptance, const crypto::SigningKey& no
 
 Result<Acceptance> decode_acceptance(ByteView signed_acceptance) {
   if (signed_acceptance.size() < crypto::Signature::kSize) return peer_error(kBadAcceptance, "the signature is cut");
-  return canonical::decode<schema::Acceptance>(signed_acceptance.subspan(crypto::Signature::kSize),
-                                               kAcceptanceBytesMax, read_acceptance);
+  return canonical::decode<schema::Acceptance>(signed_acceptance.subspan(crypto::Signature::kSize), kAcceptanceBytesMax,
+                                               read_acceptance);
 }
 
 bool verify_acceptance(ByteView signed_acceptance, const crypto::VerifyKey& node_key, crypto::Verifier& verifier) {

@@ -1,6 +1,6 @@
-// The messages of a channel as values: genesis, control log bodies, invitation, acceptance (docs/protocol.md, section 4).
-// encode_* makes the canonical message; decode_* checks form and bounds alone, never who signed. Every decode error has
-// origin peer: not_canonical, or the code named beside the function.
+// The messages of a channel as values: genesis, control log bodies, invitation, acceptance (docs/protocol.md, section
+// 4). encode_* makes the canonical message; decode_* checks form and bounds alone, never who signed. Every decode error
+// has origin peer: not_canonical, or the code named beside the function.
 #pragma once
 
 #include <optional>
@@ -25,7 +25,8 @@ inline constexpr Code kBadInvitation{"bad_invitation"};
 inline constexpr Code kBadAcceptance{"bad_acceptance"};
 
 inline constexpr std::size_t kTermsBytesMax = 8192;
-inline constexpr std::size_t kPinsMax = 4096;  // in one channel; a state still fits its run of entries
+inline constexpr std::size_t kPinsMax = 4096;         // read of one state
+inline constexpr std::size_t kPinsWrittenMax = 2048;  // of one state; a full roster and these fit its run (epoch.cc)
 // A state of 256 members, as many invitations, and all pins; 16 entries of an epoch run carry it.
 inline constexpr std::size_t kControlStateBytesMax = 700 * 1024;
 inline constexpr std::uint16_t kEpochPartsMax = 24;
@@ -53,10 +54,12 @@ struct ChannelGenesis {
 ChannelPseudonym pseudonym_of(const ChannelId& channel);
 // `genesis` with everything but message, signature, id, pseudonym and terms_digest filled in; `random32` makes the id
 // unguessable. Error (caller): bad_channel_genesis, with what to change.
-Result<ChannelGenesis> make_channel_genesis(ChannelGenesis genesis, ByteView random32, const crypto::SigningKey& node_key);
+Result<ChannelGenesis> make_channel_genesis(ChannelGenesis genesis, ByteView random32,
+                                            const crypto::SigningKey& node_key);
 // Error: bad_channel_genesis (also two stewards, and a quorum outside rule 22). The signature is not verified here.
 Result<ChannelGenesis> decode_channel_genesis(ByteView message, ByteView signature);
-bool verify_channel_genesis(const ChannelGenesis& genesis, const crypto::VerifyKey& chair_node, crypto::Verifier& verifier);
+bool verify_channel_genesis(const ChannelGenesis& genesis, const crypto::VerifyKey& chair_node,
+                            crypto::Verifier& verifier);
 
 // ---- Control log
 
@@ -81,7 +84,15 @@ struct FeedPin {
 };
 
 enum class EpochReason : std::uint16_t {
-  kUnknown = 0, kGenesis = 1, kJoined = 2, kNodeAdded = 3, kRemoved = 4, kRevoked = 5, kStewards = 6, kAge = 7, kMissingSlot = 8
+  kUnknown = 0,
+  kGenesis = 1,
+  kJoined = 2,
+  kNodeAdded = 3,
+  kRemoved = 4,
+  kRevoked = 5,
+  kStewards = 6,
+  kAge = 7,
+  kMissingSlot = 8
 };
 
 struct ControlState {
@@ -89,7 +100,7 @@ struct ControlState {
   crypto::Signature genesis_signature;
   Epoch epoch;
   std::uint32_t term = 1;
-  std::vector<RosterMember> roster;   // by rising organisation id
+  std::vector<RosterMember> roster;  // by rising organisation id
   std::vector<OrgId> stewards;
   std::uint8_t quorum = 1;
   std::vector<RosterMember> invited;  // likewise

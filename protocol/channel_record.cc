@@ -13,7 +13,6 @@ namespace {
 using canonical::take;
 using canonical::text;
 
-
 Error damaged(std::string detail) { return environment_error(kDamagedRecord, std::move(detail)); }
 
 template <class Shared>
@@ -85,6 +84,7 @@ void write_epochs(const ChannelState& state, schema::ChannelRecord::Builder out)
     epoch.setFirstNumber(info.first.value);
     epoch.setLastNumber(info.last.value);
     if (info.access != nullptr) epoch.setAccessSeed(canonical::data(info.access->view()));
+    epoch.setFirstSeen(info.first_seen.ms);
   }
 }
 
@@ -124,6 +124,7 @@ Result<void> read_lists(schema::ChannelRecord::Reader in, ChannelState& state) {
     info.first = {epoch.getFirstNumber()};
     info.last = {epoch.getLastNumber()};
     info.access = secret_of<crypto::AccessSecret>(canonical::view(epoch.getAccessSeed()));
+    info.first_seen = {epoch.getFirstSeen()};
   }
   for (const auto invite : in.getInvited()) {
     OpenInvite open;
@@ -177,6 +178,7 @@ Result<LoadedChannel> read_record(schema::ChannelRecord::Reader in, const NodeSe
   state.needs_newer = in.getNeedsNewer();
   state.epoch_seen = {in.getEpochSeen()};
   state.erased_through = {in.getErasedThrough()};
+  state.invitation_seen = {in.getInvitationSeen()};
   state.invitation = to_bytes(canonical::view(in.getInvitation()));
   state.acceptance = to_bytes(canonical::view(in.getAcceptance()));
   if (in.hasCarrier() && !take(state.carrier, in.getCarrier())) return damaged("a channel's carrier");
@@ -216,6 +218,7 @@ Bytes encode_channel_record(const ChannelState& state, const NodeSecrets& secret
     for (unsigned i = 0; i < wraps.size(); ++i) wraps.set(i, canonical::data(state.certificate_wraps[i]));
     out.setEpochSeen(state.epoch_seen.ms);
     out.setErasedThrough(state.erased_through.value);
+    out.setInvitationSeen(state.invitation_seen.ms);
     out.setControlHead(state.head.value);
     out.setControlHash(canonical::data(state.head_hash));
     out.setControlEpoch(state.head_epoch.value);

@@ -12,8 +12,9 @@
 //       56   32 channel pseudonym    zero in an organisation log
 //       88   32 previous entry hash  zero for number 1
 //      120   32 body hash            BLAKE2b-256, personal "tocsin body", of the body as stored
-// The signature field follows the header wherever an entry is stored: 64 bytes, or in an organisation log threshold-many
-// (index byte, 64 bytes) by rising index. Signed: Label "tocsin.v1.entry" ‖ header. The body stands beside them.
+// The signature field follows the header wherever an entry is stored: 64 bytes, or in an organisation log
+// threshold-many (index byte, 64 bytes) by rising index. Signed: Label "tocsin.v1.entry" ‖ header. The body stands
+// beside them.
 #pragma once
 
 #include <array>
@@ -40,8 +41,8 @@ struct EntryHeader {
   BodyHash body_hash;
 
   std::array<std::uint8_t, kEntryHeaderBytes> encode() const;
-  // Errors (origin peer): bad_header_size, bad_version, bad_log_type, bad_reserved, body_too_large, bad_number (0), bad_epoch,
-  // bad_previous (not zero at number 1, or zero later), bad_channel.
+  // Errors (origin peer): bad_header_size, bad_version, bad_log_type, bad_reserved, body_too_large, bad_number (0),
+  // bad_epoch, bad_previous (not zero at number 1, or zero later), bad_channel.
   static Result<EntryHeader> decode(ByteView bytes);
   friend bool operator==(const EntryHeader&, const EntryHeader&) = default;
 };

@@ -1,5 +1,5 @@
 // Copies of stored entries on their way to another thread, in order of arrival: all bytes in one buffer, nothing
-// allocated for each entry. The engine fills it from the store, the index reads it; the memory is used again.
+// allocated for each entry. The desk fills it from the store, the index reads it; the memory is used again.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,9 @@
 // What the protocol needs of a disk (one of its three doors; the others are Clock and crypto::Random). Implemented by
 // node/store (LMDB) and by the simulator (memory that loses what was not committed).
 //
-// All calls come from the one thread that runs the replica. Reads are synchronous and see every batch whose `done` was called with
-// success, and may or may not see later ones. Writes are batches, applied in the order of `commit`, each whole or not at all.
+// All calls come from the one thread that runs the replica. Reads are synchronous and see every batch whose `done` was
+// called with success, and may or may not see later ones. Writes are batches, applied in the order of `commit`, each
+// whole or not at all.
 #pragma once
 
 #include <functional>
@@ -20,8 +21,8 @@ enum class Checked : std::uint8_t {
   kSigned = 2,   // its own signature was verified
 };
 
-// What a store keeps for each log; the replica makes it, the store only keeps it. A copy is the interval [low, head]; an empty one
-// (only the head's name is known) has low = head + 1.
+// What a store keeps for each log; the replica makes it, the store only keeps it. A copy is the interval [low, head];
+// an empty one (only the head's name is known) has low = head + 1.
 struct LogRecord {
   LogKey log;
   LogType type = LogType::kFeed;
@@ -29,15 +30,15 @@ struct LogRecord {
   Number low;
   Number head;
   EntryHash head_hash;
-  EntryHash before_low;         // hash that entry `low` names as its previous
+  EntryHash before_low;  // hash that entry `low` names as its previous
   Epoch head_epoch;
-  std::uint64_t bytes = 0;      // of bodies held, for quotas (rule 15)
-  std::uint8_t frozen = 0;      // 1: a fork proof is held, nothing new is taken (rule 12)
+  std::uint64_t bytes = 0;  // of bodies held, for quotas (rule 15)
+  std::uint8_t frozen = 0;  // 1: a fork proof is held, nothing new is taken (rule 12)
   friend bool operator==(const LogRecord&, const LogRecord&) = default;
 };
 
-// Tables of small named values. Names and values are sealed under the store key by the store (rule 47), so neither shows who a peer,
-// member or channel is; listing a table opens every value in it.
+// Tables of small named values. Names and values are sealed under the store key by the store (rule 47), so neither
+// shows who a peer, member or channel is; listing a table opens every value in it.
 enum class Table : std::uint8_t {
   kLocal = 1,       // this node's own state: counters, feed keys by channel, settings
   kPeers = 2,       // by org id
@@ -50,15 +51,16 @@ enum class Table : std::uint8_t {
   kPolicies = 9,    // local policy documents
 };
 
-// A write of many things that succeed or fail as one. Bytes of all entries stand in one buffer: nothing is allocated for each entry.
+// A write of many things that succeed or fail as one. Bytes of all entries stand in one buffer: nothing is allocated
+// for each entry.
 class Batch {
  public:
   struct EntryWrite {
     LogKey log;
     Number number;
-    std::size_t offset;               // of the header in `bytes`
+    std::size_t offset;  // of the header in `bytes`
     std::uint16_t signature_bytes;
-    std::uint32_t body_bytes;         // as stored here; 0 when the body is absent
+    std::uint32_t body_bytes;  // as stored here; 0 when the body is absent
     Checked checked;
   };
   struct RecordWrite {
@@ -124,8 +126,10 @@ class EntryStore {
   virtual Result<std::vector<LogRecord>> logs() = 0;
 
   // Visits the entries `from`..`to` of one log that are held, by rising number, in one short read transaction: at most
-  // `bytes_max` bytes of header, signature and body (but at least one entry), so that a reader never outlives one frame.
-  virtual Result<void> read(const LogKey& log, Number from, Number to, std::size_t bytes_max, const EntryVisitor& visit) = 0;
+  // `bytes_max` bytes of header, signature and body (but at least one entry), so that a reader never outlives one
+  // frame.
+  virtual Result<void> read(const LogKey& log, Number from, Number to, std::size_t bytes_max,
+                            const EntryVisitor& visit) = 0;
 
   // The same by order of arrival, after `cursor`.
   virtual Result<void> read_arrivals(Arrival cursor, std::size_t bytes_max, const EntryVisitor& visit) = 0;
@@ -136,9 +140,9 @@ class EntryStore {
   virtual Result<Bytes> get_record(Table table, ByteView name) = 0;
   virtual Result<void> scan_records(Table table, const RecordVisitor& visit) = 0;
 
-  // Makes the batch durable and then calls `done` on the caller's thread, never from inside `commit`; the argument is the arrival number of
-  // the last entry written by this batch (or the newest there is). After an error nothing of the batch is stored, and every batch
-  // queued behind it fails with the same error (each was built on the one before).
+  // Makes the batch durable and then calls `done` on the caller's thread, never from inside `commit`; the argument is
+  // the arrival number of the last entry written by this batch (or the newest there is). After an error nothing of the
+  // batch is stored, and every batch queued behind it fails with the same error (each was built on the one before).
   virtual void commit(Batch batch, std::function<void(Result<Arrival>)> done) = 0;
 };
 

@@ -16,6 +16,12 @@ namespace {
 constexpr std::size_t kPartSlotsMax = 256;
 constexpr std::size_t kPartStateBytesMax = 16 * 1024;
 
+// The largest state that is written fits a run, so that nothing a member does keeps the chair from dropping it: members
+// and invited together at most kMembersMax (328 bytes each with the longest name), all pins (128), the largest genesis
+// (32 KiB), stewards (40), and what is left.
+static_assert(kMembersMax * 328 + kPinsWrittenMax * 128 + 32 * 1024 + kMembersMax * 40 + 1024 <=
+              kEpochPartsMax * kPartStateBytesMax);
+
 struct ChannelAndEpoch {
   std::array<std::uint8_t, ChannelId::kSize + 8> bytes;
   ChannelAndEpoch(const ChannelId& channel, Epoch epoch) {
@@ -54,7 +60,8 @@ Result<std::vector<Bytes>> make_slots(const EpochPlace& place, const crypto::Epo
   const Bytes context = wrap_context(place);
   std::vector<Bytes> slots;
   for (const WrapTarget& target : targets) {
-    // A key that nothing can be wrapped to (a point of small order) costs its owner the slot, not the channel its epoch.
+    // A key that nothing can be wrapped to (a point of small order) costs its owner the slot, not the channel its
+    // epoch.
     auto slot = wrapper.wrap(target.key, context, key.view());
     slots.push_back(slot ? std::move(*slot) : crypto::random_slot(crypto::EpochKey::kSize, random));
   }
@@ -183,8 +190,8 @@ Result<Bytes> EpochRun::open_state(const ChannelId& channel, const crypto::Epoch
   return out;
 }
 
-crypto::EntryKey control_entry_key(const crypto::EpochKey& key, const ChannelId& channel, Epoch epoch, const LogKey& log,
-                                   Number number) {
+crypto::EntryKey control_entry_key(const crypto::EpochKey& key, const ChannelId& channel, Epoch epoch,
+                                   const LogKey& log, Number number) {
   return crypto::derive_entry_key(key, BodyBinding(channel, epoch, log, number, LogType::kControl).context());
 }
 

@@ -14,9 +14,9 @@
 
 namespace tocsin::protocol {
 
-inline constexpr Code kTooManySlots{"too_many_slots"};    // caller: more nodes than an epoch entry has places for
+inline constexpr Code kTooManySlots{"too_many_slots"};      // caller: more nodes than an epoch entry has places for
 inline constexpr Code kTooManyMembers{"too_many_members"};  // caller: the state does not fit the parts of a run
-inline constexpr Code kNoSlot{"no_slot"};                 // no slot opens with a key of this node, or not to the committed one
+inline constexpr Code kNoSlot{"no_slot"};  // no slot opens with a key of this node, or not to the committed one
 inline constexpr Code kBadEpoch{"bad_epoch"};
 
 crypto::Hash epoch_commitment(const crypto::EpochKey& key, const ChannelId& channel, Epoch epoch);
@@ -67,8 +67,8 @@ Bytes seal_control(const crypto::EpochKey& key, const ChannelId& channel, Epoch 
 Result<Bytes> open_control(const crypto::EpochKey& key, const ChannelId& channel, Epoch epoch, const LogKey& log,
                            Number number, ByteView sealed);
 // The key that opens that one entry, for an invitation, and opening with it.
-crypto::EntryKey control_entry_key(const crypto::EpochKey& key, const ChannelId& channel, Epoch epoch, const LogKey& log,
-                                   Number number);
+crypto::EntryKey control_entry_key(const crypto::EpochKey& key, const ChannelId& channel, Epoch epoch,
+                                   const LogKey& log, Number number);
 Result<Bytes> open_control_entry(const crypto::EntryKey& key, const ChannelId& channel, Epoch epoch, const LogKey& log,
                                  Number number, ByteView sealed);
 

@@ -7,7 +7,8 @@
 //   3. digests are cached for places of the trie alone (the root, and children of places with more than 16 leaves), so
 //   a peer that asks
 //      for other places makes the cache no larger.
-// Changing a leaf and taking the digest again costs one hash for each level above it, and at most 16 more where a place splits.
+// Changing a leaf and taking the digest again costs one hash for each level above it, and at most 16 more where a place
+// splits.
 #pragma once
 
 #include <array>

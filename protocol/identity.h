@@ -101,6 +101,13 @@ class OrgLog {
   // that are here (rule 19), is bad_rotation: the caller that holds the entries replays them up to that one into a new
   // OrgLog and applies the rotation there.
   Result<void> apply(const EntryView& entry, crypto::Verifier& verifier);
+  // The same of entries that were verified before, as they are read back: signatures are not looked at again.
+  static Result<OrgLog> from_verified_genesis(const EntryView& entry);
+  Result<void> apply_verified(const EntryView& entry);
+  // Of an entry at any place, cheaply: may it be of this log? Form, body hash, and signatures by roots that are or were
+  // in force (of a rotation, by a set that was committed to). Errors (peer): those of EntryHeader::decode, wrong_log,
+  // bad_body_hash, not_canonical, bad_event, bad_rotation, bad_signature.
+  Result<void> check_suspect(const EntryView& entry, crypto::Verifier& verifier) const;
 
   const OrgProfile& profile() const { return profile_; }
   const OrgId& id() const { return profile_.id; }
@@ -133,12 +140,15 @@ class OrgLog {
 
  private:
   OrgLog() = default;
+  static Result<OrgLog> begin(const EntryView& entry, crypto::Verifier* verifier);  // null: verified before
+  Result<void> extend(const EntryView& entry, crypto::Verifier* verifier);
   Entry make_next(ByteView body, std::span<const RootSigner> signers) const;
   // Each checks one event and applies it; nothing changes on an error.
   struct Events;
 
   OrgProfile profile_;
   RootSet roots_;
+  std::vector<RootSet> old_roots_;  // in force before, oldest first
   crypto::Hash next_roots_;
   Number head_;
   EntryHash head_hash_;

@@ -47,7 +47,7 @@ struct ChannelRecord {
   keyMissingTold @11 :UInt64;      # newest epoch for which the own feed carries a `key missing`; 0: none
   runFirst @12 :UInt64;            # first entry of an epoch run that is not complete; 0: none
   secrets @13 :Data;               # keys, sealed under the reading tier; layout: channel_record.cc
-  carried @14 :List(Data);         # 32 bytes each: hashes of acceptances that the own feed carries
+  carried @14 :List(Data);         # 32 bytes each: what acceptances the own feed carries (carried_key, replica_mail.cc)
   certificateWraps @15 :List(Data); # 32 bytes each: nodes that got the newest epoch by their certificate's key (rule 32); chair only
   epochSeen @16 :Int64;            # when this node took the newest epoch, milliseconds since 1970 UTC
   pins @17 :List(LocalPin);        # in force, by rising feed
@@ -55,6 +55,7 @@ struct ChannelRecord {
   controlHash @19 :Data;           # 32 bytes
   controlEpoch @20 :UInt64;        # epoch of that entry
   erasedThrough @21 :UInt64;       # bodies of this epoch and before are past retention and erased (rule 25)
+  invitationSeen @22 :Int64;       # when `invitation` came, milliseconds since 1970 UTC: the oldest go first (rule 15); 0: not known
 
   struct LocalPin {
     feed @0 :Data;                 # 32 bytes
@@ -68,6 +69,8 @@ struct ChannelRecord {
     firstNumber @1 :UInt64;        # of its entries in the control log
     lastNumber @2 :UInt64;
     accessSeed @3 :Data;           # 32 bytes (rule 35); empty when the epoch was not opened
+    firstSeen @4 :Int64;           # when this node took it, milliseconds since 1970 UTC: bodies before it are erased no
+                                   # sooner than the retention after that (rule 25); 0: not known
   }
   struct Invite {
     orgId @0 :Data;                # 32 bytes

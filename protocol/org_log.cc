@@ -12,7 +12,6 @@
 namespace tocsin::protocol {
 namespace {
 
-
 // What the body of a later entry says.
 struct CertifyEvent {
   NodeCertificate certificate;
@@ -180,8 +179,8 @@ Error not_next(const EntryHeader& header, const EntryView& entry) {
 // One overload for each event: checks it against the log, and applies it as the last step.
 struct OrgLog::Events {
   OrgLog& log;
-  crypto::Verifier& verifier;
-  Number number;  // of the entry at hand
+  crypto::Verifier* verifier;  // null: the entry was verified before
+  Number number;               // of the entry at hand
 
   Result<void> operator()(const UnknownOrgEvent&) {
     ++log.unknown_events_;
@@ -191,8 +190,8 @@ struct OrgLog::Events {
   Result<void> operator()(const CertifyEvent& event) {
     const NodeCertificate& certificate = event.certificate;
     if (certificate.org != log.id()) return refused("the certificate is of another organisation");
-    if (!verifier.verify(certificate.signing, crypto::kLabelNodeCertificate, {event.certificate_bytes},
-                         event.counter_signature)) {
+    if (verifier != nullptr && !verifier->verify(certificate.signing, crypto::kLabelNodeCertificate,
+                                                 {event.certificate_bytes}, event.counter_signature)) {
       return peer_error(kBadCounterSignature, "the certificate is not counter-signed by its node");
     }
     const auto known = log.nodes_.find(certificate.node);
@@ -231,6 +230,7 @@ struct OrgLog::Events {
       if (is_root(event.roots, node.certificate.signing))
         return bad_rotation("a root key is the signing key of a node");
     }
+    log.old_roots_.push_back(log.roots_);
     log.roots_ = event.roots;
     log.next_roots_ = event.next_roots;
     return kOk;
@@ -274,12 +274,17 @@ struct OrgLog::Events {
 };
 
 Result<OrgLog> OrgLog::from_genesis(const EntryView& entry, crypto::Verifier& verifier) {
+  return begin(entry, &verifier);
+}
+Result<OrgLog> OrgLog::from_verified_genesis(const EntryView& entry) { return begin(entry, nullptr); }
+
+Result<OrgLog> OrgLog::begin(const EntryView& entry, crypto::Verifier* verifier) {
   TOCSIN_ASSIGN(header, open_entry(entry));
   if (header.number != Number{1}) return peer_error(kWrongNumber, "an organisation log begins with entry 1");
   TOCSIN_ASSIGN(genesis, canonical::decode<schema::OrgGenesis>(entry.body, kBodyBytesMax, read_org_genesis));
   const OrgId id{crypto::hash256(crypto::kPersonalOrg, {entry.body}).bytes()};
   if (header.log != LogKey{id.bytes()}) return bad_org_genesis("the log's key is not the hash of its genesis");
-  TOCSIN_TRY(check_signatures(entry, genesis.roots, verifier));
+  if (verifier != nullptr) TOCSIN_TRY(check_signatures(entry, genesis.roots, *verifier));
 
   OrgLog out;
   out.profile_ = std::move(genesis.profile);
@@ -291,7 +296,27 @@ Result<OrgLog> OrgLog::from_genesis(const EntryView& entry, crypto::Verifier& ve
   return out;
 }
 
-Result<void> OrgLog::apply(const EntryView& entry, crypto::Verifier& verifier) {
+Result<void> OrgLog::apply(const EntryView& entry, crypto::Verifier& verifier) { return extend(entry, &verifier); }
+Result<void> OrgLog::apply_verified(const EntryView& entry) { return extend(entry, nullptr); }
+
+Result<void> OrgLog::check_suspect(const EntryView& entry, crypto::Verifier& verifier) const {
+  TOCSIN_ASSIGN(header, open_entry(entry));
+  if (header.log != LogKey{id().bytes()}) return peer_error(kWrongLog, "the entry is of another organisation");
+  TOCSIN_ASSIGN(event, canonical::decode<schema::OrgEvent>(entry.body, kBodyBytesMax, read_org_event));
+  if (const auto* rotation = std::get_if<RotateEvent>(&event)) {
+    const bool committed = rotation->roots.commitment() == next_roots_ || rotation->roots == roots_ ||
+                           std::find(old_roots_.begin(), old_roots_.end(), rotation->roots) != old_roots_.end();
+    if (!committed) return peer_error(kBadRotation, "the new roots are not those committed to");
+    return check_signatures(entry, rotation->roots, verifier);
+  }
+  auto checked = check_signatures(entry, roots_, verifier);
+  for (auto roots = old_roots_.rbegin(); !checked && roots != old_roots_.rend(); ++roots) {
+    checked = check_signatures(entry, *roots, verifier);
+  }
+  return checked;
+}
+
+Result<void> OrgLog::extend(const EntryView& entry, crypto::Verifier* verifier) {
   TOCSIN_ASSIGN(header, open_entry(entry));
   if (header.log != LogKey{id().bytes()}) return peer_error(kWrongLog, "the entry is of another organisation");
   if (header.number != head_.next()) return not_next(header, entry);
@@ -304,7 +329,9 @@ Result<void> OrgLog::apply(const EntryView& entry, crypto::Verifier& verifier) {
   Events events{*this, verifier, header.number};
   const auto* rotation = std::get_if<RotateEvent>(&event);
   if (rotation != nullptr) TOCSIN_TRY(events.check_rotation(*rotation));
-  TOCSIN_TRY(check_signatures(entry, rotation != nullptr ? rotation->roots : roots_, verifier));
+  if (verifier != nullptr) {
+    TOCSIN_TRY(check_signatures(entry, rotation != nullptr ? rotation->roots : roots_, *verifier));
+  }
   TOCSIN_TRY(std::visit(events, event));
   head_ = header.number;
   head_hash_ = hash_entry(entry.header, entry.signature);

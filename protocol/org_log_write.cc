@@ -11,7 +11,6 @@
 namespace tocsin::protocol {
 namespace {
 
-
 Entry sign_entry(EntryHeader header, ByteView body, std::span<const RootSigner> signers) {
   header.type = LogType::kOrganisation;
   header.body_bytes = static_cast<std::uint32_t>(body.size());

@@ -98,8 +98,8 @@ Bytes seal_receipt(const Receipt& receipt, Epoch epoch, const crypto::EpochKey& 
   return crypto::seal_body(receipt_key(key, context), context, plaintext, random);
 }
 
-Result<OpenedReceipt> open_receipt(const ChannelId& channel, Epoch epoch, const crypto::EpochKey& key, const NodeId& node,
-                                   std::uint64_t counter, ByteView sealed) {
+Result<OpenedReceipt> open_receipt(const ChannelId& channel, Epoch epoch, const crypto::EpochKey& key,
+                                   const NodeId& node, std::uint64_t counter, ByteView sealed) {
   const auto context = context_of(channel, epoch, node, counter);
   TOCSIN_ASSIGN(plaintext, crypto::open_body(receipt_key(key, context), context, sealed));
   if (plaintext.size() < crypto::Signature::kSize) return bad_receipt("the signature is cut");

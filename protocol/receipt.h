@@ -17,9 +17,9 @@ inline constexpr std::size_t kReceiptHeadsAllowed = 512;
 
 struct ReceiptHead {
   LogKey log;
-  Number head;      // newest header held
-  EntryHash hash;   // of that entry
-  Number body;      // bodies are held without a gap from the start of the copy up to here
+  Number head;     // newest header held
+  EntryHash hash;  // of that entry
+  Number body;     // bodies are held without a gap from the start of the copy up to here
   friend bool operator==(const ReceiptHead&, const ReceiptHead&) = default;
 };
 struct Receipt {
@@ -43,14 +43,14 @@ Result<Receipt> decode_receipt(ByteView message);
 // signature ‖ message, sealed under the epoch key; node id and counter go beside it in clear.
 Bytes seal_receipt(const Receipt& receipt, Epoch epoch, const crypto::EpochKey& key, const crypto::SigningKey& node_key,
                    crypto::Random& random);
-// Opened, decoded, and compared with what stood in clear; the signature is still to be verified. Errors (peer): those of
-// crypto::open_body, not_canonical, bad_receipt.
+// Opened, decoded, and compared with what stood in clear; the signature is still to be verified. Errors (peer): those
+// of crypto::open_body, not_canonical, bad_receipt.
 struct OpenedReceipt {
   Bytes signed_message;  // signature ‖ message
   Receipt receipt;
 };
-Result<OpenedReceipt> open_receipt(const ChannelId& channel, Epoch epoch, const crypto::EpochKey& key, const NodeId& node,
-                                   std::uint64_t counter, ByteView sealed);
+Result<OpenedReceipt> open_receipt(const ChannelId& channel, Epoch epoch, const crypto::EpochKey& key,
+                                   const NodeId& node, std::uint64_t counter, ByteView sealed);
 bool verify_receipt(ByteView signed_message, const crypto::VerifyKey& node_key, crypto::Verifier& verifier);
 
 }  // namespace tocsin::protocol

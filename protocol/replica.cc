@@ -13,6 +13,7 @@ struct Snapshot {
   std::vector<LogRecord> logs;
   std::vector<std::pair<ChannelId, std::shared_ptr<const ChannelState>>> channels;
   std::vector<std::pair<OrgId, std::shared_ptr<const OrgLog>>> orgs;
+  std::vector<Batch::BodyErase> erased;
   bool peers = false;
   bool mail = false;
   bool entries = false;
@@ -46,6 +47,7 @@ void ReplicaCore::commit(Change change, std::function<void(Result<Arrival>)> don
   snapshot->peers = !change.peers.empty();
   snapshot->mail = change.mail;
   snapshot->entries = !change.batch.entries().empty();
+  snapshot->erased = change.batch.erases();
 
   store.commit(std::move(change.batch), [this, lives = std::weak_ptr<int>(alive), made_at = failures, snapshot,
                                          done = std::move(done)](Result<Arrival> stored) {
@@ -116,6 +118,7 @@ void ReplicaCore::notify(const Snapshot& snapshot, Arrival newest) {
   }
   if (snapshot.peers) tell([](ReplicaListener& to) { to.on_peers(); });
   if (snapshot.mail) tell([](ReplicaListener& to) { to.on_mail(); });
+  if (!snapshot.erased.empty()) tell([&](ReplicaListener& to) { to.on_erased(snapshot.erased); });
   if (snapshot.entries) tell([&](ReplicaListener& to) { to.on_arrival(newest); });
   if (lives.expired()) return;
   for (const auto& [id, state] : snapshot.channels) {

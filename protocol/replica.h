@@ -1,13 +1,15 @@
-// All logs that this node holds, and every decision about them: what is valid, who may write, who may be served, what is sealed for whom.
-// Ties identity, channels, feeds and receipts to an EntryStore; knows neither sockets nor threads nor which report kinds there are.
+// All logs that this node holds, and every decision about them: what is valid, who may write, who may be served, what
+// is sealed for whom. Ties identity, channels, feeds and receipts to an EntryStore; knows neither sockets nor threads
+// nor which report kinds there are.
 //
-// One thread calls everything here. Calls that change something take `done`, which is called later on the same thread, once the change
-// is durable, never from inside the call (rule 9); a Result that is returned at once with an error means that nothing was queued and `done`
-// will not be called. Listeners hear of a change only after it is durable.
+// One thread calls everything here. Calls that change something take `done`, which is called later on the same thread,
+// once the change is durable, never from inside the call (rule 9); a Result that is returned at once with an error
+// means that nothing was queued and `done` will not be called. Listeners hear of a change only after it is durable.
 //
-// Two states are kept for each log: *accepted* (what has been queued for the store) and *durable*. New entries are built on the accepted
-// state; sessions, receipts and readers see the durable one alone. When a commit fails, the accepted state falls back to the durable one
-// and `failures()` rises: every RangeReceiver made before refuses to go on.
+// Two states are kept for each log: *accepted* (what has been queued for the store) and *durable*. New entries are
+// built on the accepted state; sessions, receipts and readers see the durable one alone. When a commit fails, the
+// accepted state falls back to the durable one and `failures()` rises: every RangeReceiver made before refuses to go
+// on.
 #pragma once
 
 #include <functional>
@@ -32,12 +34,12 @@ namespace tocsin::protocol {
 template <class T>
 using Done = std::function<void(Result<T>)>;
 
-// ---- What is known of others -----------------------------------------------------------------------------------------
+// ---- What is known of others ----
 
 enum class PeerState : std::uint8_t {
   kIntroduced = 1,  // known by card or roster, words not compared
   kVerified = 2,
-  kBlocked = 3,     // neither dialled nor answered
+  kBlocked = 3,  // neither dialled nor answered
 };
 std::string_view to_string(PeerState state);
 
@@ -54,11 +56,11 @@ struct Peer {
   OrgProfile profile;
   std::string local_name;  // what this node's people call it; empty: profile.name
   PeerState state = PeerState::kIntroduced;
-  bool by_card = false;    // false: known by a roster alone
+  bool by_card = false;  // false: known by a roster alone
   std::vector<PeerNode> nodes;
 };
 
-// ---- What a session exchanges beside entries -------------------------------------------------------------------------
+// ---- What a session exchanges beside entries ----
 
 enum class MailKind : std::uint8_t { kInvitation = 1, kAcceptance = 2 };
 struct Mail {
@@ -82,7 +84,7 @@ struct ReceiptInfo {
   std::map<LogKey, Number> heads;
 };
 
-// ---- Local acts ------------------------------------------------------------------------------------------------------
+// ---- Local acts ----
 
 struct NewChannel {
   std::string name;
@@ -106,10 +108,11 @@ class ReplicaListener {
   virtual ~ReplicaListener() = default;
   virtual void on_heads(const ChannelId& channel, const LogKey& log) = 0;  // a durable head rose
   virtual void on_org_log(const OrgId& org) = 0;                           // an organisation log grew
-  virtual void on_channels() = 0;                                          // a channel, roster, epoch or standing changed
-  virtual void on_peers() = 0;                                             // a peer, its state or addresses changed
-  virtual void on_mail() = 0;                                              // invitations or acceptances wait for some node
-  virtual void on_arrival(Arrival newest) = 0;                             // entries are durable: the index may read on
+  virtual void on_channels() = 0;                               // a channel, roster, epoch or standing changed
+  virtual void on_peers() = 0;                                  // a peer, its state or addresses changed
+  virtual void on_mail() = 0;                                   // invitations or acceptances wait for some node
+  virtual void on_arrival(Arrival newest) = 0;                  // entries are durable: the index may read on
+  virtual void on_erased(std::span<const Batch::BodyErase>) {}  // these bodies are gone, for whoever read them
 };
 
 class Replica;
@@ -121,18 +124,23 @@ class RangeReceiver {
   ~RangeReceiver();
   RangeReceiver(RangeReceiver&&) noexcept;
   RangeReceiver& operator=(RangeReceiver&&) noexcept;
-  // The next entry of the range. `signature` is the signature field, `epoch` the entry's. Errors (peer): bad_entry, bad_epoch (it fell), body_too_large, quota_exceeded.
+  // The next entry of the range. `signature` is the signature field, `epoch` the entry's. Errors (peer): bad_entry,
+  // bad_epoch (it fell), body_too_large, quota_exceeded.
   Result<void> add(ByteView signature, Epoch epoch, ByteView body);
-  // An entry whose body is not given.
+  // An entry whose body is not given. Error (peer) beside those of add, of a feed: not_acceptable, where it may not
+  // have been erased yet (rule 25): the body is to be had from somebody else.
   Result<void> add_without_body(ByteView signature, Epoch epoch, const BodyHash& hash, std::uint32_t body_bytes);
   // True when a chunk is complete (1,024 entries or 1 MiB): commit before adding more.
   bool full() const;
   std::size_t pending_entries() const;
   std::size_t pending_bytes() const;
   Number next_number() const;
-  // Checks the chunk (newest signature, chain, and for feeds the certificate at each change of epoch, rule 28; for control and organisation logs
-  // every entry) and queues it. `done` gets the durable head. Errors (peer): bad_signature, wrong_previous, fork (a proof was kept, rule 12), not_authorised, past_pin (rule
-  // 20), unknown_epoch (control log first), wrong_epoch, bad_feed_certificate, wrong_number, frozen, stale_receiver (environment). After an error nothing of the chunk is kept.
+  // Checks the chunk (newest signature, chain, and for feeds the certificate at each change of epoch, rule 28; for
+  // control and organisation logs every entry) and queues it. `done` gets the durable head. Errors (peer):
+  // bad_signature, wrong_previous, fork (a proof was kept, rule 12), not_authorised, past_pin (rule 20), quota_exceeded
+  // (a node has so many feeds in a channel), not_acceptable (the chair's node is revoked), unknown_epoch
+  // (control log first), wrong_epoch, bad_feed_certificate, wrong_number, frozen, stale_receiver (environment). After
+  // an error nothing of the chunk is kept.
   Result<void> commit(Done<Number> done);
 
  private:
@@ -142,22 +150,24 @@ class RangeReceiver {
   std::unique_ptr<State> state_;
 };
 
-// What one log, and one channel, may take up here (rule 15). Over it nothing is stored and the reason is shown; validity does not change.
+// What one log, and one channel, may take up here (rule 15). Over it nothing is stored and the reason is shown;
+// validity does not change.
 struct Quotas {
   std::uint64_t feed_entries = 20'000'000;
-  std::uint64_t feed_bytes = 64ull << 30;         // of bodies
-  std::uint64_t alert_feed_entries = 1'000'000;   // feeds of alert channels have their own
+  std::uint64_t feed_bytes = 64ull << 30;        // of bodies
+  std::uint64_t alert_feed_entries = 1'000'000;  // feeds of alert channels have their own
   std::uint64_t alert_feed_bytes = 16ull << 30;
-  std::uint64_t control_entries = 1'000'000;      // of a control log
+  std::uint64_t control_entries = 1'000'000;  // of a control log
   std::uint64_t control_bytes = 8ull << 30;
-  std::uint64_t feeds = 65'536;                   // of one channel (kLogsPerChannelMax)
+  std::uint64_t feeds = 65'536;  // of one channel (kLogsPerChannelMax)
 };
 
 struct ReplicaStatus {
   std::uint64_t refused_entries = 0;  // by peers' fault, since start
   std::uint64_t fork_proofs = 0;
   std::uint64_t entries = 0;          // durable
-  std::vector<std::string> warnings;  // STALE certificates, old epochs (rules 18, 27), certificate-key wraps (rule 32), key_missing; for people
+  std::vector<std::string> warnings;  // STALE certificates, old epochs (rules 18, 27), certificate-key wraps (rule 32),
+                                      // key_missing; for people
 };
 
 class Replica {
@@ -166,8 +176,8 @@ class Replica {
   Replica(EntryStore& store, Clock& clock, crypto::Random& random, const NodeSecrets& secrets, ReadingTable& table);
   ~Replica();
 
-  // Makes the records of a new organisation's first node: organisation log `entries` (genesis and the own certificate), private channel (class
-  // private, epoch 1). Called once, on an empty store.
+  // Makes the records of a new organisation's first node: organisation log `entries` (genesis and the own certificate),
+  // private channel (class private, epoch 1). Called once, on an empty store.
   Result<void> create(std::span<const Entry> org_log, const NodeId& own_node, Done<ChannelId> done);
   // Reads everything back at start. Errors (environment): store_failed, damaged_record.
   Result<void> load();
@@ -196,9 +206,11 @@ class Replica {
   Result<void> add_address(const NodeId& node, std::string_view address, Done<void> done);
   std::vector<Peer> peers() const;
   std::optional<Peer> peer(const OrgId& org) const;
-  // Who is at the other end of a handshake: a live node of an unblocked organisation that is known here. `newer_log`: the end of its organisation log from the third message
-  // (rule 43), applied first when it verifies. Nothing when unknown.
-  std::optional<std::pair<OrgId, NodeId>> identify(const crypto::TransportPublic& key, std::span<const Bytes> newer_log);
+  // Who is at the other end of a handshake: a live node of an unblocked organisation that is known here. `newer_log`:
+  // the end of its organisation log from the third message (rule 43), applied first when it verifies. Nothing when
+  // unknown.
+  std::optional<std::pair<OrgId, NodeId>> identify(const crypto::TransportPublic& key,
+                                                   std::span<const Bytes> newer_log);
   bool is_blocked(const OrgId& org) const;
   const OrgLog* org_log(const OrgId& org) const;
   Result<void> accept_prekeys(const NodeId& node, ByteView signed_list);
@@ -208,18 +220,20 @@ class Replica {
   Result<ChannelId> create_channel(const NewChannel& channel, Done<ChannelId> done);
   std::vector<ChannelInfo> channels() const;  // invitations too; ordered by name; the private one first
   std::optional<ChannelInfo> channel(const ChannelId& id) const;
-  // Invites a verified peer. Errors (caller): unknown_channel, not_chair (name who is), unknown_peer, peer_not_verified, already_member,
-  // role_not_supported, channel_full.
+  // Invites a verified peer. Errors (caller): unknown_channel, not_chair (name who is), unknown_peer,
+  // peer_not_verified, already_member, role_not_supported, channel_full.
   Result<void> invite(const ChannelId& channel, const OrgId& org, Role role, Done<void> done);
-  Result<void> accept(const ChannelId& channel, Done<void> done);  // queues the signed acceptance; joined when an epoch arrives
+  Result<void> accept(const ChannelId& channel,
+                      Done<void> done);  // queues the signed acceptance; joined when an epoch arrives
   Result<void> refuse(const ChannelId& channel, Done<void> done);
   // Drops a member: new epoch, its feeds pinned where this node holds them (rules 20, 27).
   Result<void> remove_member(const ChannelId& channel, const OrgId& org, Done<void> done);
-  Result<void> rotate(const ChannelId& channel, Done<void> done);
+  Result<void> rotate(const ChannelId& channel, Done<void> done);  // all three of the chair: chair_revoked
 
   // ---- writing
-  // Appends to the own feed of the channel, as one batch: all or nothing. `done` gets the references in order. The first entry of an epoch carries the certificate; checkpoints are put in between
-  // as rule 13 says. Errors (caller): unknown_channel, not_a_writer, payload_too_large, needs_newer.
+  // Appends to the own feed of the channel, as one batch: all or nothing. `done` gets the references in order. The
+  // first entry of an epoch carries the certificate; checkpoints are put in between as rule 13 says. Errors (caller):
+  // unknown_channel, not_a_writer, payload_too_large, needs_newer.
   Result<void> append(const ChannelId& channel, std::span<const FeedItem> items, Done<std::vector<EntryRef>> done);
 
   // ---- reading
@@ -227,8 +241,11 @@ class Replica {
   Result<void> read_arrivals(Arrival cursor, std::size_t bytes_max, const EntryVisitor& visit) const;
   Arrival newest_arrival() const;
   Result<Entry> read_entry(const LogKey& log, Number number) const;  // kNotHeld
+  // What is held of one log, above a pin as well: for this node's own index, never for a peer (that is `serve`).
+  Result<void> read_log(const LogKey& log, Number from, Number to, std::size_t bytes_max,
+                        const EntryVisitor& visit) const;
   std::vector<ReceiptInfo> receipts(const ChannelId& channel) const;
-  std::optional<LogRecord> log_record(const LogKey& log) const;      // durable
+  std::optional<LogRecord> log_record(const LogKey& log) const;  // durable
   std::vector<LogRecord> channel_logs(const ChannelId& channel) const;
   // Where the feed ends for good (rule 20): entries above it do not count, and stay as evidence only.
   struct EndOfFeed {
@@ -246,7 +263,8 @@ class Replica {
   void remove_record(Table table, ByteView name, Done<void> done);
 
   // ---- for sessions
-  // Channels to make slots for: the peer's node stands in the newest roster held here, or this node waits there as an accepted invitee.
+  // Channels to make slots for: the peer's node stands in the newest roster held here, or this node waits there as an
+  // accepted invitee.
   std::vector<ChannelId> channels_with(const NodeId& peer) const;
   const Frontier& frontier(const ChannelId& channel) const;
   // Key of the equality value: access seed of the newest epoch; 32 zero bytes before the first.
@@ -263,25 +281,30 @@ class Replica {
   Result<Number> first_number_at(const LogKey& log, Epoch epoch) const;
   // Entries for a session; verifies the signature of the last one visited when it is only chained (rule 10).
   Result<void> serve(const LogKey& log, Number from, Number to, std::size_t bytes_max, const EntryVisitor& visit) const;
-  // `previous` when the range does not begin right above what is held. Errors (peer): not_acceptable, frozen, wrong_number.
+  // `previous` when the range does not begin right above what is held. Errors (peer): not_acceptable, frozen,
+  // wrong_number.
   Result<RangeReceiver> receive(const std::optional<ChannelId>& channel, const LogKey& log, LogType type, Number first,
                                 const std::optional<EntryHash>& previous);
-  // A head of the same number with another hash was seen: ask for that entry, then give it here to keep the proof (rule 12).
+  // A head of the same number with another hash was seen: ask for that entry, then give it here to keep the proof (rule
+  // 12).
   Result<void> fork_candidate(const ChannelId& channel, const EntryView& entry);
 
   std::vector<Mail> mail_for(const OrgId& org, const NodeId& node) const;
-  // Errors (peer): bad_mail, not_for_us, bad_invitation, bad_acceptance, unknown_channel, bad_signature; harmless duplicates are a no-op.
+  // Errors (peer): bad_mail, not_for_us, bad_invitation, bad_acceptance, unknown_channel, bad_signature; harmless
+  // duplicates are a no-op.
   Result<void> handle_mail(const OrgId& from, MailKind kind, std::uint32_t prekey_month, ByteView envelope);
   // The newest own receipt, made anew when heads have changed and the last is a minute old.
   std::optional<OwnReceipt> own_receipt(const ChannelId& channel);
-  Result<void> handle_receipt(const ChannelId& channel, Epoch epoch, const NodeId& node, std::uint64_t counter, ByteView sealed);
+  Result<void> handle_receipt(const ChannelId& channel, Epoch epoch, const NodeId& node, std::uint64_t counter,
+                              ByteView sealed);
 
-  // For whoever opens all arrivals anyway (the index): give it the checkpoints (kind 4). They are compared with the heads held
-  // here and count as receipts (rule 13). Of long ranges the replica itself looks only where one has to stand.
+  // For whoever opens all arrivals anyway (the index): give it the checkpoints (kind 4). They are compared with the
+  // heads held here and count as receipts (rule 13). Of long ranges the replica itself looks only where one has to
+  // stand.
   void handle_opened(const OpenedEntry& opened);
 
-  // Chair's chores (answer acceptances, rotate after 30 days or when a member's node was added or revoked) and prekey upkeep. Call every
-  // few seconds, and after on_channels or on_org_log; cheap when there is nothing to do.
+  // Chair's chores (answer acceptances, rotate after 30 days or when a member's node was added or revoked) and prekey
+  // upkeep. Call every few seconds, and after on_channels or on_org_log; cheap when there is nothing to do.
   void handle_tick();
 
  private:

@@ -18,8 +18,8 @@ Result<void> ReplicaCore::may_append(const Channel& channel) const {
   return kOk;
 }
 
-// The live feed; another one where there is none yet, or the last has ended: a fork proof, a pin, or another copy of this
-// node that wrote to it (rules 12, 20, 21).
+// The live feed; another one where there is none yet, or the last has ended: a fork proof, a pin, or another copy of
+// this node that wrote to it (rules 12, 20, 21).
 LogState& ReplicaCore::own_feed(Change& change, Channel& channel) {
   ChannelState& state = channel.accepted;
   if (state.feed_key != nullptr) {
@@ -64,8 +64,7 @@ class FeedWriter {
     header_.body_hash = hash_body(body);
     const auto encoded = header_.encode();
     const crypto::Signature signature = key_.sign(crypto::kLabelEntry, {ByteView(encoded)});
-    change_.batch.add_entry(header_.log, header_.number, {ByteView(encoded), signature.view(), body},
-                            Checked::kSigned);
+    change_.batch.add_entry(header_.log, header_.number, {ByteView(encoded), signature.view(), body}, Checked::kSigned);
     record.head = header_.number;
     record.head_hash = hash_entry(encoded, signature.view());
     record.head_epoch = header_.epoch;
@@ -95,7 +94,7 @@ std::size_t bytes_of(std::span<const FeedItem> items) {
 }  // namespace
 
 Result<void> ReplicaCore::append_items(Change& change, Channel& channel, std::span<const FeedItem> items,
-                                 std::vector<EntryRef>* refs) {
+                                       std::vector<EntryRef>* refs) {
   TOCSIN_TRY(may_append(channel));
   // A certificate takes some 300 bytes, and stands in front of whatever comes first.
   constexpr std::size_t kPayloadMax = kPlaintextBytesMax - 512;
@@ -114,8 +113,8 @@ Result<void> ReplicaCore::append_items(Change& change, Channel& channel, std::sp
   const Time now = clock.now();
   Bytes certificate;
   if (log.accepted.head.value == 0 || log.accepted.head_epoch < epoch) {
-    certificate = sign_feed_certificate(
-        {state.id(), own_org, own_node, log.accepted.log, state.feed_generation, now}, secrets.signing);
+    certificate = sign_feed_certificate({state.id(), own_org, own_node, log.accepted.log, state.feed_generation, now},
+                                        secrets.signing);
   }
   FeedWriter writer(change, log, state, *channel.sealer, random);
   change.batch.reserve(items.size() + items.size() / kCheckpointEvery + 1, bytes_of(items));
@@ -142,8 +141,7 @@ Result<void> ReplicaCore::append_items(Change& change, Channel& channel, std::sp
   return kOk;
 }
 
-Result<void> Replica::append(const ChannelId& id, std::span<const FeedItem> items,
-                             Done<std::vector<EntryRef>> done) {
+Result<void> Replica::append(const ChannelId& id, std::span<const FeedItem> items, Done<std::vector<EntryRef>> done) {
   Channel* channel = impl_->find_channel(id);
   if (channel == nullptr) return caller_error(kUnknownChannel, "no such channel is known here");
   Change change;

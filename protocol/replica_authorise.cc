@@ -1,4 +1,6 @@
-// Who may write which entry (rules 15, 20, 27 to 29, 34).
+// Who may write which entry (rules 15, 18, 20, 27 to 29, 34).
+#include <algorithm>
+
 #include "protocol/entry_peek.h"
 #include "protocol/replica_impl.h"
 
@@ -56,8 +58,7 @@ std::optional<Number> ReplicaCore::limit_of(const ChannelState& state, const Log
   return Number{0};
 }
 
-Result<std::optional<FeedOwner>> ReplicaCore::authorise(Channel& channel, const LogState& log,
-                                                        const EntryView& entry) {
+Result<std::optional<FeedOwner>> ReplicaCore::authorise(Channel& channel, const LogState& log, const EntryView& entry) {
   const ChannelState& state = channel.accepted;
   const Epoch epoch{load_le64(&entry.header[16])};
   if (epoch > state.newest_epoch_seen()) {
@@ -96,12 +97,26 @@ Result<std::optional<FeedOwner>> ReplicaCore::authorise(Channel& channel, const 
   const auto pin = state.pins.find(feed);
   const bool vouched = find_org(owner.org) == nullptr && pin != state.pins.end() && pin->second.node == owner.node;
   const bool is_signed = vouched || signed_by_node(owner.org, owner.node, [&](const crypto::VerifyKey& key) {
-    return verify_feed_certificate(parsed->certificate, key, verifier);
-  });
+                           return verify_feed_certificate(parsed->certificate, key, verifier);
+                         });
   if (!is_signed) {
     return peer_error(kNotAuthorised, "the certificate is not signed by a node that its organisation certified");
   }
   return std::optional<FeedOwner>(owner);
+}
+
+std::size_t ReplicaCore::feeds_of(const Channel& channel, const NodeId& node) const {
+  return static_cast<std::size_t>(std::count_if(channel.logs.begin(), channel.logs.end(), [&](const LogKey& key) {
+    const LogState* log = find_log(key);
+    return log != nullptr && log->owner && log->owner->node == node;
+  }));
+}
+
+bool ReplicaCore::chair_revoked(const ChannelState& state) const {
+  const OrgState* org = find_org(state.genesis->chair_org);
+  if (org == nullptr) return false;
+  const auto node = org->accepted.nodes().find(state.genesis->chair_node);
+  return node != org->accepted.nodes().end() && node->second.revoked;
 }
 
 std::uint64_t ReplicaCore::entries_quota(const std::optional<ChannelId>& id, LogType type) const {

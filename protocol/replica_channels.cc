@@ -61,6 +61,11 @@ namespace {
 MemberInfo member_info(const ReplicaCore& core, const RosterMember& member) {
   MemberInfo out{member.org, member.role, member.name, member.kind, member.country, {}};
   if (const OrgState* org = core.find_org(member.org)) {
+    // What the organisation signed about itself, not what the chair says (rule 53 goes by the kind).
+    const OrgProfile& profile = org->accepted.profile();
+    out.name = profile.name;
+    out.kind = profile.kind;
+    out.country = profile.country;
     for (const auto& [node, certified] : org->accepted.nodes()) {
       if (!certified.revoked) out.nodes.push_back(node);
     }
@@ -84,6 +89,7 @@ std::optional<ChannelInfo> Replica::channel(const ChannelId& id) const {
   out.terms = state.genesis->terms;
   out.retention_days = state.genesis->retention_days;
   out.epoch = state.newest_epoch();
+  out.erased_through = state.erased_through;
   if (state.newest != nullptr) out.epoch_created = state.newest->created;
   out.height = state.head;
   out.chair_org = state.genesis->chair_org;
@@ -122,11 +128,12 @@ Result<Channel*> chaired(ReplicaCore& core, const ChannelId& id) {
   const ChannelState& state = channel->accepted;
   if (!state.is_chair()) {
     const OrgState* chair = core.find_org(state.genesis->chair_org);
-    const std::string who = chair == nullptr ? to_hex(state.genesis->chair_org.view()).substr(0, 16)
-                                             : chair->accepted.profile().name;
+    const std::string who =
+        chair == nullptr ? to_hex(state.genesis->chair_org.view()).substr(0, 16) : chair->accepted.profile().name;
     return caller_error("not_chair", "the chair of this channel is " + who);
   }
   if (state.needs_newer) return caller_error(kNeedsNewer, "the channel needs a newer version of Tocsin");
+  if (core.chair_revoked(state)) return caller_error(kChairRevoked, "this node was revoked, and is chair no more");
   return channel;
 }
 
@@ -173,7 +180,8 @@ Result<void> Replica::remove_member(const ChannelId& id, const OrgId& org, Done<
     }
     auto next = impl_->same_epoch(*channel, EpochReason::kRemoved);
     std::erase_if(next.roster, [&](const RosterMember& member) { return member.org == org; });
-    impl_->pin_feeds_of(*channel, [&](const FeedOwner& owner) { return owner.org == org; }, next.pins);
+    impl_->pin_feeds_of(
+        *channel, [&](const FeedOwner& owner) { return owner.org == org; }, next.pins);
     TOCSIN_TRY(impl_->add_epoch(change, *channel, std::move(next)));
   }
   impl_->commit_for(std::move(change), std::move(done));
@@ -208,6 +216,7 @@ Result<Channel*> invited(ReplicaCore& core, const ChannelId& id) {
 Result<void> Replica::accept(const ChannelId& id, Done<void> done) {
   TOCSIN_ASSIGN(channel, invited(*impl_, id));
   ChannelState& state = channel->accepted;
+  if (impl_->chair_revoked(state)) return caller_error(kChairRevoked, "the node that leads this channel was revoked");
   TOCSIN_ASSIGN(answer, impl_->answer(*channel, true));
   TOCSIN_ASSIGN(invitation, decode_invitation(state.invitation));
   TOCSIN_ASSIGN(epoch_entry, decode_entry(invitation.epoch_entry));
@@ -228,7 +237,7 @@ Result<void> Replica::accept(const ChannelId& id, Done<void> done) {
     state.head = epoch_header.number;
     state.head_hash = hash_entry(epoch_entry.header, epoch_entry.signature);
     state.head_epoch = epoch_header.epoch;
-    state.epochs[epoch_header.epoch] = {epoch_header.number, epoch_header.number, nullptr, nullptr};
+    state.epochs[epoch_header.epoch] = {epoch_header.number, epoch_header.number, nullptr, nullptr, {}};
     LogRecord& record = impl_->add_log(state.control_log(), LogType::kControl, id).accepted;
     record.low = state.head.next();
     record.head = state.head;

@@ -76,6 +76,7 @@ Result<void> ReplicaCore::add_epoch(Change& change, Channel& channel, NextEpoch 
   const auto by_org = [](const RosterMember& a, const RosterMember& b) { return a.org < b.org; };
   std::sort(next.roster.begin(), next.roster.end(), by_org);
   std::sort(next.invited.begin(), next.invited.end(), by_org);
+  if (next.pins.size() > kPinsWrittenMax) next.pins.resize(kPinsWrittenMax);
   std::sort(next.pins.begin(), next.pins.end(), [](const FeedPin& a, const FeedPin& b) { return a.feed < b.feed; });
 
   ControlState control;
@@ -133,12 +134,25 @@ void ReplicaCore::pin_feeds_of(const Channel& channel, const std::function<bool(
   for (const LogKey& key : channel.logs) {
     const LogState* log = find_log(key);
     if (log == nullptr || !log->owner || !dropped(*log->owner) || channel.accepted.pins.contains(key)) continue;
-    if (pins.size() >= kPinsMax) return;
+    // Without a pin nothing counts of a feed whose writer is in no roster, or revoked (limit_of).
+    if (pins.size() >= kPinsWrittenMax) return;
     pins.push_back({key, log->accepted.head, log->accepted.head_hash, log->owner->node});
   }
 }
 
 // ---- The chair's chores
+
+// Who is blocked after its invitation gets no key (rule 26).
+void ReplicaCore::cancel_invitations(Change& change, const OrgId& org) {
+  for (auto& [id, channel] : channels) {
+    const ChannelState& state = channel->accepted;
+    if (!state.is_chair() || !state.joined() || !state.invited.contains(org)) continue;
+    const LogState* log = find_log(state.control_log());
+    if (state.needs_newer || chair_revoked(state) || log == nullptr || log->accepted.frozen != 0) continue;
+    if (channel->pending.erase(org) > 0) change.batch.remove_record(Table::kMail, pending_record_name(id, org));
+    (void)add_event(change, *channel, CancelInviteEvent{org});
+  }
+}
 
 // Acceptances and refusals that wait. True when members join.
 bool ReplicaCore::answer_pending(Change& change, Channel& channel, NextEpoch& next) {
@@ -150,7 +164,7 @@ bool ReplicaCore::answer_pending(Change& change, Channel& channel, NextEpoch& ne
     const auto acceptance = decode_acceptance(bytes);
     if (invite == channel.accepted.invited.end() || !acceptance || find_org(org) == nullptr) continue;
     std::erase_if(next.invited, [&, &id = org](const RosterMember& member) { return member.org == id; });
-    if (acceptance->accepted) {
+    if (acceptance->accepted && !is_blocked(org)) {
       next.roster.push_back(roster_member(org, invite->second.member.role));
       joined = true;
     } else {
@@ -175,11 +189,15 @@ bool ReplicaCore::note_nodes(const Channel& channel, NextEpoch& next) const {
     }
   }
   if (revoked) {
-    pin_feeds_of(channel, [&](const FeedOwner& owner) {
-      const OrgState* org = find_org(owner.org);
-      const auto node = org == nullptr ? decltype(org->accepted.nodes().end()){} : org->accepted.nodes().find(owner.node);
-      return org != nullptr && node != org->accepted.nodes().end() && node->second.revoked;
-    }, next.pins);
+    pin_feeds_of(
+        channel,
+        [&](const FeedOwner& owner) {
+          const OrgState* org = find_org(owner.org);
+          const auto node =
+              org == nullptr ? decltype(org->accepted.nodes().end()){} : org->accepted.nodes().find(owner.node);
+          return org != nullptr && node != org->accepted.nodes().end() && node->second.revoked;
+        },
+        next.pins);
   }
   if (revoked) next.reason = EpochReason::kRevoked;
   if (added && !revoked && next.reason != EpochReason::kJoined) next.reason = EpochReason::kNodeAdded;
@@ -190,7 +208,7 @@ void ReplicaCore::chores(Channel& channel) {
   const ChannelState& state = channel.accepted;
   if (!state.is_chair() || !state.joined() || state.needs_newer || clock.steady_ms() < chores_not_before_ms) return;
   const LogState* log = find_log(state.control_log());
-  if (log == nullptr || log->accepted.frozen != 0) return;
+  if (log == nullptr || log->accepted.frozen != 0 || chair_revoked(state)) return;
 
   Change change;
   NextEpoch next = same_epoch(channel, EpochReason::kAge);

@@ -56,14 +56,18 @@ Result<void> Replica::fork_candidate(const ChannelId& id, const EntryView& entry
   if (*held == hash_entry(entry.header, entry.signature)) return kOk;
 
   if (header.type == LogType::kOrganisation) {
+    // First what costs little: anybody can ask for this, again and again.
+    const OrgState* org = core.find_org(OrgId{header.log.bytes()});
+    if (org == nullptr) return peer_error(kNotAcceptable, "the organisation is not known here");
+    TOCSIN_TRY(org->accepted.check_suspect(entry, core.verifier));
     // Valid in its place means: the log up to there takes it.
     std::optional<OrgLog> before;
     for (Number number{1}; number < header.number; number = number.next()) {
       TOCSIN_ASSIGN(stored, core.stored_entry(header.log, number));
       if (before) {
-        TOCSIN_TRY(before->apply(stored.view(), core.verifier));
+        TOCSIN_TRY(before->apply_verified(stored.view()));
       } else {
-        TOCSIN_ASSIGN(first, OrgLog::from_genesis(stored.view(), core.verifier));
+        TOCSIN_ASSIGN(first, OrgLog::from_verified_genesis(stored.view()));
         before = std::move(first);
       }
     }

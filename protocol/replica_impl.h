@@ -1,9 +1,9 @@
-// Inside protocol/replica*.cc only: what a Replica holds. Start with commit() in replica.cc: everything that changes goes
-// through it.
+// Inside protocol/replica*.cc only: what a Replica holds. Start with commit() in replica.cc: everything that changes
+// goes through it.
 //
-// A change is made in three steps: (1) check; (2) alter the *accepted* state and put the same into a Change; (3) commit the
-// Change. When the store has made it durable, the *durable* state takes over what was accepted at step 3. When it failed,
-// everything is read back from the store (reload), since each change was built on the one before.
+// A change is made in three steps: (1) check; (2) alter the *accepted* state and put the same into a Change; (3) commit
+// the Change. When the store has made it durable, the *durable* state takes over what was accepted at step 3. When it
+// failed, everything is read back from the store (reload), since each change was built on the one before.
 #pragma once
 
 #include <set>
@@ -64,9 +64,9 @@ struct PeerData {
 };
 
 struct OwnReceiptState {
-  std::uint64_t next = 1;              // counter of the next receipt
-  std::uint64_t reserved = 0;          // counters below this are this node's to use, durably
-  std::uint64_t reserving = 0;         // the same, once what is queued is durable
+  std::uint64_t next = 1;       // counter of the next receipt
+  std::uint64_t reserved = 0;   // counters below this are this node's to use, durably
+  std::uint64_t reserving = 0;  // the same, once what is queued is durable
   std::optional<OwnReceipt> newest;
   std::int64_t made_ms = 0;            // steady
   std::optional<TrieDigest> frontier;  // what the newest one says
@@ -137,7 +137,7 @@ struct ReplicaCore {
   std::uint64_t refused_entries = 0;
   std::uint64_t fork_proofs = 0;
   std::uint64_t checkpoint_conflicts = 0;
-  std::int64_t chores_not_before_ms = INT64_MIN;  // steady: a full disk is not asked again at once
+  std::int64_t chores_not_before_ms = INT64_MIN;          // steady: a full disk is not asked again at once
   std::shared_ptr<int> alive = std::make_shared<int>(0);  // callbacks of a destroyed replica do nothing
 
   // ---- replica.cc
@@ -206,6 +206,7 @@ struct ReplicaCore {
   void pin_feeds_of(const Channel& channel, const std::function<bool(const FeedOwner&)>& dropped,
                     std::vector<FeedPin>& pins) const;
   void chores(Channel& channel);
+  void cancel_invitations(Change& change, const OrgId& org);
   bool answer_pending(Change& change, Channel& channel, NextEpoch& next);
   bool note_nodes(const Channel& channel, NextEpoch& next) const;
   void tell_key_missing(Channel& channel);
@@ -214,25 +215,30 @@ struct ReplicaCore {
 
   // ---- replica_append.cc
   Result<void> may_append(const Channel& channel) const;
-  Result<void> append_items(Change& change, Channel& channel, std::span<const FeedItem> items, std::vector<EntryRef>* refs);
+  Result<void> append_items(Change& change, Channel& channel, std::span<const FeedItem> items,
+                            std::vector<EntryRef>* refs);
   LogState& own_feed(Change& change, Channel& channel);
 
   // ---- replica_authorise.cc
   std::shared_ptr<const ControlState> roster_at(Channel& channel, Epoch epoch);
   crypto::BodyOpener* opener_at(Channel& channel, Epoch epoch);
-  // The owner that the first entry of an epoch names; nothing when it cannot be opened here and has to be taken as a relay
-  // takes it. Errors (peer): unknown_epoch, wrong_epoch, not_authorised, bad_feed_certificate.
+  // The owner that the first entry of an epoch names; nothing when it cannot be opened here and has to be taken as a
+  // relay takes it. Errors (peer): unknown_epoch, wrong_epoch, not_authorised, bad_feed_certificate.
   Result<std::optional<FeedOwner>> authorise(Channel& channel, const LogState& log, const EntryView& entry);
   // First number from the copy's low on whose entry has that epoch or a later one; `head` when none has.
   Result<Number> first_number_at(const LogState& log, Epoch epoch, Number head) const;
   // Newest number that counts (rule 20); nothing: no limit.
   std::optional<Number> limit_of(const ChannelState& state, const LogKey& feed,
                                  const std::optional<FeedOwner>& owner) const;
+  std::size_t feeds_of(const Channel& channel, const NodeId& node) const;
+  bool chair_revoked(const ChannelState& state) const;  // as its organisation's log says, where that is held
   std::uint64_t entries_quota(const std::optional<ChannelId>& channel, LogType type) const;
   std::uint64_t bytes_quota(const std::optional<ChannelId>& channel, LogType type) const;
 
   // ---- replica_retention.cc
   std::optional<Epoch> past_retention(Channel& channel);
+  // Up to which epoch an entry of a feed is taken without its body: one that may have been erased elsewhere.
+  Epoch absent_through(Channel& channel);
   void erase_old_bodies(Channel& channel);
 
   // ---- replica_inspect.cc
@@ -248,6 +254,7 @@ struct ReplicaCore {
   // ---- replica_mail.cc
   Result<void> take_invitation(const OrgId& from, ByteView message);
   Result<void> take_acceptance(ByteView signed_acceptance);
+  void drop_invitations(Change& change, const ChannelId& newest);
   struct CheckedAcceptance {
     Acceptance acceptance;
     Channel* channel = nullptr;
@@ -269,6 +276,11 @@ struct ReplicaCore {
 struct Replica::Impl final : ReplicaCore {
   using ReplicaCore::ReplicaCore;
 };
+
+inline constexpr Code kChairRevoked{"chair_revoked"};
+inline constexpr std::size_t kInvitationsPerChairMax = 8;  // unanswered or refused, of one organisation (rule 15)
+inline constexpr std::size_t kInvitationsMax = 64;         // of all
+inline constexpr std::size_t kCarriedPerOrgMax = 4;        // answers to one invitation in the own feed
 
 // How many receipt counters are set aside with one write.
 inline constexpr std::uint64_t kCountersReserved = 256;

@@ -199,7 +199,8 @@ Result<void> ReplicaCore::load_feeds(const std::vector<LogRecord>& records) {
   TOCSIN_TRY(store.scan_records(Table::kLocal, [&](ByteView name, ByteView value) {
     const std::string_view text = as_text(name);
     if (text.starts_with(kFeedRecordPrefix)) {
-      if (const auto key = LogKey::from(name.subspan(kFeedRecordPrefix.size()))) found.emplace_back(*key, to_bytes(value));
+      if (const auto key = LogKey::from(name.subspan(kFeedRecordPrefix.size())))
+        found.emplace_back(*key, to_bytes(value));
     } else if (text.starts_with(kCounterRecordPrefix) && value.size() == 8) {
       if (const auto id = ChannelId::from(name.subspan(kCounterRecordPrefix.size()))) {
         counters.emplace_back(*id, load_le64(value.data()));

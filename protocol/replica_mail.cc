@@ -22,6 +22,11 @@ crypto::Hash mail_id(MailKind kind, const NodeId& to, ByteView content) {
   return crypto::hash256(crypto::kPersonalMail, {ByteView(&byte, 1), to.view(), content});
 }
 
+// What names an answer that the own feed carries; `adding` is zero where that entry is not held here.
+crypto::Hash carried_key(const OrgId& org, const NodeId& node, const EntryHash& adding) {
+  return crypto::hash256(crypto::kPersonalMail, {org.view(), node.view(), adding.view()});
+}
+
 // What an invitation shows when it is opened; all of it verified (docs/protocol.md, section 4).
 struct CheckedInvitation {
   ChannelGenesis genesis;
@@ -58,17 +63,26 @@ Result<OrgLog> open_chair_log(const Invitation& invitation, crypto::Verifier& ve
   return std::move(*log);
 }
 
-// The genesis is signed by the chair's node: by the organisation log that is known here, else by the one that came along.
+// The genesis is signed by the chair's node: by the organisation log that is known here, else by the one that came
+// along.
 Result<void> check_chair(const ReplicaCore& core, const Invitation& invitation, const ChannelGenesis& genesis) {
   const auto verifies = [&](const crypto::VerifyKey& key) {
     return verify_channel_genesis(genesis, key, core.verifier);
   };
+  const auto revoked = [&](const OrgLog& log) {
+    const auto chair = log.nodes().find(genesis.chair_node);
+    return chair != log.nodes().end() && chair->second.revoked;
+  };
+  if (const OrgState* held = core.find_org(genesis.chair_org); held != nullptr && revoked(held->accepted)) {
+    return bad_invitation("the chair's node is revoked");
+  }
   if (core.signed_by_node(genesis.chair_org, genesis.chair_node, verifies)) return kOk;
   TOCSIN_ASSIGN(log, open_chair_log(invitation, core.verifier));
   const auto chair = log.nodes().find(genesis.chair_node);
   if (log.id() != genesis.chair_org || chair == log.nodes().end()) {
     return bad_invitation("the organisation log does not certify the chair's node");
   }
+  if (revoked(log)) return bad_invitation("the chair's node is revoked");
   if (!verifies(chair->second.certificate.signing)) {
     return peer_error(kBadSignature, "the genesis is not signed by the chair's node");
   }
@@ -80,7 +94,8 @@ Result<CheckedInvitation> check_invitation(const ReplicaCore& core, ByteView mes
   CheckedInvitation out;
   TOCSIN_ASSIGN(genesis, decode_channel_genesis(invitation.genesis, invitation.genesis_signature.view()));
   out.genesis = std::move(genesis);
-  if (out.genesis.network != core.own_log().profile().network) return bad_invitation("the channel is of another network");
+  if (out.genesis.network != core.own_log().profile().network)
+    return bad_invitation("the channel is of another network");
   if (out.genesis.stewards.size() != 1) {
     return bad_invitation("channels of several stewards need a newer version of Tocsin");
   }
@@ -88,6 +103,13 @@ Result<CheckedInvitation> check_invitation(const ReplicaCore& core, ByteView mes
 
   TOCSIN_ASSIGN(epoch_entry, decode_entry(invitation.epoch_entry));
   TOCSIN_TRY(check_control_entry(out.genesis, epoch_entry, !epoch_entry.body.empty(), core.verifier));
+  if (!epoch_entry.body.empty()) {
+    TOCSIN_ASSIGN(epoch, decode_control_body(epoch_entry.body));
+    // The copy of the control log would begin inside a run, and take nothing more.
+    if (epoch.kind != ControlBody::kEpoch || epoch.epoch.part != epoch.epoch.parts) {
+      return bad_invitation("its epoch entry is not the last of an epoch");
+    }
+  }
   TOCSIN_ASSIGN(adding, decode_entry(invitation.adding_entry));
   TOCSIN_ASSIGN(header, check_control_entry(out.genesis, adding, true, core.verifier));
   TOCSIN_ASSIGN(body, decode_control_body(adding.body));
@@ -196,7 +218,8 @@ Result<void> Replica::handle_mail(const OrgId& from, MailKind kind, std::uint32_
   const crypto::Label label = invitation ? crypto::kLabelInvitation : crypto::kLabelAcceptanceMail;
   auto content = crypto::open_sealed(*pair, label, impl_->own_node.view(), envelope);
   if (!content) {
-    if (content.error().code == Code("commitment_mismatch")) return peer_error(kNotForUs, "the mail is for another node");
+    if (content.error().code == Code("commitment_mismatch"))
+      return peer_error(kNotForUs, "the mail is for another node");
     return peer_error(kBadMail, content.error().detail);
   }
   return invitation ? impl_->take_invitation(from, content->view()) : impl_->take_acceptance(content->view());
@@ -230,10 +253,40 @@ Result<void> ReplicaCore::take_invitation(const OrgId& from, ByteView message) {
   state.invitation = to_bytes(message);
   state.acceptance.clear();
   state.carrier = from;
+  state.invitation_seen = clock.now();
   Change change;
   change.channels.push_back(id);
+  drop_invitations(change, id);
   commit_for(std::move(change), nullptr);
   return kOk;
+}
+
+// Rule 15: whoever is known here may invite to as many channels as he likes. The oldest that was refused goes first,
+// then the oldest that was not answered; never one that this node once was a member of.
+void ReplicaCore::drop_invitations(Change& change, const ChannelId& newest) {
+  const OrgId chair = channels.at(newest)->accepted.genesis->chair_org;
+  const auto drop_oldest = [&](std::size_t max, const auto& counts) {
+    for (;;) {
+      std::size_t count = 0;
+      const ChannelState* oldest = nullptr;
+      const auto age = [](const ChannelState& s) {
+        return std::pair(s.standing != ChannelStanding::kRefused, s.invitation_seen.ms);
+      };
+      for (const auto& [id, channel] : channels) {
+        const ChannelState& state = channel->accepted;
+        const bool open = state.standing == ChannelStanding::kInvited || state.standing == ChannelStanding::kRefused;
+        if (!open || state.newest != nullptr || !channel->logs.empty() || !counts(state)) continue;
+        ++count;
+        if (id != newest && (oldest == nullptr || age(state) < age(*oldest))) oldest = &state;
+      }
+      if (count <= max || oldest == nullptr) return;
+      const ChannelId id = oldest->id();
+      change.batch.remove_record(Table::kChannels, id.view());
+      channels.erase(id);
+    }
+  };
+  drop_oldest(kInvitationsPerChairMax, [&](const ChannelState& state) { return state.genesis->chair_org == chair; });
+  drop_oldest(kInvitationsMax, [](const ChannelState&) { return true; });
 }
 
 Result<ReplicaCore::CheckedAcceptance> ReplicaCore::check_acceptance(Change& change, ByteView signed_acceptance) {
@@ -308,13 +361,21 @@ Result<void> ReplicaCore::take_acceptance(ByteView signed_acceptance) {
     if (!change.batch.empty()) commit_for(std::move(change), nullptr);
     return kOk;
   }
-  const crypto::Hash hash = mail_id(MailKind::kAcceptance, own_node, signed_acceptance);
+  // One answer of each node to one invitation, and a few of its organisation: who is invited could else fill this feed.
+  const Acceptance& answer = checked->acceptance;
+  const EntryHash& adding = channel.accepted.invited.at(answer.org).hash;
   auto& carried = channel.accepted.carried;
-  if (std::find(carried.begin(), carried.end(), hash) != carried.end()) return keep(kOk);
+  std::size_t of_org = 0;
+  for (const auto& [node, certified] : orgs.at(answer.org).accepted.nodes()) {
+    const auto key = carried_key(answer.org, node, adding);
+    if (std::find(carried.begin(), carried.end(), key) == carried.end()) continue;
+    if (node == answer.node || ++of_org >= kCarriedPerOrgMax) return keep(kOk);
+  }
   const FeedItem item{FeedKind::kCarriedAcceptance, signed_acceptance};
-  if (auto appended = append_items(change, channel, std::span(&item, 1), nullptr); !appended) return keep(kOk);  // a reader
-  carried.push_back(hash);
-  if (carried.size() > kMembersMax) carried.erase(carried.begin());
+  if (auto appended = append_items(change, channel, std::span(&item, 1), nullptr); !appended)
+    return keep(kOk);  // a reader
+  carried.push_back(carried_key(answer.org, answer.node, adding));
+  if (carried.size() > kMembersMax * kCarriedPerOrgMax) carried.erase(carried.begin());
   change.channels.push_back(channel.accepted.id());
   commit_for(std::move(change), nullptr);
   return kOk;

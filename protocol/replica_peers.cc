@@ -289,6 +289,7 @@ Result<void> Replica::set_peer_blocked(const OrgId& org, bool blocked, Done<void
   if (!impl_->peers.contains(org)) return unknown_peer();
   Change change;
   impl_->peer_data(change, org).blocked = blocked;
+  if (blocked) impl_->cancel_invitations(change, org);
   impl_->commit_for(std::move(change), std::move(done));
   return kOk;
 }
@@ -368,6 +369,7 @@ const OrgLog* Replica::org_log(const OrgId& org) const {
 std::optional<std::pair<OrgId, NodeId>> Replica::identify(const crypto::TransportPublic& key,
                                                           std::span<const Bytes> newer_log) {
   // Rule 43: a node certified yesterday is known to all who know its organisation. Nothing is taken of one that is not.
+  std::optional<OrgId> said;
   std::vector<EntryView> entries;
   for (const Bytes& bytes : newer_log) {
     auto entry = decode_entry(bytes);
@@ -376,18 +378,22 @@ std::optional<std::pair<OrgId, NodeId>> Replica::identify(const crypto::Transpor
   }
   if (!entries.empty() && entries.size() == newer_log.size()) {
     const OrgId org{LogKey::from(peek_log(entries.front().header))->bytes()};
+    said = org;
     if (impl_->find_org(org) != nullptr && !impl_->is_blocked(org)) {
       Change change;
       if (impl_->extend_org(change, entries) && !change.orgs.empty()) impl_->commit_for(std::move(change), nullptr);
     }
   }
+  // A second organisation may certify a key that is not its node's: the one whose log came along goes first.
+  std::optional<std::pair<OrgId, NodeId>> found;
   for (const auto& [id, org] : impl_->orgs) {
     if (impl_->is_blocked(id)) continue;
     if (id != impl_->own_org && !impl_->peers.contains(id)) continue;
     const CertifiedNode* node = org.accepted.live_node_by_transport(key);
-    if (node != nullptr && node->certificate.node != impl_->own_node) return std::pair(id, node->certificate.node);
+    if (node == nullptr || node->certificate.node == impl_->own_node) continue;
+    if (!found || id == said) found.emplace(id, node->certificate.node);
   }
-  return std::nullopt;
+  return found;
 }
 
 }  // namespace tocsin::protocol

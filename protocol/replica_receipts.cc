@@ -75,8 +75,9 @@ std::optional<OwnReceipt> Replica::own_receipt(const ChannelId& id) {
   const Epoch epoch = state.newest_epoch();
   const Receipt receipt = impl_->next_receipt(*channel, kReceiptHeadsMax);
   impl_->note_told(*channel, receipt);
-  own.newest = OwnReceipt{epoch, receipt.counter,
-                          seal_receipt(receipt, epoch, *state.epochs.at(epoch).key, impl_->secrets.signing, impl_->random)};
+  own.newest =
+      OwnReceipt{epoch, receipt.counter,
+                 seal_receipt(receipt, epoch, *state.epochs.at(epoch).key, impl_->secrets.signing, impl_->random)};
   own.made_ms = now_ms;
   // Heads that did not fit are told with the next one, even when nothing changes until then.
   own.frontier = receipt.heads.size() < kReceiptHeadsMax ? std::optional(digest) : std::nullopt;

@@ -1,5 +1,5 @@
-// Ranges of entries as they arrive (rules 5, 8, 10, 12). The bulk path: nothing is allocated for each entry, each body is
-// hashed once, each entry's hash is computed once, and one signature is verified for each chunk.
+// Ranges of entries as they arrive (rules 5, 8, 10, 12). The bulk path: nothing is allocated for each entry, each body
+// is hashed once, each entry's hash is computed once, and one signature is verified for each chunk.
 #include <algorithm>
 #include <cassert>
 
@@ -16,13 +16,15 @@ struct RangeReceiver::State {
   std::optional<ChannelId> channel;
   LogKey log;
   LogType type;
-  std::array<std::uint8_t, kEntryHeaderBytes> header;  // of the newest entry; version, type, log and channel never change
+  std::array<std::uint8_t, kEntryHeaderBytes>
+      header;  // of the newest entry; version, type, log and channel never change
 
   Number next;
-  EntryHash previous;      // hash of the entry before `next`
-  Epoch epoch;             // of the entry before `next`; 0: none, or not known
+  EntryHash previous;              // hash of the entry before `next`
+  Epoch epoch;                     // of the entry before `next`; 0: none, or not known
   std::uint64_t entries_left = 0;  // quota
   std::uint64_t bytes_left = 0;
+  Epoch absent_through;  // of a feed: up to here bodies may be left out
 
   // The chunk at hand.
   Batch batch;
@@ -35,7 +37,8 @@ struct RangeReceiver::State {
   Number held_head;                       // when the chunk began: up to here entries are compared, not stored
   std::vector<Entry> overlap;
 
-  Result<void> add(ByteView signature, Epoch entry_epoch, ByteView body, const BodyHash& hash, std::uint32_t body_bytes);
+  Result<void> add(ByteView signature, Epoch entry_epoch, ByteView body, const BodyHash& hash,
+                   std::uint32_t body_bytes);
   Result<void> check_live() const;
   Result<void> check_overlap(Change& change, LogState& held);
   Result<Change> finish_feed(LogState& held);
@@ -71,7 +74,8 @@ Result<RangeReceiver> Replica::receive(const std::optional<ChannelId>& id, const
     return refused(kNotAcceptable, "this log is not taken here in that channel");
   }
   if (log != nullptr && log->accepted.type != type) return refused(kNotAcceptable, "the log is of another type");
-  if (log != nullptr && log->channel && log->channel != id) return refused(kNotAcceptable, "the log is not of that channel");
+  if (log != nullptr && log->channel && log->channel != id)
+    return refused(kNotAcceptable, "the log is not of that channel");
 
   auto state = std::make_unique<RangeReceiver::State>();
   state->core = &core;
@@ -118,6 +122,7 @@ Result<RangeReceiver> Replica::receive(const std::optional<ChannelId>& id, const
   const std::uint64_t bytes_max = core.bytes_quota(id, type);
   state->entries_left = entries_max > held_entries ? entries_max - held_entries : 0;
   state->bytes_left = bytes_max > held_bytes ? bytes_max - held_bytes : 0;
+  if (type == LogType::kFeed) state->absent_through = core.absent_through(*core.find_channel(*id));
   state->start_chunk();
   return RangeReceiver(std::move(state));
 }
@@ -162,12 +167,17 @@ Result<void> RangeReceiver::State::add(ByteView signature, Epoch entry_epoch, By
       ++core->refused_entries;
       return refused(kQuotaExceeded, "the log takes up all that it may here");
     }
+    const bool absent = body.empty() && body_bytes != 0;
+    // Kept once without its body, an entry would never be wanted again: somebody may have it still (rules 11, 52).
+    if (absent && type == LogType::kFeed && entry_epoch > absent_through) {
+      return refused(kNotAcceptable, "the body is missing; it is wanted from somebody who has it");
+    }
     --entries_left;
     bytes_left -= body.size();
     if (batch.entries().empty()) batch.reserve(kChunkEntriesMax, kChunkReserveBytes);
     const bool begins = begins_copy && batch.entries().empty();
     if (entry_epoch > epoch || begins) epoch_starts.push_back(batch.entries().size());
-    if (first_absent.value == 0 && body.empty() && body_bytes != 0) first_absent = next;
+    if (first_absent.value == 0 && absent) first_absent = next;
     batch.add_entry(log, next, entry, Checked::kChained);
   }
   previous = hash_entry(entry.header, entry.signature);
@@ -215,8 +225,8 @@ Result<void> RangeReceiver::State::check_live() const {
     const bool follows = begins == held->accepted.head.next();
     const bool jumps = begins_copy && begins > held->accepted.head && held->accepted.low > held->accepted.head;
     const EntryHash said = *EntryHash::from(peek_previous(batch.entry(batch.entries().front()).header));
-    if ((!follows && !jumps) || (follows && said != held->accepted.head_hash && held->accepted.head.value > 0 &&
-                                 overlap.empty())) {
+    if ((!follows && !jumps) ||
+        (follows && said != held->accepted.head_hash && held->accepted.head.value > 0 && overlap.empty())) {
       return environment_error(kStaleReceiver, "the log has grown meanwhile");
     }
   }
@@ -230,9 +240,11 @@ Result<void> RangeReceiver::State::check_overlap(Change& change, LogState& held)
     const Number number = peek_number(view.header);
     std::optional<Entry> ours;
     if (auto stored = core->stored_entry(log, number)) ours = std::move(*stored);
-    const auto hash = ours ? std::optional(hash_entry(ours->view().header, ours->view().signature))
-                           : core->stored_hash(held, number);
-    if (!hash || *hash == hash_entry(view.header, view.signature)) continue;
+    const auto hash =
+        ours ? std::optional(hash_entry(ours->view().header, ours->view().signature)) : core->stored_hash(held, number);
+    // Not durable yet: what the range goes on from cannot be compared, so nothing of it is taken.
+    if (!hash) return environment_error(kStaleReceiver, "an entry to compare with is not durable yet");
+    if (*hash == hash_entry(view.header, view.signature)) continue;
     if (type == LogType::kOrganisation || !verify_entry(view, core->verifier)) {
       return refused(kBadSignature, "an entry that differs from the one held here is not signed");
     }
@@ -261,6 +273,9 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
       }
       if (named) owner = named;
     }
+  }
+  if (owner && !held.owner && owner->node != core->own_node && core->feeds_of(in, owner->node) >= kFeedsPerNodeMax) {
+    return refused(kQuotaExceeded, "the node has as many feeds in the channel as it may");
   }
   const Number last = writes.back().number;
   if (const auto limit = core->limit_of(in.accepted, log, owner); limit && last > *limit) {
@@ -300,6 +315,7 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
 
 Result<Change> RangeReceiver::State::finish_control() {
   Channel& in = *core->find_channel(*channel);
+  if (core->chair_revoked(in.accepted)) return refused(kNotAcceptable, "the chair's node is revoked");
   std::vector<Entry> added;
   for (const auto& write : batch.entries()) {
     const EntryView view = batch.entry(write);
@@ -334,8 +350,8 @@ Result<void> RangeReceiver::commit(Done<Number> done) {
   const Number last = state.next.value == 0 ? Number{} : Number{state.next.value - 1};
   const bool organisation = state.type == LogType::kOrganisation;
   if (!organisation) {
-    const EntryView newest = state.batch.entries().empty() ? state.overlap.back().view()
-                                                           : state.batch.entry(state.batch.entries().back());
+    const EntryView newest =
+        state.batch.entries().empty() ? state.overlap.back().view() : state.batch.entry(state.batch.entries().back());
     if (!verify_entry(newest, core.verifier)) {
       return refuse(refused(kBadSignature, "the newest entry of the chunk is not signed by the log's key"));
     }

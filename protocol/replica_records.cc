@@ -9,7 +9,6 @@ namespace {
 using canonical::take;
 using canonical::text;
 
-
 Error damaged_record(std::string what) { return environment_error(kDamagedRecord, "the record of " + std::move(what)); }
 
 // `read` on the record; whatever is wrong with the bytes is damage on our own disk.
@@ -54,15 +53,14 @@ Bytes encode_self(const SelfRecord& record) {
 }
 
 Result<SelfRecord> decode_self(ByteView bytes) {
-  return decode_record<schema::SelfRecord>(
-      bytes, "this node", [](schema::SelfRecord::Reader in) -> Result<SelfRecord> {
-        SelfRecord out;
-        if (in.getFormatVersion() != kFormatVersion || !take(out.org, in.getOrgId()) ||
-            !take(out.node, in.getNodeId()) || !take(out.private_channel, in.getPrivateChannel())) {
-          return damaged_record("this node");
-        }
-        return out;
-      });
+  return decode_record<schema::SelfRecord>(bytes, "this node", [](schema::SelfRecord::Reader in) -> Result<SelfRecord> {
+    SelfRecord out;
+    if (in.getFormatVersion() != kFormatVersion || !take(out.org, in.getOrgId()) || !take(out.node, in.getNodeId()) ||
+        !take(out.private_channel, in.getPrivateChannel())) {
+      return damaged_record("this node");
+    }
+    return out;
+  });
 }
 
 Bytes encode_peer(const PeerData& peer) {
@@ -126,7 +124,8 @@ Bytes encode_feed(const LogState& log) {
 Result<LoadedFeed> decode_feed(ByteView bytes) {
   return decode_record<schema::FeedRecord>(bytes, "a feed", [](schema::FeedRecord::Reader in) -> Result<LoadedFeed> {
     LoadedFeed out;
-    if (in.getFormatVersion() != kFormatVersion || !take(out.channel, in.getChannelId())) return damaged_record("a feed");
+    if (in.getFormatVersion() != kFormatVersion || !take(out.channel, in.getChannelId()))
+      return damaged_record("a feed");
     if (in.hasOrgId()) {
       FeedOwner owner;
       owner.channel = out.channel;
@@ -160,7 +159,8 @@ Result<ReceiptInfo> decode_receipt_info(const NodeId& node, ByteView bytes) {
   return decode_record<schema::ReceiptRecord>(
       bytes, "a receipt", [&](schema::ReceiptRecord::Reader in) -> Result<ReceiptInfo> {
         ReceiptInfo out;
-        if (in.getFormatVersion() != kFormatVersion || !take(out.org, in.getOrgId())) return damaged_record("a receipt");
+        if (in.getFormatVersion() != kFormatVersion || !take(out.org, in.getOrgId()))
+          return damaged_record("a receipt");
         out.node = node;
         out.counter = in.getCounter();
         out.created = {in.getCreated()};

@@ -1,14 +1,19 @@
 // Erasing bodies past a channel's retention (rule 25).
 //
 // When an entry was written only its author claims, and an index may be absent: what the replica knows for sure is the
-// epoch. An epoch ends where the next begins, at the latest 30 days later (rule 27), so everything in it is past retention
-// once the beginning of the next one is.
+// epoch. An epoch ends where the next begins, at the latest 30 days later (rule 27), so everything in it is past
+// retention once the beginning of the next one is. When that was the chair claims, and it may lie: bodies are erased
+// here no sooner than the retention after the next epoch was seen here. What others have erased is taken without its
+// body by the claim alone, or who was away for long would never catch up.
+#include <algorithm>
+
 #include "protocol/replica_impl.h"
 
 namespace tocsin::protocol {
 namespace {
 
 constexpr std::int64_t kDayMs = 24 * 3'600'000;
+constexpr std::int64_t kClocksDifferMs = 3'600'000;
 constexpr std::size_t kErasedPerTick = 5'000;  // so that no tick takes long
 
 }  // namespace
@@ -21,7 +26,25 @@ std::optional<Epoch> ReplicaCore::past_retention(Channel& channel) {
   for (auto next = state.epochs.upper_bound(state.erased_through.next()); next != state.epochs.end(); ++next) {
     const auto roster = roster_at(channel, next->first);
     if (roster == nullptr) continue;
-    if (clock.now().ms - roster->created.ms < kept_ms) break;
+    // One that was seen in the future was seen by a clock that was wrong.
+    const std::int64_t now_ms = clock.now().ms;
+    const std::int64_t seen_ms = next->second.first_seen.ms <= now_ms ? next->second.first_seen.ms : 0;
+    if (now_ms - std::max(roster->created.ms, seen_ms) < kept_ms) break;
+    out = Epoch{next->first.value - 1};
+  }
+  return out;
+}
+
+Epoch ReplicaCore::absent_through(Channel& channel) {
+  const ChannelState& state = channel.accepted;
+  // The head's name of a feed that ended before this node joined (rule 34).
+  Epoch out = std::max(state.erased_through, Epoch{std::max<std::uint64_t>(state.first_epoch().value, 1) - 1});
+  const std::int64_t kept_ms = std::int64_t{state.genesis->retention_days} * kDayMs;
+  if (kept_ms == 0 || !state.joined()) return out;
+  for (auto next = state.epochs.upper_bound(out.next()); next != state.epochs.end(); ++next) {
+    const auto roster = roster_at(channel, next->first);
+    if (roster == nullptr) continue;
+    if (clock.now().ms + kClocksDifferMs - roster->created.ms < kept_ms) break;
     out = Epoch{next->first.value - 1};
   }
   return out;

@@ -84,7 +84,8 @@ bool Replica::wants_log(const std::optional<ChannelId>& id, const LogKey& key, L
     case LogType::kOrganisation:
       return state.role_of(OrgId{key.bytes()}) != Role::kUnknown;
     case LogType::kControl:
-      return key == state.control_log() && (state.joined() || state.standing == ChannelStanding::kAccepting);
+      return key == state.control_log() && !impl_->chair_revoked(state) &&
+             (state.joined() || state.standing == ChannelStanding::kAccepting);
     case LogType::kFeed:
       break;
   }
@@ -133,6 +134,11 @@ Result<Number> Replica::first_number_at(const LogKey& key, Epoch epoch) const {
   const LogState* log = impl_->find_log(key);
   if (log == nullptr || log->durable.head.value == 0) return caller_error(kNotHeld, "no such log is held here");
   return impl_->first_number_at(*log, epoch, served_head(*impl_, *log));
+}
+
+Result<void> Replica::read_log(const LogKey& key, Number from, Number to, std::size_t bytes_max,
+                               const EntryVisitor& visit) const {
+  return impl_->store.read(key, from, to, bytes_max, visit);
 }
 
 Result<void> Replica::serve(const LogKey& key, Number from, Number to, std::size_t bytes_max,

@@ -73,7 +73,8 @@ void read_lists(schema::Report::Reader from, Report& to) {
   const unsigned n_sources = bounded(sources, kSourcesMax, "sources");
   for (unsigned i = 0; i < n_sources; ++i) {
     to.sources.push_back({fixed<SourceReference>(sources[i].getReference(), "sources.reference"),
-                          canonical::enum_as<Reliability>(sources[i].getReliability()), canonical::enum_as<Credibility>(sources[i].getCredibility())});
+                          canonical::enum_as<Reliability>(sources[i].getReliability()),
+                          canonical::enum_as<Credibility>(sources[i].getCredibility())});
   }
   const auto indicators = from.getIndicators();
   const unsigned n_indicators = bounded(indicators, kIndicatorsMax, "indicators");
@@ -105,8 +106,8 @@ IncidentDetails read_incident(schema::Incident::Reader in) {
   const auto actors = in.getActors();
   const unsigned n = bounded(actors, kActorsMax, "incident.actors");
   for (unsigned i = 0; i < n; ++i) {
-    d.actors.push_back(
-        {text_of(actors[i].getName(), kLabelBytesMax, "incident.actors.name"), canonical::enum_as<ActorRole>(actors[i].getRole())});
+    d.actors.push_back({text_of(actors[i].getName(), kLabelBytesMax, "incident.actors.name"),
+                        canonical::enum_as<ActorRole>(actors[i].getRole())});
   }
   d.deaths_best = people(in.getDeathsBest(), "incident.deaths_best");
   d.deaths_low = people(in.getDeathsLow(), "incident.deaths_low");

@@ -209,7 +209,8 @@ void write_report(schema::Report::Builder to, const Report& from) {
   std::visit(DetailsWriter{to.initDetails()}, from.details);
 }
 
-// Fields beyond the schema's own limits were refused before (check_report_fields): what throws here is a defect of ours.
+// Fields beyond the schema's own limits were refused before (check_report_fields): what throws here is a defect of
+// ours.
 Result<Bytes> to_canonical(const Report& report) {
   return canonical::guard([&]() -> Result<Bytes> {
     return canonical::encode<schema::Report>([&](schema::Report::Builder root) { write_report(root, report); });

@@ -74,7 +74,12 @@ Result<void> Session::Impl::take_range(const LogKey& log, Fetch& fetch, wire::En
                            ? fetch.receiver->add_without_body(entry.signature, entry.epoch,
                                                               *BodyHash::from(entry.body_hash), entry.body_bytes)
                            : fetch.receiver->add(entry.signature, entry.epoch, entry.body);
-    if (!added) return entries_failed(log, fetch, added.error());
+    if (!added) {
+      // What stands before an entry without its body is good, and nobody else need send it.
+      const bool missing = entry.absent && added.error().code == Code("not_acceptable");
+      if (missing && fetch.receiver->pending_entries() > 0) TOCSIN_TRY(commit_chunk(log, fetch));
+      return fetch.draining ? kOk : entries_failed(log, fetch, added.error());
+    }
     if (fetch.receiver->full()) TOCSIN_TRY(commit_chunk(log, fetch));
   }
   if (header.end && fetch.receiver && fetch.receiver->pending_entries() > 0) return commit_chunk(log, fetch);

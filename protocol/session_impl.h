@@ -26,8 +26,8 @@ namespace tocsin::protocol {
 inline constexpr std::size_t kTargetsMax = 4096;    // logs known to be behind; more are found again by comparing anew
 inline constexpr std::size_t kPeerHeadsMax = 8192;  // heads of the peer remembered, to announce nothing that it has
 inline constexpr std::size_t kAsksOutMax = 256;     // places asked for and not answered yet
-inline constexpr std::size_t kFrontierPlacesMax = 16'384;   // places that differ, waiting to be asked for
-inline constexpr std::size_t kFetchesMax = 64;      // wants not answered to the end, short ones
+inline constexpr std::size_t kFrontierPlacesMax = 16'384;  // places that differ, waiting to be asked for
+inline constexpr std::size_t kFetchesMax = 64;             // wants not answered to the end, short ones
 inline constexpr std::uint64_t kFetchAheadEntries =
     2048;                                          // above two, wants go out only while they announce fewer entries
 inline constexpr std::size_t kUnsettledMax = 512;  // fetches, with those that only wait for the disk

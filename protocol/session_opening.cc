@@ -221,7 +221,11 @@ void Session::Impl::compare_channels() {
     if (target.state == TargetState::kRefused) refused_logs.push_back(log);
   }
   for (const LogKey& log : refused_logs) erase_target(log);
-  probed.clear();
+  // An organisation log is looked at once in a session: each time the whole log may have to be replayed.
+  std::erase_if(probed, [&](const LogKey& log) {
+    const auto record = replica.log_record(log);
+    return !record || record->type != LogType::kOrganisation;
+  });
 }
 
 SharedChannel* Session::Impl::shared(const ChannelId& id) {

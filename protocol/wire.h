@@ -18,8 +18,7 @@
 
 namespace tocsin::protocol {
 
-// ---- Reasons of `bye`, section 10
-// ------------------------------------------------------------------------------------
+// ---- Reasons of `bye`, section 10 ----
 
 enum class ByeReason : std::uint16_t {
   kDone = 0,
@@ -41,8 +40,7 @@ inline constexpr Code kBadMessage{"bad_message"};  // size or content is not wha
 inline constexpr Code kUnknownMessage{
     "unknown_message"};  // a type below kIgnorableFrom that this version does not know
 
-// ---- Types
-// -----------------------------------------------------------------------------------------------------------
+// ---- Types ----
 
 enum class MessageType : std::uint8_t {
   kPadding = 0,
@@ -76,8 +74,7 @@ inline constexpr std::size_t kPayloadBytesMax = kFrameBytesMax - kMessageHeaderB
 // By type, without a gap.
 std::span<const TypeRule> type_rules();
 
-// ---- Frames
-// ----------------------------------------------------------------------------------------------------------
+// ---- Frames ----
 
 struct Message {
   MessageType type;
@@ -125,8 +122,7 @@ class FrameWriter {
   std::size_t begun_ = 0;  // of the message at hand
 };
 
-// ---- Messages
-// --------------------------------------------------------------------------------------------------------
+// ---- Messages ----
 
 inline constexpr std::uint16_t kNoChannel = 0xffff;  // slot: the organisation log of either side
 inline constexpr std::uint8_t kWireMinor = 0;
@@ -232,8 +228,7 @@ Result<std::uint64_t> decode_number(ByteView payload);
 bool put_bye(FrameWriter& out, ByeReason reason);
 Result<ByeReason> decode_bye(ByteView payload);  // a reason of a later version is given as it is
 
-// ---- Entries
-// ---------------------------------------------------------------------------------------------------------
+// ---- Entries ----
 
 struct EntriesHeader {
   std::uint16_t slot = 0;

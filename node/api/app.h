@@ -12,6 +12,7 @@
 #include "node/desk/desk.h"
 #include "node/desk/importer.h"
 #include "node/engine/hub.h"
+#include "node/engine/log.h"
 
 namespace tocsin::api {
 
@@ -51,6 +52,8 @@ struct App {
   std::uint64_t boot = 0;                       // random; part of event ids
   std::map<std::string, Operation> operations;  // running
   Events* events = nullptr;
+  desk::Importer* importer = nullptr;
+  engine::Log* log = nullptr;
 
   protocol::Replica& replica() { return desk.replica(); }
 };

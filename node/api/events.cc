@@ -41,6 +41,18 @@ void Events::pump(const std::shared_ptr<Client>& client) {
   });
 }
 
+// Nobody tells that a listener has gone; writing to it does.
+void Events::tick() {
+  ticking_ = false;
+  for (const auto& client : clients_) {
+    if (client->queue.empty() && !client->writing) client->queue.push_back(":\n\n");
+    pump(client);
+  }
+  std::erase_if(clients_, [](const auto& client) { return client->gone; });
+  if (clients_.empty() || std::exchange(ticking_, true)) return;
+  app_.later(kEventTickMs, [this] { tick(); });
+}
+
 Result<void> Events::attach(ResponderPtr responder, const std::string& last_id) {
   std::erase_if(clients_, [](const auto& client) { return client->gone; });
   if (clients_.size() >= kEventClientsMax) return environment_error(Code{"busy"}, "too many listeners");
@@ -60,6 +72,7 @@ Result<void> Events::attach(ResponderPtr responder, const std::string& last_id) 
     if (id > last) client->queue.push_back(text);
   clients_.push_back(client);
   pump(client);
+  if (!std::exchange(ticking_, true)) app_.later(kEventTickMs, [this] { tick(); });
   return kOk;
 }
 

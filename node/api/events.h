@@ -14,7 +14,8 @@ namespace tocsin::api {
 
 inline constexpr std::size_t kEventsKept = 1000;
 inline constexpr std::size_t kEventClientsMax = 64;
-inline constexpr std::size_t kEventQueueMax = 1000;  // of one client that does not read: then it is dropped
+inline constexpr std::int64_t kEventTickMs = 30'000;  // a comment line that shows which listeners are gone
+inline constexpr std::size_t kEventQueueMax = 1000;   // of one client that does not read: then it is dropped
 
 // One thread (the loop's). Tells its clients of reports and alerts that reached the index, and of changed channels and
 // peers.
@@ -42,11 +43,13 @@ class Events final : public protocol::ReplicaListener {
   };
   void tell(std::string_view type, std::string data);
   void pump(const std::shared_ptr<Client>& client);
+  void tick();
 
   App& app_;
   std::uint64_t next_ = 1;
   std::deque<std::pair<std::uint64_t, std::string>> kept_;
   std::vector<std::shared_ptr<Client>> clients_;
+  bool ticking_ = false;
 };
 
 }  // namespace tocsin::api

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "node/reports/json_scan.h"
+
 namespace tocsin::api {
 namespace {
 
@@ -11,19 +13,45 @@ struct CodeStatus {
 };
 // Where the origin does not say enough.
 constexpr CodeStatus kStatuses[] = {
-    {"unknown_report", 404},    {"unknown_channel", 404},   {"unknown_peer", 404},
-    {"unknown_path", 404},      {"unknown_operation", 404}, {"method_not_allowed", 405},
-    {"body_erased", 410},       {"government_named", 409},  {"wrong_words", 409},
-    {"already_shared", 409},    {"already_member", 409},    {"already_withdrawn", 409},
-    {"peer_in_channel", 409},   {"id_ambiguous", 409},      {"channel_ambiguous", 409},
-    {"peer_ambiguous", 409},    {"not_chair", 409},         {"peer_not_verified", 409},
-    {"not_a_writer", 403},      {"not_the_author", 403},    {"denied", 403},
-    {"unauthorised", 401},      {"too_large", 413},         {"import_file_too_large", 413},
-    {"too_many_requests", 429}, {"index_busy", 429},        {"busy", 409},
-    {"invalid_report", 422},    {"import_refused", 422},    {"not_invited", 409},
-    {"unreachable", 503},       {"peer_blocked", 409},      {"no_peers", 409},
-    {"no_address", 409},        {"disk_full", 507},         {"operation_running", 409},
-    {"no_alert_channel", 409},  {"already_answered", 409},
+    {"unknown_report", 404},
+    {"unknown_channel", 404},
+    {"unknown_peer", 404},
+    {"unknown_path", 404},
+    {"unknown_operation", 404},
+    {"method_not_allowed", 405},
+    {"body_erased", 410},
+    {"government_named", 409},
+    {"wrong_words", 409},
+    {"already_shared", 409},
+    {"already_member", 409},
+    {"already_withdrawn", 409},
+    {"peer_in_channel", 409},
+    {"id_ambiguous", 409},
+    {"channel_ambiguous", 409},
+    {"peer_ambiguous", 409},
+    {"not_chair", 409},
+    {"chair_revoked", 409},
+    {"peer_not_verified", 409},
+    {"not_a_writer", 403},
+    {"not_the_author", 403},
+    {"denied", 403},
+    {"unauthorised", 401},
+    {"too_large", 413},
+    {"import_file_too_large", 413},
+    {"too_many_requests", 429},
+    {"index_busy", 429},
+    {"busy", 429},
+    {"invalid_report", 422},
+    {"import_refused", 422},
+    {"not_invited", 409},
+    {"unreachable", 503},
+    {"peer_blocked", 409},
+    {"no_peers", 409},
+    {"no_address", 409},
+    {"disk_full", 507},
+    {"operation_running", 409},
+    {"no_alert_channel", 409},
+    {"already_answered", 409},
 };
 
 }  // namespace
@@ -58,8 +86,15 @@ void Responder::problem(const Error& error, const Json& more) {
   send({status_of(error), "application/problem+json", problem_text(error, more)});
 }
 
+constexpr int kJsonDepthMax = 32;  // a report nests six deep
+
 Result<Json> body_object(const Request& request) {
   if (!request.body || request.body->empty()) return Json::object();
+  // Depth first: neither the parser's tree nor what walks over it may be as deep as somebody likes.
+  const auto begin = reports::skip_json_space(*request.body, 0);
+  if (const auto fault = reports::scan_json_value(*request.body, begin, kJsonDepthMax).fault)
+    return caller_error(fault->code, reports::json_fault_detail(fault->code) + ", at " +
+                                         reports::json_place(*request.body, fault->offset));
   auto value = Json::parse(*request.body, nullptr, false);
   if (!value.is_object()) return caller_error(Code{"bad_json"}, "the body must be one JSON object");
   return value;

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "crypto/hash.h"
 #include "crypto/result.h"
 
 namespace tocsin::api {
@@ -18,12 +19,23 @@ using Json = nlohmann::ordered_json;
 inline constexpr std::size_t kBodyBytesMax = 1024 * 1024;
 inline constexpr std::size_t kImportBodyBytesMax = 512ull * 1024 * 1024;
 
+// Tells bodies of one key apart; made piece by piece while a body is read, so that a large one does not hold the loop.
+class BodySum {
+ public:
+  void add(std::string_view piece) { hasher_.update(as_bytes(piece)); }
+  std::string text() { return to_hex(hasher_.finish().view()); }  // once
+
+ private:
+  crypto::Hasher hasher_{crypto::kPersonalTextSum};  // compared, not trusted: the checksum's purpose will do
+};
+
 struct Request {
   std::string method;
   std::string path;                          // decoded, without query
   std::map<std::string, std::string> query;  // decoded; a repeated name is refused before
   std::vector<std::string> params;           // of the route: what stood for {…}
   std::shared_ptr<const std::string> body;
+  std::string body_sum;  // BodySum of the body where the server made it; else empty
   std::string idempotency_key;
   std::string last_event_id;
   bool dry_run = false;

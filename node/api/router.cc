@@ -1,8 +1,7 @@
 #include "node/api/router.h"
 
 #include <algorithm>
-
-#include "crypto/hash.h"
+#include <exception>
 
 namespace tocsin::api {
 namespace {
@@ -130,13 +129,18 @@ Result<std::size_t> Router::admit(std::string_view method, std::string_view targ
   return (*route)->body_bytes_max;
 }
 
-// Passes the answer on and keeps a copy of it, unless it says that the attempt itself may be made again.
+// Passes the answer on and keeps a copy of it, unless it says that the attempt itself may be made again. May outlive
+// the router, with a loop that has ended; then it does nothing.
 class KeepingResponder final : public Responder {
  public:
   KeepingResponder(Router& router, std::string key, std::string what, ResponderPtr next)
-      : router_(router), key_(std::move(key)), what_(std::move(what)), next_(std::move(next)) {}
-  ~KeepingResponder() override { router_.app().operations.erase(key_); }
+      : router_(router), alive_(router.alive_), key_(std::move(key)), what_(std::move(what)), next_(std::move(next)) {}
+  // An answered call has left already, and its key may be that of a second attempt by now.
+  ~KeepingResponder() override {
+    if (!answered_ && !alive_.expired()) router_.app().operations.erase(key_);
+  }
   void send(Response response) override {
+    if (alive_.expired() || std::exchange(answered_, true)) return;
     router_.app().operations.erase(key_);
     if (response.status < 500 && response.status != 429) router_.keep(key_, what_, response);
     next_->send(std::move(response));
@@ -149,8 +153,10 @@ class KeepingResponder final : public Responder {
 
  private:
   Router& router_;
+  std::weak_ptr<bool> alive_;
   std::string key_, what_;
   ResponderPtr next_;
+  bool answered_ = false;
 };
 
 void Router::keep(const std::string& key, std::string what, const Response& response) {
@@ -186,9 +192,12 @@ void Router::handle(std::string_view method, std::string_view target, Request re
     if (key.size() > kKeyBytesMax)
       return responder->problem(caller_error(Code{"bad_query"}, "an Idempotency-Key has at most 128 characters"));
     // What the key stands for; compared, not trusted, so the project's hash with the checksum's purpose will do.
-    const auto body = request.body ? std::string_view(*request.body) : std::string_view{};
-    const auto what = std::string(method) + " " + std::string(target) + " " +
-                      to_hex(crypto::hash256(crypto::kPersonalTextSum, {as_bytes(body)}).view());
+    if (request.body_sum.empty()) {
+      BodySum sum;
+      if (request.body) sum.add(*request.body);
+      request.body_sum = sum.text();
+    }
+    const auto what = std::string(method) + " " + std::string(target) + " " + request.body_sum;
     if (const auto found = answers_.find(key); found != answers_.end()) {
       if (app_.desk.clock().steady_ms() - found->second.at_ms <= kIdempotentMs) {
         if (found->second.what != what)
@@ -204,7 +213,15 @@ void Router::handle(std::string_view method, std::string_view target, Request re
     app_.operations[key] = {std::string((*route)->summary), std::make_shared<desk::ImportProgress>()};
     responder = std::make_shared<KeepingResponder>(*this, key, what, std::move(responder));
   }
-  (*route)->handler(app_, request, std::move(responder));
+  // What a handler throws is our bug; it costs this call, not the node. What it says may hold what was sent (rule 49).
+  const auto last = responder;
+  try {
+    (*route)->handler(app_, request, std::move(responder));
+  } catch (const std::exception&) {
+    const auto error = internal_error(Code{"handler_failed"}, "this call met a fault of the program; please report it");
+    if (app_.log) app_.log->error(error.code);
+    last->problem(error);
+  }
 }
 
 }  // namespace tocsin::api

@@ -60,6 +60,7 @@ class Router {
   friend class KeepingResponder;
   void keep(const std::string& key, std::string what, const Response& response);
   App& app_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // answers may come when the router is gone
   std::unordered_map<std::string, Kept> answers_;
   std::list<std::string> order_;
 };

@@ -17,8 +17,20 @@ Result<std::pair<Report, std::vector<reports::Problem>>> alert_from(const Json& 
   report["kind"] = "alert";
   for (const auto* field : {"title", "severity", "urgency", "text"})
     if (body.contains(field)) report[field] = body[field];
-  if (body.contains("country")) report["place"]["iso3"] = body["country"];
-  if (body.contains("tried")) report["alert"]["lines_tried"] = body["tried"];
+  // A field of a wrong type gives way: the parser would refuse it anyway.
+  const auto object_at = [&](const char* field) -> Json& {
+    if (!report[field].is_object()) report[field] = Json::object();
+    return report[field];
+  };
+  if (body.contains("country")) {
+    auto& place = object_at("place");
+    place["iso3"] = body["country"];
+    // What is no code is kept as it was typed: nothing that somebody said in an alert is lost.
+    const auto& typed = body["country"];
+    if (typed.is_string() && !reports::parse_country(typed.get<std::string>()) && !place.contains("name"))
+      place["name"] = typed;
+  }
+  if (body.contains("tried")) object_at("alert")["lines_tried"] = body["tried"];
   auto parsed = reports::parse_report_value(report);
   auto advice = std::move(parsed.findings.advice);
   advice.insert(advice.end(), parsed.findings.problems.begin(), parsed.findings.problems.end());
@@ -33,31 +45,49 @@ void raise_alert(App& app, const Request& request, ResponderPtr responder) {
   auto alert = alert_from(*body);
   if (!alert) return responder->problem(alert.error());
   std::vector<ChannelId> channels;
-  if (const auto found = body->find("channels"); found != body->end() && found->is_array()) {
+  Json unknown = Json::array();  // a name that fits nothing holds up none of the others
+  std::optional<Error> none;
+  if (const auto found = body->find("channels"); found != body->end() && !found->is_null()) {
+    const bool list = found->is_array() &&
+                      std::all_of(found->begin(), found->end(), [](const Json& item) { return item.is_string(); });
+    if (!list) return responder->problem(caller_error(Code{"wrong_type"}, "channels is a list of names or ids"));
     for (const auto& item : *found) {
-      auto id = app.desk.find_channel(item.is_string() ? item.get<std::string>() : std::string());
-      if (!id) return responder->problem(id.error());
-      if (std::find(channels.begin(), channels.end(), *id) == channels.end()) channels.push_back(*id);
+      const auto name = item.get<std::string>();
+      auto id = app.desk.find_channel(name);
+      if (!id) {
+        unknown.push_back({{"channel", name}, {"code", id.error().code.text()}, {"readers", Json::array()}});
+        none = id.error();
+      } else if (std::find(channels.begin(), channels.end(), *id) == channels.end()) {
+        channels.push_back(*id);
+      }
     }
+    if (channels.empty() && none) return responder->problem(*none);
   }
   if (request.dry_run) {
-    Json readers = Json::object();
-    for (const auto& channel : channels) readers[hex(channel)] = readers_json(app, app.desk.readers_of(channel));
-    return responder->json({{"readers_by_channel", readers}, {"advice", advice_json(alert->second)}});
+    auto plan = app.desk.plan_alert(alert->first, channels, *allowed);
+    if (!plan) return responder->problem(plan.error());
+    std::vector<reports::Reader> readers;
+    for (const auto& channel : plan->channels)
+      for (const auto& reader : app.desk.readers_of(channel))
+        if (std::none_of(readers.begin(), readers.end(), [&](const auto& r) { return r.org == reader.org; }))
+          readers.push_back(reader);
+    auto out = made_json(app, *plan);
+    out.erase("id");
+    out["readers"] = readers_json(app, readers);
+    if (!out.contains("held")) out["held"] = Json::array();
+    for (const auto& item : unknown) out["held"].push_back(item);
+    out["advice"] = advice_json(alert->second);
+    return responder->json(out);
   }
-  app.desk.raise(
-      std::move(alert->first), channels, *allowed,
-      [&app, responder, advice = std::move(alert->second)](Result<desk::Raised> raised) {
-        if (!raised) return responder->problem(raised.error());
-        auto out = made_json(raised->made);
-        for (auto& item : advice_json(advice)) out["advice"].push_back(std::move(item));
-        Json held = Json::array();
-        for (const auto& h : raised->held)
-          held.push_back(
-              {{"channel_id", hex(h.channel)}, {"code", h.code.text()}, {"readers", readers_json(app, h.readers)}});
-        out["held"] = held;
-        responder->json(out, 201);
-      });
+  app.desk.raise(std::move(alert->first), channels, *allowed,
+                 [&app, responder, unknown, advice = std::move(alert->second)](Result<desk::Made> made) {
+                   if (!made) return responder->problem(made.error());
+                   auto out = made_json(app, *made);
+                   for (auto& item : advice_json(advice)) out["advice"].push_back(std::move(item));
+                   if (!out.contains("held")) out["held"] = Json::array();
+                   for (const auto& item : unknown) out["held"].push_back(item);
+                   responder->json(out, 201);
+                 });
 }
 
 void list_alerts(App& app, const Request& request, ResponderPtr responder) {
@@ -110,7 +140,10 @@ void ack_alert(App& app, const Request& request, ResponderPtr responder) {
   app.desk.index().ask([text = request.params[0]](index::Index& i) { return i.resolve(text); },
                        [&app, responder, note = text_or(*body, "note")](Result<ReportId> id) {
                          if (!id) return responder->problem(id.error());
-                         app.desk.acknowledge(*id, note, answer<desk::Made>(responder, made_json, 201));
+                         app.desk.acknowledge(
+                             *id, note,
+                             answer<desk::Made>(
+                                 responder, [&app](const desk::Made& made) { return made_json(app, made); }, 201));
                        });
 }
 

@@ -53,7 +53,7 @@ void import_reports(App& app, const Request& request, ResponderPtr responder) {
   if (const auto found = app.operations.find(request.idempotency_key); found != app.operations.end())
     progress = found->second.progress;
   if (!progress) progress = std::make_shared<desk::ImportProgress>();
-  desk::run_import(app.desk, app.post, std::move(import), progress, [responder](Result<desk::ImportOutcome> outcome) {
+  app.importer->run(std::move(import), progress, [responder](Result<desk::ImportOutcome> outcome) {
     if (!outcome) return responder->problem(outcome.error());
     if (!outcome->done)
       return responder->problem(
@@ -61,6 +61,17 @@ void import_reports(App& app, const Request& request, ResponderPtr responder) {
                                                    " of " + std::to_string(outcome->read) +
                                                    " rows are refused; mend them, or say --partial"),
           outcome_json(*outcome));
+    if (outcome->cut_short) {
+      auto partial = outcome_json(*outcome);
+      const auto& why = *outcome->cut_short;
+      partial["code"] = "partial";
+      partial["reason"] = why.code.text();
+      partial["detail"] = std::to_string(outcome->fresh + outcome->corrected) +
+                          " rows are in, then the writing failed (" +
+                          (why.detail.empty() ? std::string(why.code.text()) : why.detail) +
+                          "); mend that and import the same file again, which writes the rest";
+      return responder->json(partial, 207);
+    }
     responder->json(outcome_json(*outcome), outcome->refused_count ? 207 : 200);
   });
 }

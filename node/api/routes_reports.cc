@@ -18,14 +18,18 @@ void with_report(App& app, const Request& request, const ResponderPtr& responder
                        });
 }
 
+void answer_made(App& app, const ResponderPtr& responder, const Result<desk::Made>& made) {
+  if (made) return responder->json(made_json(app, *made), 201);
+  responder->problem(made.error());
+}
+
 // A problem that a person can act on: the governments that would read (rule 53).
-void answer_made(App& app, const ResponderPtr& responder, const Result<desk::Made>& made, const Report* report,
-                 const ChannelId* channel, int status = 201) {
-  if (made) return responder->json(made_json(*made), status);
+void answer_problem(App& app, const ResponderPtr& responder, const Error& error, const std::set<std::string>& countries,
+                    const std::optional<ChannelId>& channel) {
   Json more = Json::object();
-  if (made.error().code == desk::kGovernmentNamed && report && channel)
-    more["readers"] = readers_json(app, app.desk.governments_against(*report, *channel, {}));
-  responder->problem(made.error(), more);
+  if (error.code == desk::kGovernmentNamed && channel)
+    more["readers"] = readers_json(app, app.desk.governments_against(countries, *channel, {}));
+  responder->problem(error, more);
 }
 
 void list_reports(App& app, const Request& request, ResponderPtr responder) {
@@ -56,6 +60,8 @@ Result<Report> parse_report(const Json& value) {
     return caller_error(
         desk::kInvalidReport,
         "kind: this kind speaks about another report; use correct, withdraw, corroborate, dispute or ack");
+  if (!parsed.audience.empty())
+    return caller_error(desk::kInvalidReport, "audience: it is decided when sharing; leave it out and say --channel");
   return std::move(parsed.report);
 }
 
@@ -72,8 +78,10 @@ void new_report(App& app, const Request& request, ResponderPtr responder) {
   auto report = parse_report(*found);
   if (!report) return responder->problem(report.error());
   std::optional<ChannelId> channel;
-  if (const auto name = text_or(*body, "channel"); !name.empty()) {
-    auto id = app.desk.find_channel(name);
+  if (const auto given = body->find("channel"); given != body->end() && !given->is_null()) {
+    auto name = text_field(*body, "channel");
+    if (!name) return responder->problem(name.error());
+    auto id = app.desk.find_channel(*name);
     if (!id) return responder->problem(id.error());
     channel = *id;
   }
@@ -87,9 +95,11 @@ void new_report(App& app, const Request& request, ResponderPtr responder) {
     return responder->json({{"readers", channel ? readers_json(app, app.desk.readers_of(*channel)) : Json::array()},
                             {"warnings", warnings}});
   }
-  app.desk.create(*report, channel, *allowed, [&app, responder, report = *report, channel](Result<desk::Made> made) {
-    answer_made(app, responder, made, &report, channel ? &*channel : nullptr);
-  });
+  app.desk.create(*report, channel, *allowed,
+                  [&app, responder, countries = reports::named_countries(*report), channel](Result<desk::Made> made) {
+                    if (made) return answer_made(app, responder, made);
+                    answer_problem(app, responder, made.error(), countries, channel);
+                  });
 }
 
 void show_report(App& app, const Request& request, ResponderPtr responder) {
@@ -136,6 +146,12 @@ void show_history(App& app, const Request& request, ResponderPtr responder) {
                            Json items = Json::array();
                            auto first = row_json(app, history->row);
                            first["counts"] = true;
+                           // As its author first wrote it: what is in force stands in the rows below.
+                           if (auto original = app.desk.read_at(history->row.location)) {
+                             const auto as_written = reports::to_json_value(*original);
+                             for (const auto* field : {"title", "severity", "urgency", "certainty", "created", "tlp"})
+                               first[field] = as_written.contains(field) ? as_written[field] : Json(nullptr);
+                           }
                            items.push_back(std::move(first));
                            for (const auto& act : history->acts) {
                              Json item{{"id", hex(act.id)},
@@ -198,19 +214,19 @@ void share_report(App& app, const Request& request, ResponderPtr responder) {
           const Json readers = readers_json(app, app.desk.readers_of(channel));
           if (dry_run) {
             Json warnings = Json::array();
-            for (const auto& reader : app.desk.governments_against(loaded->content, channel, allowed))
+            for (const auto& reader : app.desk.governments_against(desk::shared_countries(*loaded), channel, allowed))
               warnings.push_back(reader.name + " is a government of " + reader.country + ", which the report names");
             return responder->json(
                 {{"id", hex(id)}, {"channel_id", hex(channel)}, {"readers", readers}, {"warnings", warnings}});
           }
-          app.desk.share(id, channel, allowed,
-                         [&app, responder, channel, readers, content = loaded->content](Result<desk::Made> made) {
-                           if (!made) return answer_made(app, responder, made, &content, &channel);
-                           auto out = made_json(*made);
-                           out["channel_id"] = hex(channel);
-                           out["readers"] = readers;
-                           responder->json(out);
-                         });
+          const auto countries = desk::shared_countries(*loaded);
+          app.desk.share(id, channel, allowed, [&app, responder, channel, readers, countries](Result<desk::Made> made) {
+            if (!made) return answer_problem(app, responder, made.error(), countries, channel);
+            auto out = made_json(app, *made);
+            out["channel_id"] = hex(channel);
+            out["readers"] = readers;
+            responder->json(out);
+          });
         });
       });
 }
@@ -218,17 +234,23 @@ void share_report(App& app, const Request& request, ResponderPtr responder) {
 void correct_report(App& app, const Request& request, ResponderPtr responder) {
   auto body = body_object(request);
   if (!body) return responder->problem(body.error());
-  if (auto fine = only_fields(*body, {"report", "reason"}); !fine) return responder->problem(fine.error());
+  if (auto fine = only_fields(*body, {"report", "reason", "allow_government"}); !fine)
+    return responder->problem(fine.error());
   const auto found = body->find("report");
   if (found == body->end() || !found->is_object())
     return responder->problem(
         caller_error(Code{"missing_field"}, "the field report must be an object with the fields that change"));
+  if (found->empty())
+    return responder->problem(
+        caller_error(Code{"missing_field"}, "nothing changes: name a field, or a file with some"));
   auto patch = found->dump(-1, ' ', false, Json::error_handler_t::replace);
-  with_report(app, request, responder, [&app, responder, patch, reason = text_or(*body, "reason")](const ReportId& id) {
-    app.desk.correct(id, patch, reason, [&app, responder](Result<desk::Made> made) {
-      answer_made(app, responder, made, nullptr, nullptr);
-    });
-  });
+  auto allowed = governments_from(*body);
+  if (!allowed) return responder->problem(allowed.error());
+  with_report(app, request, responder,
+              [&app, responder, patch, reason = text_or(*body, "reason"), allowed = *allowed](const ReportId& id) {
+                app.desk.correct(id, patch, reason, allowed,
+                                 [&app, responder](Result<desk::Made> made) { answer_made(app, responder, made); });
+              });
 }
 
 enum class Say { kWithdraw, kCorroborate, kDispute };
@@ -238,17 +260,20 @@ void say_of_report(App& app, const Request& request, ResponderPtr responder) {
   auto body = body_object(request);
   if (!body) return responder->problem(body.error());
   constexpr std::string_view field = kSay == Say::kWithdraw ? "reason" : "why";
-  if (auto fine = only_fields(*body, {field}); !fine) return responder->problem(fine.error());
+  auto fine = kSay == Say::kWithdraw ? only_fields(*body, {field}) : only_fields(*body, {field, "allow_government"});
+  if (!fine) return responder->problem(fine.error());
+  auto allowed = governments_from(*body);
+  if (!allowed) return responder->problem(allowed.error());
   const auto text = text_or(*body, field);
   if (text.empty() && kSay != Say::kCorroborate)
     return responder->problem(caller_error(Code{"missing_field"}, "the field " + std::string(field) + " must say why"));
   const bool dry_run = request.dry_run;
-  with_report(app, request, responder, [&app, responder, text, dry_run](const ReportId& id) {
+  with_report(app, request, responder, [&app, responder, text, allowed = *allowed, dry_run](const ReportId& id) {
     if (dry_run) return responder->json({{"id", hex(id)}});
-    auto done = [&app, responder](Result<desk::Made> made) { answer_made(app, responder, made, nullptr, nullptr); };
+    auto done = [&app, responder](Result<desk::Made> made) { answer_made(app, responder, made); };
     if constexpr (kSay == Say::kWithdraw) app.desk.withdraw(id, text, done);
-    if constexpr (kSay == Say::kCorroborate) app.desk.corroborate(id, text, done);
-    if constexpr (kSay == Say::kDispute) app.desk.dispute(id, text, done);
+    if constexpr (kSay == Say::kCorroborate) app.desk.corroborate(id, text, allowed, done);
+    if constexpr (kSay == Say::kDispute) app.desk.dispute(id, text, allowed, done);
   });
 }
 

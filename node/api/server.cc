@@ -25,6 +25,7 @@ using Tcp = asio::ip::tcp;
 using boost::system::error_code;
 
 constexpr std::size_t kHeaderBytesMax = 16 * 1024;
+constexpr auto kAcceptPause = std::chrono::milliseconds(250);
 
 // A connection, whatever it runs over, as the server keeps it.
 class Connection {
@@ -84,6 +85,9 @@ class HttpConnection final : public Connection, public std::enable_shared_from_t
     if (length && *length > *limit)
       return refuse(caller_error(Code{"too_large"}, "the body has more than " + std::to_string(*limit) + " bytes"));
     parser_->body_limit(*limit);
+    summed_ = 0;
+    sum_.reset();
+    if (!head["Idempotency-Key"].empty()) sum_.emplace();
     if (head[http::field::expect] == "100-continue") {
       auto go_on = std::make_shared<std::string>("HTTP/1.1 100 Continue\r\n\r\n");
       return asio::async_write(stream_, asio::buffer(*go_on), [self = self(), go_on](error_code error, std::size_t) {
@@ -102,6 +106,11 @@ class HttpConnection final : public Connection, public std::enable_shared_from_t
 
   // In pieces, so that a large body needs to make progress, not to arrive within one deadline.
   void read_body() {
+    if (sum_) {
+      const std::string_view body = parser_->get().body();
+      sum_->add(body.substr(summed_));
+      summed_ = body.size();
+    }
     if (parser_->is_done()) return dispatch();
     stream_.expires_after(std::chrono::seconds(kReadSeconds));
     http::async_read_some(stream_, buffer_, *parser_, [self = self()](error_code error, std::size_t) {
@@ -178,6 +187,8 @@ class HttpConnection final : public Connection, public std::enable_shared_from_t
   Caller caller_;
   beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
+  std::optional<BodySum> sum_;  // of a call that may come again
+  std::size_t summed_ = 0;      // bytes of the body
   bool keep_alive_ = false;
   bool closed_ = false;
   std::string pending_head_;
@@ -193,9 +204,13 @@ class HttpConnection<Protocol>::Answer final : public Responder {
   }
   void send(Response response) override {
     if (std::exchange(answered_, true) || connection_->closed_) return;
+    if (begun_) return connection_->close();  // in the middle of an answer there is no place for another
     connection_->send_whole(std::move(response));
   }
-  void begin(int status, std::string content_type) override { connection_->send_begin(status, content_type); }
+  void begin(int status, std::string content_type) override {
+    begun_ = true;
+    connection_->send_begin(status, content_type);
+  }
   void write(std::string piece, std::function<void(bool)> then) override {
     if (connection_->closed_) return then(false);
     connection_->send_piece(std::move(piece), std::move(then));
@@ -207,6 +222,7 @@ class HttpConnection<Protocol>::Answer final : public Responder {
 
  private:
   std::shared_ptr<HttpConnection> connection_;
+  bool begun_ = false;
   bool answered_ = false;
 };
 
@@ -217,6 +233,7 @@ void HttpConnection<Protocol>::dispatch() {
   keep_alive_ = message.keep_alive();
   Request request;
   request.body = std::make_shared<const std::string>(std::move(message.body()));
+  if (sum_) request.body_sum = sum_->text();
   request.idempotency_key = std::string(message["Idempotency-Key"]);
   request.last_event_id = std::string(message["Last-Event-ID"]);
   const std::string method(message.method_string()), target(message.target());
@@ -233,7 +250,14 @@ template <class Protocol>
 void accept_loop(std::shared_ptr<typename Protocol::acceptor> acceptor, std::shared_ptr<Shared> shared) {
   acceptor->async_accept([acceptor, shared](error_code error, typename Protocol::socket socket) {
     if (error == asio::error::operation_aborted || shared->stopping) return;
-    if (!error && shared->connections.size() < kClientsMax) {
+    // Out of descriptors, most likely: the caller would wait in the queue and be found there again at once.
+    if (error) {
+      auto pause = std::make_shared<asio::steady_timer>(acceptor->get_executor(), kAcceptPause);
+      return pause->async_wait([acceptor, shared, pause](error_code stopped) {
+        if (!stopped && !shared->stopping) accept_loop<Protocol>(acceptor, shared);
+      });
+    }
+    if (shared->connections.size() < kClientsMax) {
       Caller caller;
       if constexpr (std::is_same_v<Protocol, Tcp>)
         caller.tcp = true;

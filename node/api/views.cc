@@ -94,8 +94,17 @@ Json advice_json(const std::vector<reports::Problem>& advice) {
   return out;
 }
 
-Json made_json(const desk::Made& made) {
+Json made_json(App& app, const desk::Made& made) {
   Json out{{"id", hex(made.id)}, {"channels", hex_list(made.channels)}};
+  if (!made.held.empty()) {
+    Json held = Json::array();
+    for (const auto& h : made.held)
+      held.push_back({{"channel_id", hex(h.channel)},
+                      {"channel", app.replica().channel(h.channel)->name},
+                      {"code", h.code.text()},
+                      {"readers", readers_json(app, h.readers)}});
+    out["held"] = held;
+  }
   if (!made.advice.empty()) out["advice"] = advice_json(made.advice);
   return out;
 }

@@ -19,7 +19,7 @@ Json standing_json(const index::Standing& standing);
 // {"items":[…],"next":…}
 Json page_json(Json items, const std::string& next);
 Json readers_json(App& app, const std::vector<reports::Reader>& readers);
-Json made_json(const desk::Made& made);
+Json made_json(App& app, const desk::Made& made);
 Json advice_json(const std::vector<reports::Problem>& advice);
 Json peer_json(App& app, const protocol::Peer& peer);
 Json channel_json(App& app, const protocol::ChannelInfo& channel);

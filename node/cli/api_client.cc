@@ -64,7 +64,7 @@ Result<HttpResponse> read_answer(Socket& socket, const std::function<bool(std::s
 
 }  // namespace
 
-Result<HttpResponse> http_call(const std::string& home, const HttpRequest& request,
+Result<HttpResponse> http_call(const std::string& home, HttpRequest request,
                                const std::function<bool(std::string_view)>& on_piece) {
   boost::asio::io_context context;
   Socket socket(context);
@@ -77,7 +77,7 @@ Result<HttpResponse> http_call(const std::string& home, const HttpRequest& reque
   message.set(http::field::connection, "close");
   if (!request.body.empty()) message.set(http::field::content_type, request.content_type);
   if (!request.idempotency_key.empty()) message.set("Idempotency-Key", request.idempotency_key);
-  message.body() = request.body;
+  message.body() = std::move(request.body);
   message.prepare_payload();
   boost::system::error_code error;
   http::write(socket, message, error);

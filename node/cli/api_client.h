@@ -27,7 +27,7 @@ struct HttpResponse {
 
 // `on_piece`, when given, gets the body of a success piece by piece instead of HttpResponse::body; false from it ends
 // the call.
-Result<HttpResponse> http_call(const std::string& home, const HttpRequest& request,
+Result<HttpResponse> http_call(const std::string& home, HttpRequest request,
                                const std::function<bool(std::string_view)>& on_piece = {});
 
 }  // namespace tocsin::cli

@@ -2,11 +2,43 @@
 #include <cstdio>
 
 #include "node/cli/context.h"
+#include "node/cli/json_file.h"
+#include "node/reports/vocab.h"
 
 namespace tocsin::cli {
 namespace {
 
+// One line for each channel that did not get the alert: its name, why, and what sends it there after all.
+Json held_lines(const Json& held) {
+  Json out = Json::array();
+  for (const auto& item : held) {
+    std::string line = item.value("channel", "") + ": ";
+    const auto readers = item.value("readers", Json::array());
+    if (readers.empty()) {
+      line += item.value("code", "");
+    } else {
+      for (const auto& reader : readers) line += reader.value("name", "") + ", ";
+      line += "a government of the country, would read it; to send it: --allow-government " +
+              readers[0].value("country", "") + " --channel " + item.value("channel_id", "").substr(0, 12);
+    }
+    out.push_back(line);
+  }
+  return out;
+}
+
+// --dry-run: who would get it, and what would be held back.
+int show_would_go(Context& c, Context::Answer& answer) {
+  static constexpr Field fields[] = {{"readers", "readers", Show::kList},
+                                     {"channels", "would go to", Show::kList},
+                                     {"held", "would be held back", Show::kList}};
+  if (c.mode() == OutputMode::kTable) answer.json["held"] = held_lines(answer.json.value("held", Json::array()));
+  return c.show_object(answer, fields);
+}
+
 int alert_raise(Context& c) {
+  // The country decides who must not read it unasked (rule 53): a spelling that nobody knows would switch that off.
+  if (!reports::parse_country(c.get("country")))
+    return c.fail("usage", "--country " + c.get("country") + " is no ISO 3166-1 alpha-3 code, such as MMR", kExitUsage);
   Json body{{"title", c.get("title")},
             {"country", c.get("country")},
             {"severity", c.get("severity")},
@@ -15,18 +47,35 @@ int alert_raise(Context& c) {
   if (c.has("channel")) body["channels"] = c.all("channel");
   if (c.has("allow-government")) body["allow_government"] = c.all("allow-government");
   if (c.has("text")) body["text"] = c.get("text");
+  // A file that cannot be used holds nothing up (rule 52): the alert goes without it, and the exit code says so.
+  std::string left_out;
   if (c.has("file")) {
-    auto text = read_file(c.get("file"), 1024 * 1024);
-    if (!text) return c.fail(text.error());
-    body["report"] = Json::parse(*text, nullptr, false);
-    if (!body["report"].is_object()) return c.fail("bad_json", c.get("file") + " does not hold one JSON object");
+    auto report = read_json_object(c.get("file"));
+    if (report)
+      body["report"] = std::move(*report);
+    else
+      left_out = report.error().detail;
   }
   auto answer = c.call("POST", "/alerts", body);
   static constexpr Field fields[] = {{"id", "alert"},
                                      {"channels", "sent to", Show::kList},
                                      {"held", "held back", Show::kList},
-                                     {"readers", "readers", Show::kList}};
-  return answer ? c.show_object(*answer, fields) : c.exit_code();
+                                     {"advice", "advice", Show::kList}};
+  if (!answer) return c.exit_code();
+  if (c.dry_run()) return show_would_go(c, *answer);
+  if (!left_out.empty())
+    answer->json["advice"].push_back({{"field", "file"}, {"code", "file_left_out"}, {"detail", left_out}});
+  const auto held = answer->json.value("held", Json::array());
+  const bool partly = !left_out.empty() || !held.empty();
+  if (c.mode() == OutputMode::kTable) {
+    answer->json["held"] = held_lines(held);
+    Json advice = Json::array();
+    for (const auto& item : answer->json.value("advice", Json::array()))
+      advice.push_back(item.value("field", "") + ": " + item.value("detail", ""));
+    answer->json["advice"] = advice;
+  }
+  const int shown = c.show_object(*answer, fields);
+  return shown == kExitOk && partly ? kExitPartial : shown;
 }
 
 int alert_list(Context& c) {

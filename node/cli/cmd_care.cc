@@ -66,13 +66,8 @@ void add_care_commands(std::vector<Command>& out) {
                  {},
                  "",
                  care_fsck});
-  out.push_back({"index",
-                 "rebuild",
-                 "Throw the query index away and make it again from the store",
-                 {},
-                 {},
-                 "",
-                 index_rebuild});
+  out.push_back(
+      {"index", "rebuild", "Throw the query index away and make it again from the store", {}, {}, "", index_rebuild});
   out.push_back({"index", "status", "Show how far the query index has read", {}, {}, "", index_status});
 }
 

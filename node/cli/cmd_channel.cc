@@ -124,7 +124,8 @@ void add_channel_commands(std::vector<Command>& out) {
        "tocsin channel create rakhine --terms terms.txt",
        channel_create});
   out.push_back({"channel", "list", "List channels and invitations", {}, {}, "", channel_list});
-  out.push_back({"channel", "show", "Show a channel: terms, key, and who can read it", {channel}, {}, "", channel_show});
+  out.push_back(
+      {"channel", "show", "Show a channel: terms, key, and who can read it", {channel}, {}, "", channel_show});
   out.push_back({"channel",
                  "add",
                  "Invite a verified peer; it gets no key before it accepts",

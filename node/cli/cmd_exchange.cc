@@ -2,8 +2,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <climits>
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
+#include <optional>
 
 #include "node/cli/context.h"
 #include "node/cli/long_call.h"
@@ -17,22 +22,70 @@ constexpr std::size_t kImportBytesMax = 512ull * 1024 * 1024;
 int exchange_import(Context& c) {
   auto text = read_file(c.get("file"), kImportBytesMax);
   if (!text) return c.fail(text.error());
-  HttpRequest request{.method = "POST",
-                      .path = "/api/v1/reports/import" + query_string({{"format", c.get("format")},
-                                                                       {"channel", c.get("channel")},
-                                                                       {"tlp", c.get("tlp")},
-                                                                       {"partial", c.has("partial") ? "true" : ""}}),
-                      .body = std::move(*text),
-                      .content_type = "application/octet-stream"};
+  std::string governments;
+  for (const auto& country : c.all("allow-government")) governments += (governments.empty() ? "" : ",") + country;
+  const auto file = c.get("file");
+  HttpRequest request{
+      .method = "POST",
+      .path = "/api/v1/reports/import" +
+              query_string({{"format", c.get("format")},
+                            {"channel", c.get("channel")},
+                            {"tlp", c.get("tlp")},
+                            {"allow_government", governments},
+                            {"name", file == "-" ? "" : std::filesystem::path(file).filename().string()},
+                            {"partial", c.has("partial") ? "true" : ""}}),
+      .body = std::move(*text),
+      .content_type = "application/octet-stream"};
   if (request.body.empty()) return c.fail("empty_file", c.get("file") + " is empty");
   auto answer = long_call(c, std::move(request), "importing");
   if (!answer) return c.exit_code();
-  static constexpr Field fields[] = {{"read", "rows read", Show::kCount},
-                                     {"new", "new", Show::kCount},
-                                     {"known", "already known", Show::kCount},
-                                     {"corrected", "corrected", Show::kCount},
-                                     {"refused", "refused", Show::kList}};
+  static constexpr Field fields[] = {{"read", "rows read", Show::kCount},      {"new", "new", Show::kCount},
+                                     {"known", "already known", Show::kCount}, {"corrected", "corrected", Show::kCount},
+                                     {"refused", "refused", Show::kList},      {"detail", "incomplete"}};
   return c.show_object(*answer, fields);
+}
+
+// Where the unfinished file is, for a signal that ends the program.
+char unfinished[PATH_MAX];
+
+void remove_unfinished(int signal) {
+  ::unlink(unfinished);
+  ::signal(signal, SIG_DFL);
+  ::raise(signal);
+}
+
+// A signal takes the unfinished file away; nothing does once this object has ended.
+class RemovedOnSignal {
+ public:
+  explicit RemovedOnSignal(const std::string& path) {
+    if (path.size() >= sizeof unfinished) return;
+    path.copy(unfinished, path.size());
+    unfinished[path.size()] = '\0';
+    struct sigaction action {};
+    action.sa_handler = remove_unfinished;
+    for (std::size_t i = 0; i < std::size(kSignals); ++i) ::sigaction(kSignals[i], &action, &before_[i]);
+    set_ = true;
+  }
+  ~RemovedOnSignal() {
+    for (std::size_t i = 0; set_ && i < std::size(kSignals); ++i) ::sigaction(kSignals[i], &before_[i], nullptr);
+  }
+  RemovedOnSignal(const RemovedOnSignal&) = delete;
+  RemovedOnSignal& operator=(const RemovedOnSignal&) = delete;
+
+ private:
+  static constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
+  struct sigaction before_[std::size(kSignals)] = {};
+  bool set_ = false;
+};
+
+// The new name survives a power cut.
+bool sync_folder_of(const std::string& file) {
+  const auto parent = std::filesystem::path(file).parent_path();
+  const int fd = ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool synced = ::fsync(fd) == 0;
+  ::close(fd);
+  return synced;
 }
 
 // Writes beside the target and renames: a failure leaves nothing behind.
@@ -42,10 +95,13 @@ int exchange_export(Context& c) {
   const auto temporary = out + ".part." + std::to_string(::getpid());
   const int fd = to_stdout ? STDOUT_FILENO : ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return c.fail("file_not_writable", "cannot write " + out);
+  std::optional<RemovedOnSignal> guard;
+  if (!to_stdout) guard.emplace(temporary);
   std::uint64_t bytes = 0;
   auto write_all = [&](std::string_view piece) {
     while (!piece.empty()) {
       const auto n = ::write(fd, piece.data(), piece.size());
+      if (n < 0 && errno == EINTR) continue;
       if (n <= 0) return false;
       bytes += static_cast<std::uint64_t>(n);
       piece.remove_prefix(static_cast<std::size_t>(n));
@@ -56,8 +112,9 @@ int exchange_export(Context& c) {
   bool durable = to_stdout || (answer && ::fsync(fd) == 0);
   if (!to_stdout) {
     ::close(fd);
-    durable = durable && std::rename(temporary.c_str(), out.c_str()) == 0;
-    if (!durable) std::filesystem::remove(temporary);
+    const bool renamed = durable && std::rename(temporary.c_str(), out.c_str()) == 0;
+    if (!renamed) ::unlink(temporary.c_str());
+    durable = renamed && sync_folder_of(out);
   }
   if (!answer) return c.exit_code();
   if (!durable) return c.fail("file_not_writable", "cannot write " + out);
@@ -76,6 +133,8 @@ void add_exchange_commands(std::vector<Command>& out) {
                  {{"format", "F", "ged or json", Arity::kOne, true, "ged|json"},
                   {"channel", "C", "share in this channel; without one the reports stay private"},
                   {"tlp", "TLP", "marking for rows that carry none"},
+                  {"allow-government", "ISO3",
+                   "share although this country's government will read it and a row names the country", Arity::kMany},
                   {"partial", "", "import the good rows and list the others", Arity::kFlag}},
                  "tocsin report import ged.csv --format ged --channel rakhine",
                  exchange_import});

@@ -11,8 +11,7 @@ namespace {
 
 int exit_of(const Error& error) {
   if (error.code == Code{"wrong_passphrase"}) return kExitDenied;
-  if (error.code == Code{"damaged_store"} || error.code == Code{"damaged_record"}) return kExitIntegrity;
-  return kExitFailure;
+  return is_damage(error.code.text()) ? kExitIntegrity : kExitFailure;
 }
 
 int node_init(Context& c) {
@@ -170,7 +169,8 @@ void add_node_commands(std::vector<Command>& out) {
                   {"api", "ADDR:PORT", "serve HTTP on this loopback address too"}},
                  "tocsin run --listen 0.0.0.0:4870",
                  node_run});
-  out.push_back({"", "status", "Show organisation, node, peers, channels, store and warnings", {}, {}, "", node_status});
+  out.push_back(
+      {"", "status", "Show organisation, node, peers, channels, store and warnings", {}, {}, "", node_status});
   out.push_back({"",
                  "doctor",
                  "Check clock, disk, permissions, port, peers and keys, and say what to do",

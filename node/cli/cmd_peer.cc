@@ -155,13 +155,8 @@ void add_peer_commands(std::vector<Command>& out) {
                  peer_verify});
   out.push_back({"peer", "block", "Neither dial nor answer this peer", {peer}, {}, "", peer_act});
   out.push_back({"peer", "unblock", "End a block", {peer}, {}, "", peer_act});
-  out.push_back({"peer",
-                 "rename",
-                 "Call a peer by another name on this node",
-                 {peer, {"name", "the name"}},
-                 {},
-                 "",
-                 peer_act});
+  out.push_back(
+      {"peer", "rename", "Call a peer by another name on this node", {peer, {"name", "the name"}}, {}, "", peer_act});
   out.push_back({"peer",
                  "connect",
                  "Dial a peer now, at another address if one is given",

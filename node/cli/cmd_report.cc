@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "node/cli/context.h"
+#include "node/cli/json_file.h"
 #include "node/cli/report_filters.h"
 
 namespace tocsin::cli {
@@ -23,11 +24,9 @@ std::string report_path(Context& c, const std::string& more = {}) {
 std::optional<Json> read_report(Context& c, int& exit) {
   Json report = Json::object();
   if (c.has("file")) {
-    auto text = read_file(c.get("file"), 1024 * 1024);
-    if (!text) return exit = c.fail(text.error()), std::nullopt;
-    report = Json::parse(*text, nullptr, false);
-    if (!report.is_object())
-      return exit = c.fail("bad_json", c.get("file") + " does not hold one JSON object"), std::nullopt;
+    auto read = read_json_object(c.get("file"));
+    if (!read) return exit = c.fail(read.error()), std::nullopt;
+    report = std::move(*read);
   }
   for (const auto* key :
        {"kind", "title", "text", "tlp", "severity", "urgency", "certainty", "status", "observed-from", "observed-to"}) {
@@ -36,7 +35,10 @@ std::optional<Json> read_report(Context& c, int& exit) {
     for (auto& ch : field) ch = ch == '-' ? '_' : ch;
     report[field] = c.get(key);
   }
-  if (c.has("country")) report["place"]["iso3"] = c.get("country");
+  if (c.has("country")) {
+    if (!report["place"].is_object()) report["place"] = Json::object();
+    report["place"]["iso3"] = c.get("country");
+  }
   return report;
 }
 
@@ -78,7 +80,10 @@ int report_show(Context& c) {
                                      {"id", "report"},
                                      {"kind", "kind"},
                                      {"status", "status"},
-                                     {"state/current", "current"},
+                                     {"state/current", "state"},
+                                     {"state/disputed", "disputed by", Show::kCount},
+                                     {"state/corroborated", "corroborated by", Show::kCount},
+                                     {"state/acknowledged", "acknowledged by", Show::kCount},
                                      {"author_name", "author"},
                                      {"created", "created (claimed)", Show::kTime},
                                      {"observed_from", "observed from", Show::kTime},
@@ -127,7 +132,9 @@ int report_correct(Context& c) {
   int exit = kExitOk;
   auto report = read_report(c, exit);
   if (!report) return exit;
-  auto answer = c.call("POST", report_path(c, "/correct"), Json{{"report", *report}});
+  Json body{{"report", *report}};
+  if (c.has("allow-government")) body["allow_government"] = c.all("allow-government");
+  auto answer = c.call("POST", report_path(c, "/correct"), body);
   return answer ? c.show_object(*answer, kMadeFields) : c.exit_code();
 }
 
@@ -138,6 +145,7 @@ int report_say(Context& c) {
   const std::string_view key = withdraw ? "reason" : "why";
   Json body = Json::object();
   if (c.has(key)) body[std::string(key)] = c.get(key);
+  if (c.has("allow-government")) body["allow_government"] = c.all("allow-government");
   auto answer = c.call("POST", report_path(c, "/" + std::string(c.command().verb)), body);
   return answer ? c.show_object(*answer, kMadeFields) : c.exit_code();
 }
@@ -231,7 +239,10 @@ void add_report_commands(std::vector<Command>& out) {
                  {{"channel", "C", "the channel", Arity::kOne, true}, government},
                  "",
                  report_share});
-  out.push_back({"report", "correct", "Replace an own report by a corrected one", {report}, content, "", report_correct});
+  auto corrected = content;
+  corrected.push_back(government);
+  out.push_back(
+      {"report", "correct", "Replace an own report by a corrected one", {report}, corrected, "", report_correct});
   out.push_back({"report",
                  "withdraw",
                  "Withdraw an own report",
@@ -243,14 +254,14 @@ void add_report_commands(std::vector<Command>& out) {
                  "corroborate",
                  "Say that another source confirms it",
                  {report},
-                 {{"why", "TEXT", "what confirms it"}},
+                 {{"why", "TEXT", "what confirms it"}, government},
                  "",
                  report_say});
   out.push_back({"report",
                  "dispute",
                  "Say that it is wrong",
                  {report},
-                 {{"why", "TEXT", "what speaks against it", Arity::kOne, true}},
+                 {{"why", "TEXT", "what speaks against it", Arity::kOne, true}, government},
                  "",
                  report_say});
 }

@@ -41,8 +41,13 @@ int sync_explain(Context& c) {
 }  // namespace
 
 void add_sync_commands(std::vector<Command>& out) {
-  out.push_back(
-      {"sync", "status", "Show for each peer and channel who is behind, and the last receipt", {}, {}, "", sync_status});
+  out.push_back({"sync",
+                 "status",
+                 "Show for each peer and channel who is behind, and the last receipt",
+                 {},
+                 {},
+                 "",
+                 sync_status});
   out.push_back({"sync",
                  "now",
                  "Compare with the peers now, dialling where needed, and wait for the end",

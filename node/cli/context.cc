@@ -8,6 +8,10 @@
 #include <iostream>
 #include <iterator>
 
+#include "node/store/codes.h"
+#include "protocol/channel.h"
+#include "protocol/entry_store.h"
+
 namespace tocsin::cli {
 namespace {
 
@@ -26,9 +30,9 @@ OutputMode mode_from(const std::string& word) {
 
 // Exit code of a problem by the code it carries, else by its HTTP status.
 int exit_for(std::string_view code, int status) {
-  if (code == "unknown_parameter" || code == "usage") return kExitUsage;
+  if (code == "unknown_parameter" || code == "bad_parameter" || code == "usage") return kExitUsage;
   if (code == "unreachable" || code == "not_running" || code == "timeout") return kExitUnreachable;
-  if (code == "integrity" || code == "damaged_store" || code == "damaged_record") return kExitIntegrity;
+  if (is_damage(code)) return kExitIntegrity;
   if (status == 401 || status == 403 || code == "denied") return kExitDenied;
   return kExitFailure;
 }
@@ -37,6 +41,12 @@ void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), s
 std::string one_line(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
 
 }  // namespace
+
+bool is_damage(std::string_view code) {
+  for (const auto damage : {store::kStoreDamaged, protocol::kStoreFailed, protocol::kDamagedRecord})
+    if (code == damage.text()) return true;
+  return false;
+}
 
 Context::Context(const Command& command, std::map<std::string, std::vector<std::string>> words)
     : command_(command),
@@ -79,7 +89,7 @@ std::optional<Context::Answer> Context::call(HttpRequest request,
                                              const std::function<bool(std::string_view)>& on_piece) {
   if (dry_run() && request.method != "GET")
     request.path += (request.path.find('?') == std::string::npos ? "?" : "&") + std::string("dry_run=true");
-  auto response = http_call(home_, request, on_piece);
+  auto response = http_call(home_, std::move(request), on_piece);
   if (!response) {
     exit_ = fail(response.error(), exit_for(response.error().code.text(), 0));
     return std::nullopt;

@@ -64,6 +64,8 @@ class Context {
   int exit_ = kExitOk;
 };
 
+// Whether the code says that what is stored is damaged: exit 6.
+bool is_damage(std::string_view code);
 // Percent-encodes a path segment or query value.
 std::string url_encode(std::string_view text);
 // "?a=b&c=d" from pairs whose value is not empty.

@@ -179,16 +179,22 @@ std::string format_table(const Json& items, std::span<const Column> columns, std
       row.push_back(std::move(text));
     }
   }
-  // The widest column gives way until the line fits the terminal.
+  // The widest column of text gives way, never an id, a time or a number, until the line fits the terminal.
   auto total = [&] {
     std::size_t sum = 2 * (columns.size() - 1);
     for (auto w : widths) sum += w;
     return sum;
   };
+  const auto gives_way = [&](std::size_t c) {
+    const auto show = columns[c].show;
+    return show == Show::kText || show == Show::kList ? widths[c] : std::size_t{0};
+  };
   while (total() > width) {
-    auto widest = std::max_element(widths.begin(), widths.end());
-    if (*widest <= 8) break;
-    --*widest;
+    std::size_t widest = 0;
+    for (std::size_t c = 1; c < columns.size(); ++c)
+      if (gives_way(c) > gives_way(widest)) widest = c;
+    if (gives_way(widest) <= 8) break;
+    --widths[widest];
   }
   std::string out, line;
   auto emit = [&](const auto& cell_of, bool header) {

@@ -117,6 +117,22 @@ std::string help_noun(std::string_view noun) {
          " VERB --help says more.\n";
 }
 
+namespace {
+
+// The library's own message lists what is left back to front.
+std::string first_unknown(const CLI::App& app) {
+  const auto left = app.remaining(true);
+  return left.empty() ? std::string("a word") : left.front();
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const auto& word : words) out += " " + word;
+  return out;
+}
+
+}  // namespace
+
 std::string help_overview() {
   std::string out =
       "Tocsin signs and encrypts risk reports and syncs them, peer to peer, with those who may read them.\n\n"
@@ -171,6 +187,15 @@ Parsed parse(const std::vector<std::string>& arguments) {
     app.parse(std::move(reversed));
   } catch (const CLI::CallForHelp&) {
     return parsed;
+  } catch (const CLI::ExtrasError&) {
+    parsed.text = "not expected here: " + first_unknown(app) + "; see tocsin --help";
+    parsed.is_error = true;
+    return parsed;
+  } catch (const CLI::RequiredError& error) {
+    const bool verb_missing = std::string_view(error.what()).find("subcommand") != std::string_view::npos;
+    parsed.text = verb_missing ? "no such command: tocsin" + joined(arguments) + "; see tocsin --help" : error.what();
+    parsed.is_error = true;
+    return parsed;
   } catch (const CLI::ParseError& error) {
     parsed.text = error.what();
     parsed.is_error = true;
@@ -180,6 +205,15 @@ Parsed parse(const std::vector<std::string>& arguments) {
     parsed.text = help_overview();
     parsed.is_error = false;
     return parsed;
+  }
+  for (const auto& argument : chosen->arguments) {
+    const auto found = parsed.words.find(std::string(argument.name));
+    if (found != parsed.words.end() && !found->second.empty() && found->second.front().empty() &&
+        argument.name != "text" && argument.name != "name") {
+      parsed.text = std::string(argument.name) + " is empty";
+      parsed.is_error = true;
+      return parsed;
+    }
   }
   parsed.command = chosen;
   return parsed;

@@ -5,8 +5,10 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <optional>
 #include <string>
 
@@ -16,19 +18,49 @@ namespace {
 constexpr std::size_t kFileBytesMax = 64 * 1024;
 constexpr std::size_t kPassphraseBytesMax = 1024;
 
+// The terminal as it was, for a signal that ends the program while it asks.
+int asked_fd = -1;
+termios asked_before;
+
+void give_echo_back(int signal) {
+  ::tcsetattr(asked_fd, TCSAFLUSH, &asked_before);
+  ::signal(signal, SIG_DFL);
+  ::raise(signal);
+}
+
+// One at a time.
 class EchoOff {
  public:
-  explicit EchoOff(int fd) : fd_(fd) {
-    tcgetattr(fd_, &saved_);
-    termios quiet = saved_;
+  explicit EchoOff(int fd) {
+    if (::tcgetattr(fd, &asked_before) != 0) return;
+    asked_fd = fd;
+    struct sigaction action {};
+    for (std::size_t i = 0; i < std::size(kSignals); ++i) {
+      // A stopped program would leave the terminal silent.
+      action.sa_handler = kSignals[i] == SIGTSTP ? SIG_IGN : give_echo_back;
+      ::sigaction(kSignals[i], &action, &before_[i]);
+    }
+    termios quiet = asked_before;
     quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    tcsetattr(fd_, TCSAFLUSH, &quiet);
+    off_ = ::tcsetattr(fd, TCSAFLUSH, &quiet) == 0;
+    if (!off_) give_signals_back();
   }
-  ~EchoOff() { tcsetattr(fd_, TCSAFLUSH, &saved_); }
+  ~EchoOff() {
+    if (!off_) return;
+    ::tcsetattr(asked_fd, TCSAFLUSH, &asked_before);
+    give_signals_back();
+  }
+  EchoOff(const EchoOff&) = delete;
+  EchoOff& operator=(const EchoOff&) = delete;
+  bool off() const { return off_; }
 
  private:
-  int fd_;
-  termios saved_{};
+  static constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
+  void give_signals_back() {
+    for (std::size_t i = 0; i < std::size(kSignals); ++i) ::sigaction(kSignals[i], &before_[i], nullptr);
+  }
+  struct sigaction before_[std::size(kSignals)] = {};
+  bool off_ = false;
 };
 
 Result<crypto::SecretBuffer> line_of(ByteView text, std::size_t index, const std::string& path) {
@@ -69,11 +101,16 @@ Result<crypto::SecretBuffer> ask(const std::string& prompt) {
   const int fd = ::open("/dev/tty", O_RDWR | O_CLOEXEC);
   if (fd < 0)
     return caller_error(Code{"no_passphrase"}, "there is no terminal to ask on; name a file in TOCSIN_PASSPHRASE_FILE");
-  dprintf(fd, "%s: ", prompt.c_str());
   crypto::SecretBuffer buffer(kPassphraseBytesMax);
   std::size_t have = 0;
   {
     EchoOff quiet(fd);
+    if (!quiet.off()) {
+      ::close(fd);
+      return caller_error(Code{"no_passphrase"},
+                          "this terminal would show what is typed; name a file in TOCSIN_PASSPHRASE_FILE");
+    }
+    dprintf(fd, "%s: ", prompt.c_str());
     std::uint8_t c = 0;
     while (::read(fd, &c, 1) == 1 && c != '\n' && have < kPassphraseBytesMax) buffer.mutable_view()[have++] = c;
   }

@@ -37,6 +37,13 @@ Desk::Desk(protocol::Replica& replica, index::IndexThread& index, Feeder& feeder
 
 Desk::~Desk() = default;
 
+Error government_error(const std::vector<reports::Reader>& against) {
+  const auto& reader = against.front();
+  return caller_error(kGovernmentNamed, reader.name + " is a government of " + reader.country +
+                                            ", which the report names, and would read it; say --allow-government " +
+                                            reader.country + " if that is meant");
+}
+
 Result<protocol::ChannelId> Desk::find_channel(std::string_view text) const {
   std::vector<protocol::ChannelId> by_name, by_id;
   bool joined_by_name = false;
@@ -98,14 +105,14 @@ std::vector<reports::Reader> Desk::readers_of(const protocol::ChannelId& channel
   return out;
 }
 
-std::vector<reports::Reader> Desk::governments_against(const protocol::Report& report,
+std::vector<reports::Reader> Desk::governments_against(const std::set<std::string>& countries,
                                                        const protocol::ChannelId& channel,
                                                        const AllowedGovernments& allowed) const {
   auto readers = readers_of(channel);
   std::erase_if(readers, [&](const auto& reader) {
     return reader.org == replica_.own_org().id() || allowed.contains(reader.country);
   });
-  return reports::government_warning(report, readers);
+  return reports::government_warning(countries, readers);
 }
 
 void Desk::finish(protocol::Report& report) const {
@@ -129,18 +136,15 @@ void Desk::create(protocol::Report report, std::optional<protocol::ChannelId> ch
   if (!ready) return done(ready.error());
   finish(*ready);
   const auto target = channel.value_or(replica_.private_channel());
-  if (auto against = governments_against(*ready, target, allowed); !against.empty())
-    return done(caller_error(kGovernmentNamed, "the report names " + against.front().country + " and " +
-                                                   against.front().name +
-                                                   ", a government of it, would read it; say --allow-government " +
-                                                   against.front().country + " if that is meant"));
+  if (auto against = governments_against(reports::named_countries(*ready), target, allowed); !against.empty())
+    return done(government_error(against));
   auto canonical = protocol::encode_report(*ready);
   if (!canonical) return done(canonical.error());
-  write(std::move(*canonical), {target}, reports::validate(*ready).advice, std::move(done));
+  const Made made{protocol::report_id(*canonical), {}, {}, reports::validate(*ready).advice};
+  write({std::move(*canonical)}, {target}, made, std::move(done));
 }
 
-void Desk::write(Bytes canonical, std::vector<protocol::ChannelId> channels, std::vector<reports::Problem> advice,
-                 Done<Made> done) {
+void Desk::write(std::vector<Bytes> canonical, std::vector<protocol::ChannelId> channels, Made made, Done<Made> done) {
   struct Pending {
     Made made;
     std::size_t waiting = 0;
@@ -148,28 +152,28 @@ void Desk::write(Bytes canonical, std::vector<protocol::ChannelId> channels, std
     Done<Made> done;
   };
   auto pending = std::make_shared<Pending>();
-  pending->made = {protocol::report_id(canonical), {}, std::move(advice)};
+  pending->made = std::move(made);
   pending->done = std::move(done);
   pending->waiting = channels.size();
-  auto one_ended = [this, pending] {
+  auto one_ended = [this, pending](const protocol::ChannelId& channel, const std::optional<Error>& error) {
+    if (error) {
+      pending->failed = error;
+      pending->made.held.push_back({channel, error->code, {}});
+    } else {
+      pending->made.channels.push_back(channel);
+    }
     if (--pending->waiting > 0) return;
-    // One channel is enough for a success: the answer says which ones took it.
     if (pending->made.channels.empty()) return pending->done(*pending->failed);
     feeder_.when_indexed([pending] { pending->done(std::move(pending->made)); });
   };
-  const protocol::FeedItem item{protocol::FeedKind::kReport, canonical};
+  std::vector<protocol::FeedItem> items;
+  for (const auto& bytes : canonical) items.push_back({protocol::FeedKind::kReport, bytes});
   for (const auto& channel : channels) {
-    auto queued = replica_.append(channel, {&item, 1},
-                                  [pending, channel, one_ended](Result<std::vector<protocol::EntryRef>> refs) {
-                                    if (refs)
-                                      pending->made.channels.push_back(channel);
-                                    else
-                                      pending->failed = refs.error();
-                                    one_ended();
-                                  });
-    if (queued) continue;
-    pending->failed = queued.error();
-    one_ended();
+    auto queued =
+        replica_.append(channel, items, [channel, one_ended](const Result<std::vector<protocol::EntryRef>>& refs) {
+          one_ended(channel, refs ? std::nullopt : std::optional(refs.error()));
+        });
+    if (!queued) one_ended(channel, queued.error());
   }
 }
 

@@ -36,9 +36,18 @@ inline constexpr Code kNotAnAlert{"not_an_alert"};             // caller
 inline constexpr Code kAlreadyShared{"already_shared"};        // caller: the channel has it
 inline constexpr Code kBodyErased{"body_erased"};              // caller: the text is no longer held here
 
+// The answer to a sharing that rule 53 stops: who would read, and what to say.
+Error government_error(const std::vector<reports::Reader>& against);
+
+struct HeldBack {  // where a report did not go, although others took it
+  protocol::ChannelId channel;
+  Code code;
+  std::vector<reports::Reader> readers;  // with kGovernmentNamed: the governments
+};
 struct Made {
   protocol::ReportId id;
-  std::vector<protocol::ChannelId> channels;
+  std::vector<protocol::ChannelId> channels;  // that took it
+  std::vector<HeldBack> held;
   std::vector<reports::Problem> advice;  // what was repaired or is worth knowing
 };
 
@@ -55,15 +64,8 @@ struct Loaded {
   std::vector<std::pair<protocol::ReportId, protocol::Report>> acts;  // about it, by arrival
 };
 
-struct Held {  // an alert that did not go to a channel
-  protocol::ChannelId channel;
-  Code code;
-  std::vector<reports::Reader> readers;  // the governments
-};
-struct Raised {
-  Made made;
-  std::vector<Held> held;
-};
+// What sharing a report would name: the countries of the original and of its author's corrections, which go along.
+std::set<std::string> shared_countries(const Loaded& loaded);
 
 class Desk {
  public:
@@ -81,27 +83,39 @@ class Desk {
 
   // ---- who reads
   std::vector<reports::Reader> readers_of(const protocol::ChannelId& channel) const;
-  // Governments among the other members whose country the report names and that were not allowed (rule 53).
-  std::vector<reports::Reader> governments_against(const protocol::Report& report, const protocol::ChannelId& channel,
+  // Governments among the other members whose country is one of these and that were not allowed (rule 53).
+  std::vector<reports::Reader> governments_against(const std::set<std::string>& countries,
+                                                   const protocol::ChannelId& channel,
                                                    const AllowedGovernments& allowed) const;
+  std::vector<reports::Reader> governments_against(const protocol::Report& report, const protocol::ChannelId& channel,
+                                                   const AllowedGovernments& allowed) const {
+    return governments_against(reports::named_countries(report), channel, allowed);
+  }
 
   // ---- acts
   // Validates, fills defaults, author, time and salt, and writes to the channel, or to the private one.
   Result<protocol::Report> prepare(protocol::Report report) const;  // what create would write, but for the salt
   void create(protocol::Report report, std::optional<protocol::ChannelId> channel, AllowedGovernments allowed,
               Done<Made> done);
+  // Sends the original and its author's corrections, all or none.
   void share(const protocol::ReportId& report, const protocol::ChannelId& channel, AllowedGovernments allowed,
              Done<Made> done);
-  // `patch` is JSON that names the fields to change (reports/report_json.h). Goes wherever the report went.
-  void correct(const protocol::ReportId& report, std::string patch, std::string reason, Done<Made> done);
+  // Statements about a report go wherever it went. `patch` is JSON that names the fields to change
+  // (reports/report_json.h). What adds to a report asks again about governments (kGovernmentNamed, nothing is sent);
+  // a withdrawal and an acknowledgement say nothing new and never wait.
+  void correct(const protocol::ReportId& report, std::string patch, std::string reason, AllowedGovernments allowed,
+               Done<Made> done);
   void withdraw(const protocol::ReportId& report, std::string reason, Done<Made> done);
-  void corroborate(const protocol::ReportId& report, std::string note, Done<Made> done);
-  void dispute(const protocol::ReportId& report, std::string reason, Done<Made> done);
+  void corroborate(const protocol::ReportId& report, std::string note, AllowedGovernments allowed, Done<Made> done);
+  void dispute(const protocol::ReportId& report, std::string reason, AllowedGovernments allowed, Done<Made> done);
   void acknowledge(const protocol::ReportId& alert, std::string note, Done<Made> done);
   // Rule 52: whatever can be sent is sent. Without `channels`: every channel of class alert. Those where a government
   // of the country would read are held back unless allowed; the others get it at once.
+  // Where raise would send it now, and what it would hold back: `channels` and `held` of the answer. no_alert_channel.
+  Result<Made> plan_alert(const protocol::Report& alert, std::vector<protocol::ChannelId> channels,
+                          const AllowedGovernments& allowed) const;
   void raise(protocol::Report alert, std::vector<protocol::ChannelId> channels, AllowedGovernments allowed,
-             Done<Raised> done);
+             Done<Made> done);
 
   // ---- reading
   void load(const protocol::ReportId& report, Done<Loaded> done);
@@ -115,13 +129,13 @@ class Desk {
   protocol::Clock& clock() { return clock_; }
   crypto::Random& random() { return random_; }
 
-  // Appends one report to each channel, in order; then waits for the index. `id` is that of the canonical report.
-  void write(Bytes canonical, std::vector<protocol::ChannelId> channels, std::vector<reports::Problem> advice,
-             Done<Made> done);
-
  private:
+  // Appends these canonical reports to each channel, in one piece there; then waits for the index. `made` says what
+  // the answer already knows. A channel that fails is held back with its reason; when none takes it, that is the error.
+  void write(std::vector<Bytes> canonical, std::vector<protocol::ChannelId> channels, Made made, Done<Made> done);
+  // Without `allowed` nobody is asked about governments.
   void act_on(const protocol::ReportId& report, std::function<Result<protocol::Report>(const Loaded&)> make,
-              Done<Made> done);
+              std::optional<AllowedGovernments> allowed, Done<Made> done);
   std::vector<protocol::ChannelId> writable(const std::vector<index::Location>& copies) const;
   void finish(protocol::Report& report) const;  // salt, author, created
 

@@ -18,6 +18,14 @@ std::vector<protocol::ChannelId> Desk::writable(const std::vector<index::Locatio
   return out;
 }
 
+std::set<std::string> shared_countries(const Loaded& loaded) {
+  auto out = reports::named_countries(loaded.original);
+  for (const auto& [id, act] : loaded.acts)
+    if (act.kind == protocol::ReportKind::kCorrect && act.author == loaded.original.author)
+      out.merge(reports::named_countries(act));
+  return out;
+}
+
 void Desk::share(const protocol::ReportId& report, const protocol::ChannelId& channel, AllowedGovernments allowed,
                  Done<Made> done) {
   load(report, [this, channel, allowed = std::move(allowed), done = std::move(done)](Result<Loaded> loaded) {
@@ -29,35 +37,25 @@ void Desk::share(const protocol::ReportId& report, const protocol::ChannelId& ch
       if (copy.channel == channel) return done(caller_error(kAlreadyShared, "that channel has this report already"));
     if (loaded->state.withdrawn)
       return done(caller_error(reports::kAlreadyWithdrawn, "this report has been withdrawn"));
-    if (auto against = governments_against(loaded->content, channel, allowed); !against.empty())
-      return done(caller_error(kGovernmentNamed, against.front().name + " is a government of " +
-                                                     against.front().country +
-                                                     ", which the report names; say --allow-government " +
-                                                     against.front().country + " if that is meant"));
     // Its corrections go along, so that nobody reads what its author has replaced.
-    auto canonical = loaded->canonical;
-    auto corrections = std::make_shared<std::vector<Bytes>>();
-    for (const auto& [id, act] : loaded->acts)
-      if (act.kind == protocol::ReportKind::kCorrect && act.author == replica_.own_org().id())
-        if (auto bytes = protocol::encode_report(act)) corrections->push_back(std::move(*bytes));
-    write(std::move(canonical), {channel}, {}, [this, channel, corrections, done](Result<Made> made) {
-      if (!made || corrections->empty()) return done(std::move(made));
-      std::vector<protocol::FeedItem> items;
-      for (const auto& bytes : *corrections) items.push_back({protocol::FeedKind::kReport, bytes});
-      auto queued =
-          replica_.append(channel, items, [this, made = *made, done](Result<std::vector<protocol::EntryRef>> refs) {
-            if (!refs) return done(refs.error());
-            feeder_.when_indexed([made, done] { done(made); });
-          });
-      if (!queued) done(queued.error());
-    });
+    std::vector<Bytes> canonical{loaded->canonical};
+    for (const auto& [id, act] : loaded->acts) {
+      if (act.kind != protocol::ReportKind::kCorrect || act.author != replica_.own_org().id()) continue;
+      auto bytes = protocol::encode_report(act);
+      if (!bytes) return done(bytes.error());
+      canonical.push_back(std::move(*bytes));
+    }
+    if (auto against = governments_against(shared_countries(*loaded), channel, allowed); !against.empty())
+      return done(government_error(against));
+    write(std::move(canonical), {channel}, {loaded->found.row.id, {}, {}, {}}, done);
   });
 }
 
 // Makes a report about another and writes it wherever that one went.
 void Desk::act_on(const protocol::ReportId& report, std::function<Result<protocol::Report>(const Loaded&)> make,
-                  Done<Made> done) {
-  load(report, [this, make = std::move(make), done = std::move(done)](Result<Loaded> loaded) {
+                  std::optional<AllowedGovernments> allowed, Done<Made> done) {
+  load(report, [this, make = std::move(make), allowed = std::move(allowed),
+                done = std::move(done)](Result<Loaded> loaded) {
     if (!loaded) return done(loaded.error());
     auto act = make(*loaded);
     if (!act) return done(act.error());
@@ -66,11 +64,21 @@ void Desk::act_on(const protocol::ReportId& report, std::function<Result<protoco
     const auto channels = writable(loaded->found.copies);
     if (channels.empty())
       return done(caller_error(Code{"not_a_writer"}, "this node may not write in any channel that has the report"));
-    write(std::move(*canonical), channels, {}, done);
+    if (allowed) {
+      auto countries = reports::named_countries(*act);
+      countries.merge(reports::named_countries(loaded->original));
+      countries.merge(reports::named_countries(loaded->content));
+      for (const auto& channel : channels)
+        if (auto against = governments_against(countries, channel, *allowed); !against.empty())
+          return done(government_error(against));
+    }
+    const Made made{protocol::report_id(*canonical), {}, {}, {}};
+    write({std::move(*canonical)}, channels, made, done);
   });
 }
 
-void Desk::correct(const protocol::ReportId& report, std::string patch, std::string reason, Done<Made> done) {
+void Desk::correct(const protocol::ReportId& report, std::string patch, std::string reason, AllowedGovernments allowed,
+                   Done<Made> done) {
   act_on(
       report,
       [this, patch = std::move(patch), reason = std::move(reason)](const Loaded& loaded) -> Result<protocol::Report> {
@@ -83,7 +91,7 @@ void Desk::correct(const protocol::ReportId& report, std::string patch, std::str
             {crypto::random_fixed<protocol::ReportSalt>(random_), crypto::random_fixed<protocol::ReportSalt>(random_),
              replica_.own_org().id(), clock_.now(), reason});
       },
-      std::move(done));
+      std::move(allowed), std::move(done));
 }
 
 namespace {
@@ -114,10 +122,11 @@ void Desk::withdraw(const protocol::ReportId& report, std::string reason, Done<M
         finish(out);
         return out;
       },
-      std::move(done));
+      std::nullopt, std::move(done));
 }
 
-void Desk::corroborate(const protocol::ReportId& report, std::string note, Done<Made> done) {
+void Desk::corroborate(const protocol::ReportId& report, std::string note, AllowedGovernments allowed,
+                       Done<Made> done) {
   act_on(
       report,
       [this, note = std::move(note)](const Loaded& loaded) -> Result<protocol::Report> {
@@ -126,10 +135,10 @@ void Desk::corroborate(const protocol::ReportId& report, std::string note, Done<
         finish(out);
         return out;
       },
-      std::move(done));
+      std::move(allowed), std::move(done));
 }
 
-void Desk::dispute(const protocol::ReportId& report, std::string reason, Done<Made> done) {
+void Desk::dispute(const protocol::ReportId& report, std::string reason, AllowedGovernments allowed, Done<Made> done) {
   act_on(
       report,
       [this, reason = std::move(reason)](const Loaded& loaded) -> Result<protocol::Report> {
@@ -138,7 +147,7 @@ void Desk::dispute(const protocol::ReportId& report, std::string reason, Done<Ma
         finish(out);
         return out;
       },
-      std::move(done));
+      std::move(allowed), std::move(done));
 }
 
 void Desk::acknowledge(const protocol::ReportId& alert, std::string note, Done<Made> done) {
@@ -152,53 +161,55 @@ void Desk::acknowledge(const protocol::ReportId& alert, std::string note, Done<M
         finish(out);
         return out;
       },
+      std::nullopt,
       [this, alert, done = std::move(done)](Result<Made> made) {
         if (!made) return done(made.error());
         inbox_done(alert, [made = *made, done](Result<void> marked) { marked ? done(made) : done(marked.error()); });
       });
 }
 
-void Desk::raise(protocol::Report alert, std::vector<protocol::ChannelId> channels, AllowedGovernments allowed,
-                 Done<Raised> done) {
-  alert.kind = protocol::ReportKind::kAlert;
-  reports::apply_defaults(alert);
-  auto advice = reports::repair_alert(alert);
-  alert.created = {};
-  finish(alert);
+Result<Made> Desk::plan_alert(const protocol::Report& alert, std::vector<protocol::ChannelId> channels,
+                              const AllowedGovernments& allowed) const {
   if (channels.empty()) {
     for (const auto& channel : replica_.channels())
       if (channel.channel_class == protocol::ChannelClass::kAlert &&
           channel.standing == protocol::ChannelStanding::kJoined && protocol::may_write(channel.own_role))
         channels.push_back(channel.id);
     if (channels.empty())
-      return done(caller_error(
+      return caller_error(
           kNoAlertChannel,
           "this node has joined no channel of class alert; name one with --channel, or make one: tocsin channel "
-          "create NAME --class alert"));
+          "create NAME --class alert");
   }
-  Raised raised;
-  std::vector<protocol::ChannelId> go;
+  Made plan;
+  const auto countries = reports::named_countries(alert);
   for (const auto& channel : channels) {
-    auto against = governments_against(alert, channel, allowed);
+    auto against = governments_against(countries, channel, allowed);
     if (against.empty())
-      go.push_back(channel);
+      plan.channels.push_back(channel);
     else
-      raised.held.push_back({channel, kGovernmentNamed, std::move(against)});
+      plan.held.push_back({channel, kGovernmentNamed, std::move(against)});
   }
-  if (go.empty()) {
-    const auto& reader = raised.held.front().readers.front();
-    return done(caller_error(kGovernmentNamed, "every chosen channel has a government of the country as reader (" +
-                                                   reader.name + "); say --allow-government " + reader.country +
-                                                   " to send it there"));
-  }
+  return plan;
+}
+
+void Desk::raise(protocol::Report alert, std::vector<protocol::ChannelId> channels, AllowedGovernments allowed,
+                 Done<Made> done) {
+  alert.kind = protocol::ReportKind::kAlert;
+  reports::apply_defaults(alert);
+  auto advice = reports::repair_alert(alert);
+  alert.created = {};
+  finish(alert);
+  auto plan = plan_alert(alert, std::move(channels), allowed);
+  if (!plan) return done(plan.error());
+  if (plan->channels.empty()) return done(government_error(plan->held.front().readers));
   auto canonical = protocol::encode_report(alert);
   if (!canonical) return done(canonical.error());
-  write(std::move(*canonical), go, std::move(advice),
-        [raised = std::move(raised), done = std::move(done)](Result<Made> made) mutable {
-          if (!made) return done(made.error());
-          raised.made = std::move(*made);
-          done(std::move(raised));
-        });
+  const auto go = std::move(plan->channels);
+  plan->channels.clear();
+  plan->id = protocol::report_id(*canonical);
+  plan->advice = std::move(advice);
+  write({std::move(*canonical)}, go, std::move(*plan), std::move(done));
 }
 
 void Desk::inbox_done(const protocol::ReportId& report, Done<void> done) {

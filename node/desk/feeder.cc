@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "protocol/entry_peek.h"
+
 namespace tocsin::desk {
 
 Feeder::Feeder(protocol::Replica& replica, index::IndexThread& index, protocol::Arrival cursor, Callbacks callbacks)
@@ -19,8 +21,20 @@ bool Feeder::caught_up() const { return cursor_ >= replica_.newest_arrival() && 
 
 void Feeder::on_arrival(protocol::Arrival) { pump(); }
 
+void Feeder::on_erased(std::span<const protocol::Batch::BodyErase> bodies) {
+  for (const auto& body : bodies) {
+    const bool goes_on =
+        !to_forget_.empty() && to_forget_.back().feed == body.log && to_forget_.back().end.next() == body.number;
+    if (goes_on)
+      to_forget_.back().end = body.number;
+    else
+      to_forget_.push_back({body.log, body.number, body.number});
+  }
+  pump();
+}
+
 void Feeder::on_channels() {
-  keys_changed_ = true;
+  keys_changed_ = pins_changed_ = true;
   pump();
 }
 
@@ -42,26 +56,32 @@ void Feeder::release_waiters() {
 void Feeder::rebuild(std::function<void(Result<void>)> done) {
   if (rebuilt_) return done(caller_error(Code{"busy"}, "the index is being rebuilt already"));
   rebuilt_ = std::move(done);
+  ++round_;
+  clearing_ = true;
   index_.ask([](index::Index& i) { return i.clear(); },
              [this](Result<void> cleared) {
+               clearing_ = false;
                if (!cleared) return fail(cleared.error());
-               failed_ = false;
+               failed_ = under_way_ = false;
                cursor_ = {};
                to_revisit_.clear();
+               to_forget_.clear();
                pump();
              });
 }
 
-// One piece of work at a time: what is new first, then what waited for keys.
+// One piece of work at a time: what has to go, then what is new, then what waited for keys.
 void Feeder::pump() {
-  if (under_way_ || stopped_ || failed_) return;
+  if (under_way_ || stopped_ || failed_ || clearing_) return;
+  if (pins_changed_) look_for_pins();
+  if (!to_forget_.empty()) return forget_next();
   if (cursor_ < replica_.newest_arrival())
     return read_and_feed(cursor_, replica_.newest_arrival(), index::FeedAs::kNext);
   if (!to_revisit_.empty()) {
     const auto range = to_revisit_.front();
     return read_and_feed({range.first.value - 1}, range.last, index::FeedAs::kRevisit);
   }
-  if (keys_changed_) return revisit();
+  if (keys_changed_ || more_wanted_) return revisit();
   release_waiters();
   if (rebuilt_) std::exchange(rebuilt_, nullptr)(kOk);
 }
@@ -69,37 +89,97 @@ void Feeder::pump() {
 void Feeder::revisit() {
   keys_changed_ = false;
   const auto generation = replica_.reading_table().generation();
-  if (generation == keys_seen_) return pump();
+  if (generation == keys_seen_ && !more_wanted_) return pump();
   keys_seen_ = generation;
   under_way_ = true;
   index_.ask([](index::Index& i) { return i.wanted(); },
-             [this](Result<std::vector<index::ArrivalRange>> ranges) {
+             [this, round = round_](Result<std::vector<index::ArrivalRange>> ranges) {
+               if (round != round_) return;
                under_way_ = false;
                if (!ranges) return fail(ranges.error());
+               // The rest of a full answer is asked for once this much is read, as long as that opened something: the
+               // keys for it are here.
+               more_wanted_ = ranges->size() >= index::kWantedRangesMax && (to_revisit_last_ != ranges->front());
+               if (!ranges->empty()) to_revisit_last_ = ranges->front();
                to_revisit_.assign(ranges->begin(), ranges->end());
                pump();
              });
 }
 
-void Feeder::read_and_feed(protocol::Arrival after, protocol::Arrival last, index::FeedAs as) {
+void Feeder::look_for_pins() {
+  pins_changed_ = false;
+  for (const auto& channel : replica_.channels()) {
+    for (const auto& log : replica_.channel_logs(channel.id)) {
+      const auto pin = replica_.pin_of(log.log);
+      if (!pin) continue;
+      const auto [at, fresh] = pins_.emplace(log.log, pin->last);
+      if (!fresh && at->second == pin->last) continue;
+      at->second = pin->last;
+      if (pin->last < log.head) to_forget_.push_back({log.log, pin->last.next(), log.head});
+    }
+  }
+}
+
+void Feeder::forget_next() {
+  Forget& range = to_forget_.front();
+  auto chunk = take_chunk({});
+  auto read =
+      replica_.read_log(range.feed, range.next, range.end, kFeedChunkBytes, [&](const protocol::StoredEntry& entry) {
+        chunk->add(entry);
+        range.next = entry.number.next();
+        return true;
+      });
+  if (!read || chunk->items.empty() || range.end < range.next) to_forget_.pop_front();
+  if (!chunk->items.empty()) return hand_over(std::move(chunk), index::FeedAs::kForget);
+  spare_ = std::move(chunk);
+  pump();
+}
+
+bool Feeder::is_past_pin(const protocol::StoredEntry& entry) const {
+  if (pins_.empty()) return false;
+  const auto pin = pins_.find(*protocol::LogKey::from(protocol::peek_log(entry.entry.header)));
+  return pin != pins_.end() && pin->second < entry.number;
+}
+
+std::unique_ptr<protocol::EntryChunk> Feeder::take_chunk(protocol::Arrival after) {
   auto chunk = std::move(spare_);
   if (!chunk) chunk = std::make_unique<protocol::EntryChunk>();
   chunk->clear();
   chunk->after = chunk->last = after;
   chunk->newest = replica_.newest_arrival();
+  return chunk;
+}
+
+void Feeder::read_and_feed(protocol::Arrival after, protocol::Arrival last, index::FeedAs as) {
+  auto chunk = take_chunk(after);
   auto read = replica_.read_arrivals(after, kFeedChunkBytes, [&](const protocol::StoredEntry& entry) {
     if (entry.arrival > last) return false;
-    chunk->add(entry);
+    if (is_past_pin(entry))
+      chunk->last = entry.arrival;
+    else
+      chunk->add(entry);
     return true;
   });
-  if (!read) return fail(read.error());
+  if (!read) {
+    spare_ = std::move(chunk);
+    return fail(read.error());
+  }
   // Arrivals have no gaps to wait for: nothing read means that nothing readable is left up to `last`.
-  if (chunk->items.empty()) chunk->last = last;
+  if (chunk->last == after) chunk->last = last;
+  hand_over(std::move(chunk), as);
+}
+
+void Feeder::hand_over(std::unique_ptr<protocol::EntryChunk> chunk, index::FeedAs as) {
   under_way_ = true;
-  index_.feed(std::move(chunk), as,
-              [this, as](Result<index::FeedOutcome> outcome, std::unique_ptr<protocol::EntryChunk> back) {
-                answered(std::move(outcome), std::move(back), as);
-              });
+  index_.feed(
+      std::move(chunk), as,
+      [this, as, round = round_](Result<index::FeedOutcome> outcome, std::unique_ptr<protocol::EntryChunk> back) {
+        if (round != round_) {  // of an index that has been emptied since
+          spare_ = std::move(back);
+          return;
+        }
+        answered(std::move(outcome), std::move(back), as);
+      });
 }
 
 void Feeder::answered(Result<index::FeedOutcome> outcome, std::unique_ptr<protocol::EntryChunk> chunk,
@@ -110,7 +190,7 @@ void Feeder::answered(Result<index::FeedOutcome> outcome, std::unique_ptr<protoc
   if (!outcome) return fail(outcome.error());
   if (as == index::FeedAs::kNext) {
     cursor_ = outcome->cursor;
-  } else if (!to_revisit_.empty()) {
+  } else if (as == index::FeedAs::kRevisit && !to_revisit_.empty()) {
     auto& range = to_revisit_.front();
     if (last >= range.last) {
       to_revisit_.pop_front();

@@ -1,9 +1,11 @@
 // Brings what has become durable to the index, in order of arrival, one chunk under way at a time, and tells when the
-// index has caught up.
+// index has caught up. What stands above the pin of a removed feed stays out, and leaves when the pin comes later: it
+// is kept as evidence only (rule 20). So does what is past retention, with its body (rule 25).
 #pragma once
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 
 #include "node/index/index_thread.h"
@@ -39,10 +41,16 @@ class Feeder final : public protocol::ReplicaListener {
   void on_peers() override {}
   void on_mail() override {}
   void on_arrival(protocol::Arrival newest) override;
+  void on_erased(std::span<const protocol::Batch::BodyErase> bodies) override;  // their reports leave the index
 
  private:
   void pump();
   void revisit();
+  void look_for_pins();
+  void forget_next();
+  std::unique_ptr<protocol::EntryChunk> take_chunk(protocol::Arrival after);
+  void hand_over(std::unique_ptr<protocol::EntryChunk> chunk, index::FeedAs as);
+  bool is_past_pin(const protocol::StoredEntry& entry) const;
   void read_and_feed(protocol::Arrival after, protocol::Arrival last, index::FeedAs as);
   void answered(Result<index::FeedOutcome> outcome, std::unique_ptr<protocol::EntryChunk> chunk, index::FeedAs as);
   void fail(const Error& error);
@@ -58,7 +66,18 @@ class Feeder final : public protocol::ReplicaListener {
   bool failed_ = false;
   bool keys_changed_ = false;
   std::uint64_t keys_seen_ = 0;  // ReadingTable::generation when last asked for what waits
+  bool more_wanted_ = false;     // the index named as many ranges as one answer holds
+  bool pins_changed_ = true;
+  bool clearing_ = false;    // between the order to empty the index and its answer
+  std::uint64_t round_ = 0;  // rises with each rebuild: answers of an earlier one count no more
   std::deque<index::ArrivalRange> to_revisit_;
+  std::optional<index::ArrivalRange> to_revisit_last_;  // the first range of the last answer
+  struct Forget {
+    protocol::LogKey feed;
+    protocol::Number next, end;  // entries [next, end]
+  };
+  std::deque<Forget> to_forget_;
+  std::map<protocol::LogKey, protocol::Number> pins_;  // that were looked at: the last entry that counts
   std::deque<std::pair<protocol::Arrival, std::function<void()>>> waiters_;
   std::function<void(Result<void>)> rebuilt_;
 };

@@ -1,7 +1,8 @@
 #include "node/desk/importer.h"
 
 #include <algorithm>
-#include <thread>
+#include <exception>
+#include <new>
 #include <unordered_map>
 
 #include "node/index/codes.h"
@@ -9,18 +10,26 @@
 namespace tocsin::desk {
 namespace {
 
+using Post = std::function<void(std::function<void()>)>;
+
 class ImportRun : public std::enable_shared_from_this<ImportRun> {
  public:
-  ImportRun(Desk& desk, std::function<void(std::function<void()>)> post, ImportRequest request,
-            std::shared_ptr<ImportProgress> progress, Done<ImportOutcome> done)
+  ImportRun(Desk& desk, Post post, std::shared_ptr<std::atomic<bool>> stop, std::shared_ptr<bool> busy,
+            ImportRequest request, std::shared_ptr<ImportProgress> progress, Done<ImportOutcome> done)
       : desk_(desk),
         post_(std::move(post)),
+        stop_(std::move(stop)),
+        busy_(std::move(busy)),
         request_(std::move(request)),
         progress_(std::move(progress)),
         done_(std::move(done)),
-        channel_(request_.channel.value_or(desk.replica().private_channel())) {}
+        channel_(request_.channel.value_or(desk.replica().private_channel())) {
+    *busy_ = true;
+  }
+  ~ImportRun() { release(); }
 
-  void start() {
+  // The thread's share of the run goes with what it posts, so that the run ends on the loop.
+  std::thread start() {
     exchange::ImportOptions options;
     options.author = desk_.replica().own_org().id();
     options.now = desk_.clock().now();
@@ -28,43 +37,59 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     options.partial = request_.partial;
     options.file_name = request_.file_name;
     progress_->total = request_.file->size();
-    // The thread owns a share of the run and ends by itself: parsing is bounded by the size of the file.
-    std::thread([self = shared_from_this(), options = std::move(options)]() mutable {
-      self->parse(std::move(options));
-    }).detach();
+    return std::thread([self = shared_from_this(), options = std::move(options)]() mutable {
+      const auto post = self->post_;
+      auto parsed = std::make_shared<Result<exchange::ImportResult>>(self->parse(std::move(options)));
+      post([self = std::move(self), parsed = std::move(parsed)] { self->take(std::move(*parsed)); });
+    });
   }
 
  private:
-  void parse(exchange::ImportOptions options) {
+  void release() {
+    if (busy_) *std::exchange(busy_, nullptr) = false;
+  }
+  void finish(Result<ImportOutcome> outcome) {
+    release();
+    done_(std::move(outcome));
+  }
+
+  // On the run's own thread.
+  Result<exchange::ImportResult> parse(exchange::ImportOptions options) const {
     crypto::SystemRandom random;
     options.salt = [&random] { return crypto::random_fixed<protocol::ReportSalt>(random); };
     options.progress = [this](std::size_t bytes) {
       progress_->done = bytes;
-      return true;
+      return !*stop_;
     };
-    auto parsed = std::make_shared<exchange::ImportResult>(request_.format->parse(as_bytes(*request_.file), options));
-    auto canonical = std::make_shared<std::vector<Bytes>>();
-    std::optional<Error> failed;
-    for (const auto& row : parsed->reports) {
-      auto bytes = protocol::encode_report(row.report);
-      if (!bytes) failed = bytes.error();
-      canonical->push_back(bytes ? std::move(*bytes) : Bytes{});
+    try {
+      return request_.format->parse(as_bytes(*request_.file), options);
+    } catch (const std::bad_alloc&) {
+      return environment_error(kImportMemory, "there is not enough memory for this file; split it");
+    } catch (const std::exception&) {
+      return internal_error(Code{"import_failed"}, "this file met a fault of the program; please report it");
     }
-    post_([self = shared_from_this(), parsed, canonical, failed] {
-      if (failed) return self->done_(*failed);
-      self->parsed_ = std::move(*parsed);
-      self->canonical_ = std::move(*canonical);
-      self->compare();
-    });
   }
 
-  void compare() {
+  void take(Result<exchange::ImportResult> parsed) {
+    if (!parsed) return finish(parsed.error());
+    if (*stop_) return finish(stopping());
+    parsed_ = std::move(*parsed);
     outcome_.read = parsed_.read;
     outcome_.refused_count = parsed_.refused;
     outcome_.refused = parsed_.problems;
-    if (!parsed_.ok() && !request_.partial) return done_(std::move(outcome_));
-    desk_.feeder().when_indexed([self = shared_from_this()] { self->ask_known(0); });
+    if (!parsed_.ok() && !request_.partial) return finish(std::move(outcome_));
+    // An index that is behind would take known rows for new ones.
+    const auto newest = desk_.replica().newest_arrival();
+    desk_.feeder().when_indexed([self = shared_from_this(), newest] {
+      if (self->desk_.feeder().cursor() < newest)
+        return self->finish(environment_error(index::kIndexStopped,
+                                              "the index does not hold everything that is stored, so that known rows "
+                                              "cannot be told from new ones; see tocsin doctor"));
+      self->ask_known(0);
+    });
   }
+
+  static Error stopping() { return environment_error(kStopping, "the node is being stopped"); }
 
   void ask_known(std::size_t begin) {
     if (begin >= parsed_.reports.size()) return classify();
@@ -74,7 +99,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
       questions->push_back({parsed_.reports[i].key, parsed_.reports[i].content});
     desk_.index().ask([questions](index::Index& i) { return i.known_rows(*questions); },
                       [self = shared_from_this(), begin, end](Result<std::vector<index::RowMatch>> matches) {
-                        if (!matches) return self->done_(matches.error());
+                        if (!matches) return self->finish(matches.error());
                         for (auto& match : *matches) {
                           match.question += begin;
                           self->matches_[match.question].push_back(std::move(match));
@@ -112,17 +137,22 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     }
     outcome_.fresh = fresh_.size();
     outcome_.corrected = corrections_.size();
-    if (auto against = first_government()) return done_(std::move(*against));
+    if (auto against = first_government()) return finish(std::move(*against));
     outcome_.done = true;
-    if (request_.dry_run) return done_(std::move(outcome_));
-    for (const auto i : fresh_) out_.push_back(std::move(canonical_[i]));
+    if (request_.dry_run) return finish(std::move(outcome_));
+    for (const auto i : fresh_) out_.push_back(std::move(parsed_.reports[i].canonical));
     load_corrections(0);
   }
 
   // Rule 53, for all rows at once.
   std::optional<Error> first_government() const {
+    auto readers = desk_.readers_of(channel_);
+    std::erase_if(readers, [&](const auto& reader) {
+      return reader.org == desk_.replica().own_org().id() || request_.allowed.contains(reader.country);
+    });
+    if (readers.empty()) return std::nullopt;
     auto check = [&](std::size_t i) -> std::optional<Error> {
-      const auto against = desk_.governments_against(parsed_.reports[i].report, channel_, request_.allowed);
+      const auto against = reports::government_warning(parsed_.reports[i].report, readers);
       if (against.empty()) return std::nullopt;
       return caller_error(kGovernmentNamed, "line " + std::to_string(parsed_.reports[i].line) + " names " +
                                                 against.front().country + ", and " + against.front().name +
@@ -139,7 +169,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
   void load_corrections(std::size_t n) {
     if (n >= corrections_.size()) return append(0);
     desk_.load(corrections_[n].second, [self = shared_from_this(), n](Result<Loaded> loaded) {
-      if (!loaded) return self->done_(loaded.error());
+      if (!loaded) return self->finish(loaded.error());
       auto& desk = self->desk_;
       auto& row = self->parsed_.reports[self->corrections_[n].first];
       auto correction = reports::make_correction(
@@ -147,9 +177,9 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
           {crypto::random_fixed<protocol::ReportSalt>(desk.random()),
            crypto::random_fixed<protocol::ReportSalt>(desk.random()), desk.replica().own_org().id(), desk.clock().now(),
            "changed by its publisher"});
-      if (!correction) return self->done_(correction.error());
+      if (!correction) return self->finish(correction.error());
       auto bytes = protocol::encode_report(*correction);
-      if (!bytes) return self->done_(bytes.error());
+      if (!bytes) return self->finish(bytes.error());
       self->out_.push_back(std::move(*bytes));
       self->load_corrections(n + 1);
     });
@@ -159,7 +189,8 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     progress_->total = out_.size();
     progress_->done = begin;
     if (begin >= out_.size())
-      return desk_.feeder().when_indexed([self = shared_from_this()] { self->done_(std::move(self->outcome_)); });
+      return desk_.feeder().when_indexed([self = shared_from_this()] { self->finish(std::move(self->outcome_)); });
+    if (*stop_) return cut_short(begin, stopping());
     std::vector<protocol::FeedItem> items;
     std::size_t bytes = 0, end = begin;
     while (end < out_.size() && items.size() < kImportBatchRowsMax && bytes < kImportBatchBytesMax) {
@@ -167,21 +198,31 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
       items.push_back({protocol::FeedKind::kReport, out_[end++]});
     }
     auto queued = desk_.replica().append(
-        channel_, items, [self = shared_from_this(), end](Result<std::vector<protocol::EntryRef>> refs) {
-          if (!refs) return self->done_(refs.error());
-          self->append(end);
+        channel_, items, [self = shared_from_this(), begin, end](Result<std::vector<protocol::EntryRef>> refs) {
+          if (!refs) return self->cut_short(begin, refs.error());
+          self->post_([self, end] { self->append(end); });
         });
-    if (!queued) done_(queued.error());
+    if (!queued) cut_short(begin, queued.error());
+  }
+
+  // What is durable stays; when that is nothing, it is a failure like any other.
+  void cut_short(std::size_t written, Error why) {
+    if (written == 0) return finish(std::move(why));
+    outcome_.corrected = written - std::min(written, fresh_.size());
+    outcome_.fresh = written - outcome_.corrected;
+    outcome_.cut_short = std::move(why);
+    desk_.feeder().when_indexed([self = shared_from_this()] { self->finish(std::move(self->outcome_)); });
   }
 
   Desk& desk_;
-  std::function<void(std::function<void()>)> post_;
+  Post post_;
+  std::shared_ptr<std::atomic<bool>> stop_;
+  std::shared_ptr<bool> busy_;  // of the importer; null once this run is over
   ImportRequest request_;
   std::shared_ptr<ImportProgress> progress_;
   Done<ImportOutcome> done_;
   protocol::ChannelId channel_;
   exchange::ImportResult parsed_;
-  std::vector<Bytes> canonical_;
   std::unordered_map<std::size_t, std::vector<index::RowMatch>> matches_;
   std::vector<std::size_t> fresh_;
   std::vector<std::pair<std::size_t, protocol::ReportId>> corrections_;
@@ -191,9 +232,23 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
 
 }  // namespace
 
-void run_import(Desk& desk, std::function<void(std::function<void()>)> post, ImportRequest request,
-                std::shared_ptr<ImportProgress> progress, Done<ImportOutcome> done) {
-  std::make_shared<ImportRun>(desk, std::move(post), std::move(request), std::move(progress), std::move(done))->start();
+Importer::Importer(Desk& desk, std::function<void(std::function<void()>)> post) : desk_(desk), post_(std::move(post)) {}
+
+Importer::~Importer() {
+  stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Importer::stop() { *stop_ = true; }
+
+void Importer::run(ImportRequest request, std::shared_ptr<ImportProgress> progress, Done<ImportOutcome> done) {
+  if (*stop_) return done(environment_error(kStopping, "the node is being stopped"));
+  if (*busy_)
+    return done(caller_error(kImportBusy, "another import is running; wait until it has ended, then try again"));
+  if (thread_.joinable()) thread_.join();  // it has posted its last
+  thread_ =
+      std::make_shared<ImportRun>(desk_, post_, stop_, busy_, std::move(request), std::move(progress), std::move(done))
+          ->start();
 }
 
 }  // namespace tocsin::desk

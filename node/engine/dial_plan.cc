@@ -109,11 +109,4 @@ const DialPlan::State* DialPlan::find(const protocol::NodeId& node) const {
   return at == states_.end() ? nullptr : &at->second;
 }
 
-const DialPlan::State* DialPlan::dialling_by_key(const crypto::TransportPublic& key) const {
-  for (const auto& [id, state] : states_) {
-    if (state.phase == Phase::kDialling && state.node.transport == key) return &state;
-  }
-  return nullptr;
-}
-
 }  // namespace tocsin::engine

@@ -55,8 +55,6 @@ class DialPlan {
   void forget_error(const protocol::NodeId& node);
 
   const State* find(const protocol::NodeId& node) const;
-  // The node that is being dialled under this key.
-  const State* dialling_by_key(const crypto::TransportPublic& key) const;
   const std::map<protocol::NodeId, State>& states() const { return states_; }
 
   // 1 s, 2 s, 4 s … 5 min, each +-50 %.

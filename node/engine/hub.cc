@@ -64,8 +64,7 @@ void Hub::set_callbacks(Callbacks callbacks) { impl_->callbacks = std::move(call
 void Hub::add_listener(protocol::ReplicaListener* listener) { impl_->listeners.push_back(listener); }
 void Hub::remove_listener(protocol::ReplicaListener* listener) { std::erase(impl_->listeners, listener); }
 
-// ---- connections
-// -----------------------------------------------------------------------------------------------------
+// ---- connections ----
 
 Hub::Impl::LinkState* Hub::Impl::find(LinkId id) {
   const auto at = links.find(id);
@@ -78,13 +77,24 @@ Hub::Impl::LinkState* Hub::Impl::find(const NodeId& node) {
 }
 
 Result<std::pair<protocol::OrgId, NodeId>> Hub::Impl::welcome(const EstablishedLink& link) {
-  const auto who = replica.identify(link.remote, link.remote_log_end);
+  // Several organisations may have certified one key, and the one that holds it is whom we meant to reach. (Who calls
+  // us is found by the organisation log that its third message shows.)
+  std::optional<std::pair<protocol::OrgId, NodeId>> who;
+  const DialPlan::State* meant = link.dialled ? plan.find(*link.dialled) : nullptr;
+  if (meant != nullptr && meant->node.allowed && meant->node.transport == link.remote)
+    who.emplace(meant->node.org, meant->node.node);
+  if (!who) who = replica.identify(link.remote, link.remote_log_end);
   if (!who) return peer_error(kUnknownPeer);
   if (who->second == replica.own_node()) return peer_error(kSelfDial);
   if (closing) return environment_error(transport::kStopping);
   const auto old = by_node.find(who->second);
   if (old != by_node.end() && keeps_old(links.at(old->second), link)) return peer_error(kDuplicateLink);
-  if (old == by_node.end() && links.size() >= kLinksMax) return environment_error(kBusy);
+  // Links that were replaced live on until their peer has read its goodbye: a peer that never does must not gather
+  // them.
+  const auto of_node =
+      std::count_if(links.begin(), links.end(), [&](const auto& held) { return held.second.node == who->second; });
+  if (of_node >= kLinksPerNodeMax || (old == by_node.end() && links.size() >= kLinksMax))
+    return environment_error(kBusy);
   return *who;
 }
 
@@ -106,13 +116,12 @@ Result<LinkId> Hub::add_link(const EstablishedLink& facts) {
   Impl& hub = *impl_;
   const auto who = hub.welcome(facts);
   if (!who) {
-    const DialPlan::State* dialled =
-        facts.role == LinkRole::kInitiator ? hub.plan.dialling_by_key(facts.remote) : nullptr;
-    hub.count(who.error(), dialled ? &dialled->node.node : nullptr);
-    if (dialled) dial_failed(NodeId(dialled->node.node), who.error());
+    hub.count(who.error(), facts.dialled ? &*facts.dialled : nullptr);
+    if (facts.dialled) dial_failed(*facts.dialled, who.error());
     return who.error();
   }
   const auto& [org, node] = *who;
+  if (facts.dialled && node != *facts.dialled) dial_failed(*facts.dialled, peer_error(kUnknownPeer));
   if (Impl::LinkState* old = hub.find(node)) hub.drop_old(*old);
 
   const LinkId id{++hub.last_link};
@@ -246,8 +255,7 @@ void Hub::Impl::finish_waiters(const NodeId& node, const Result<void>& result) {
   if (!answers.empty()) attention();
 }
 
-// ---- time
-// ------------------------------------------------------------------------------------------------------------
+// ---- time ----
 
 void Hub::handle_tick() {
   Impl& hub = *impl_;
@@ -315,8 +323,7 @@ std::int64_t Hub::next_deadline() const {
   return first;
 }
 
-// ---- dialling and syncing
-// --------------------------------------------------------------------------------------------
+// ---- dialling and syncing ----
 
 std::optional<DialTarget> Hub::poll_dial() {
   Impl& hub = *impl_;
@@ -449,8 +456,7 @@ void Hub::Impl::refresh_peers() {
   }
 }
 
-// ---- protocol::ReplicaListener
-// ---------------------------------------------------------------------------------------
+// ---- protocol::ReplicaListener ----
 
 void Hub::on_heads(const protocol::ChannelId& channel, const protocol::LogKey& log) {
   impl_->each_session([&](protocol::Session& session) { session.handle_heads(channel, log); });
@@ -485,6 +491,10 @@ void Hub::on_mail() {
 
 void Hub::on_arrival(protocol::Arrival newest) {
   impl_->tell([newest](protocol::ReplicaListener& listener) { listener.on_arrival(newest); });
+}
+
+void Hub::on_erased(std::span<const protocol::Batch::BodyErase> bodies) {
+  impl_->tell([bodies](protocol::ReplicaListener& listener) { listener.on_erased(bodies); });
 }
 
 }  // namespace tocsin::engine

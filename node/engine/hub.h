@@ -33,6 +33,7 @@ using transport::EstablishedLink;
 using transport::LinkId;
 
 inline constexpr std::size_t kLinksMax = 512;          // sessions at a time; 4 MiB each at the very most
+inline constexpr std::size_t kLinksPerNodeMax = 4;     // the newest, and replaced ones that say goodbye
 inline constexpr std::size_t kDialsMax = 16;           // connections being made at a time
 inline constexpr std::int64_t kReplicaTickMs = 5'000;  // how often Replica::handle_tick is called when nothing happens
 inline constexpr std::int64_t kSyncStallMs = 30'000;   // `sync now` gives up on a peer after this long without progress
@@ -172,6 +173,7 @@ class Hub final : public transport::LinkUser, public protocol::ReplicaListener {
   void on_peers() override;
   void on_mail() override;
   void on_arrival(protocol::Arrival newest) override;
+  void on_erased(std::span<const protocol::Batch::BodyErase> bodies) override;
 
  private:
   struct Impl;

@@ -7,7 +7,6 @@
 namespace tocsin::exchange {
 namespace {
 
-
 struct TextFault {
   std::size_t at;
   Code code;

@@ -94,6 +94,10 @@ class JsonImport {
       return run_.refuse(position, kKindNotImportable,
                          "kind: it speaks for its author about another report; leave it out");
     }
+    if (report.kind == ReportKind::kAlert) {
+      return run_.refuse(position, kKindNotImportable,
+                         "kind: an import never raises an alert; import it as situation, or say: tocsin alert raise");
+    }
     if (!report.attachments.empty()) {
       return run_.refuse(position, kKindNotImportable,
                          "attachments: they stay with the report that they belong to; leave them out");

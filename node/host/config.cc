@@ -3,9 +3,12 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
 #include <cstdlib>
-#include <fstream>
+#include <cstring>
 #include <map>
+#include <memory>
 #include <sstream>
 
 #include "node/engine/log.h"
@@ -30,7 +33,10 @@ bool is_listen_address(const std::string& text) {
   const auto colon = text.rfind(':');
   if (colon == std::string::npos || colon == 0) return false;
   const auto port = text.substr(colon + 1);
-  return !port.empty() && port.size() <= 5 &&
+  const bool clean = std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(colon), [](unsigned char c) {
+    return std::isalnum(c) || std::string_view(".:[]%-_").find(static_cast<char>(c)) != std::string_view::npos;
+  });
+  return clean && !port.empty() && port.size() <= 5 &&
          std::all_of(port.begin(), port.end(), [](unsigned char c) { return std::isdigit(c); }) &&
          std::stoul(port) <= 65535;
 }
@@ -118,11 +124,28 @@ const std::vector<Key>& keys() {
   return all;
 }
 
+// As a TOML basic string.
+std::string toml_text(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    char escape[8];
+    if (c == '"' || c == '\\') {
+      (out += '\\') += c;
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      std::snprintf(escape, sizeof escape, "\\u%04X", static_cast<unsigned>(c));
+      out += escape;
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
 std::string shown(const Key& key, const Config& config) {
   const auto values = key.get(config);
   if (key.type == Key::Type::kNumber || key.type == Key::Type::kSwitch) return values.front();
   std::string out;
-  for (const auto& v : values) out += (out.empty() ? "\"" : ", \"") + v + "\"";
+  for (const auto& v : values) out += (out.empty() ? "" : ", ") + toml_text(v);
   return key.type == Key::Type::kList ? "[" + out + "]" : out;
 }
 
@@ -190,6 +213,19 @@ void apply_file(const toml::table& table, LoadedConfig& out, std::map<std::strin
   }
 }
 
+// Nothing when there is no such file.
+Result<std::optional<std::string>> text_of_file(const std::string& path) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
+  if (!file && errno == ENOENT) return std::optional<std::string>();
+  std::string out;
+  char piece[4096];
+  std::size_t got = 0;
+  while (file && (got = std::fread(piece, 1, sizeof piece, file.get())) > 0) out.append(piece, got);
+  if (!file || std::ferror(file.get()))
+    return environment_error(Code{"file_failed"}, "cannot read " + path + ": " + std::strerror(errno));
+  return std::optional(std::move(out));
+}
+
 void apply_environment(LoadedConfig& out, std::map<std::string, std::string>& source) {
   for (const auto& key : keys()) {
     std::string name = "TOCSIN_" + key.name;
@@ -212,16 +248,26 @@ void apply_environment(LoadedConfig& out, std::map<std::string, std::string>& so
 
 }  // namespace
 
+Result<void> check_addresses(const std::string& listen, const std::vector<std::string>& advertise) {
+  Config scratch;
+  const auto check = [&](std::string_view name, const Strings& values) -> Result<void> {
+    const auto key = std::find_if(keys().begin(), keys().end(), [&](const Key& k) { return k.name == name; });
+    if (auto wrong = key->set(scratch, values); !wrong.empty())
+      return caller_error(Code{"bad_address"}, key->name + ": " + wrong);
+    return kOk;
+  };
+  if (!listen.empty()) TOCSIN_TRY(check("listen", {listen}));
+  return check("advertise", advertise);
+}
+
 Result<LoadedConfig> load_config(const std::string& home) {
   LoadedConfig out;
   out.report.file = home + "/config.toml";
   std::map<std::string, std::string> source;
-  std::ifstream file(out.report.file);
-  if (file) {
-    std::stringstream text;
-    text << file.rdbuf();
+  TOCSIN_ASSIGN(text, text_of_file(out.report.file));
+  if (text) {
     try {
-      apply_file(toml::parse(text.str(), out.report.file), out, source);
+      apply_file(toml::parse(*text, out.report.file), out, source);
     } catch (const toml::parse_error& error) {
       const auto at = error.source().begin;
       out.report.problems.push_back({out.report.file, at.line, at.column, "", std::string(error.description()),

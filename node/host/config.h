@@ -30,8 +30,10 @@ struct LoadedConfig {
   Config config;
   ConfigReport report;
 };
-// A missing file is an empty one. Error (environment): file_failed.
+// A missing file is an empty one; one that cannot be read is an error (environment): file_failed.
 Result<LoadedConfig> load_config(const std::string& home);
+// Whether the two would be taken from a file. Error (caller): bad_address.
+Result<void> check_addresses(const std::string& listen, const std::vector<std::string>& advertise);
 // The file that `init` writes: every key with its meaning, the ones given set, the others as comments.
 std::string initial_config(const std::string& listen, const std::vector<std::string>& advertise);
 

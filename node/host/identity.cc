@@ -24,7 +24,7 @@ Result<protocol::NodeSecrets> secrets_of(const store::Keystore& keystore) {
   return protocol::NodeSecrets{crypto::SigningKey::from_seed(tier2->signing),
                                crypto::TransportKeyPair::from_secret(keystore.tier1().transport.clone()),
                                crypto::EncryptionKeyPair::from_secret(tier2->encryption.clone()), std::move(prekeys),
-                               *protocol::ReadingKey::from(tier2->reading.view())};
+                               tier2->reading.clone()};
 }
 
 }  // namespace tocsin::host

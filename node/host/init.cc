@@ -9,6 +9,7 @@
 #include "node/host/identity.h"
 #include "node/host/post_queue.h"
 #include "node/reports/vocab.h"
+#include "node/store/codes.h"
 #include "node/store/store.h"
 #include "protocol/replica.h"
 
@@ -29,8 +30,7 @@ Result<protocol::NewOrg> checked(const InitRequest& request, protocol::Time now)
                  [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   if (!reports::find_country(country))
     return caller_error(Code{"bad_country"}, "country is an ISO 3166-1 alpha-3 code, such as BGD");
-  for (const auto& address : request.advertise)
-    if (auto parsed = protocol::parse_address(address); !parsed) return parsed.error();
+  TOCSIN_TRY(check_addresses(request.listen, request.advertise));
   for (const auto* passphrase : {&request.passphrase, &request.root_passphrase, &request.next_root_passphrase})
     if (passphrase->size() < kPassphraseBytesMin)
       return caller_error(Code{"weak_passphrase"},
@@ -143,12 +143,15 @@ Result<InitResult> init_home(InitRequest request) {
   std::error_code error;
   const auto path = std::filesystem::absolute(request.home, error);
   const bool folder_was_there = std::filesystem::exists(path, error);
-  TOCSIN_ASSIGN(home, store::Home::create(path));
-  auto made = fill_home(home, request, std::move(org));
+  // What is in somebody else's folder is not ours to remove, whatever fails.
+  const bool ours = !error && (!folder_was_there || std::filesystem::is_empty(path, error)) && !error;
+  auto home = store::Home::create(path);
+  auto made = home ? fill_home(*home, request, std::move(org)) : Result<InitResult>(home.error());
   if (made)
-    if (auto complete = home.complete(); !complete) made = complete.error();
-  // Nothing half done is left behind.
-  if (!made) remove_contents(path, !folder_was_there);
+    if (auto complete = home->complete(); !complete) made = complete.error();
+  // Nothing half done is left behind. A home in use is that of a second `init` at the same moment.
+  if (!made && ours && made.error().code != store::kHomeInUse && made.error().code != store::kHomeExists)
+    remove_contents(path, !folder_was_there);
   return made;
 }
 

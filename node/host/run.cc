@@ -9,10 +9,12 @@
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
 #include <cstdlib>
+#include <exception>
 #include <future>
 
 #include "node/api/events.h"
 #include "node/api/server.h"
+#include "node/desk/importer.h"
 #include "node/engine/engine.h"
 #include "node/engine/system_clock.h"
 #include "node/host/checks.h"
@@ -44,6 +46,13 @@ void notify_service_manager(std::string_view state) {
   [[maybe_unused]] const auto sent =
       ::sendto(fd, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), size);
   ::close(fd);
+}
+
+// An exception that nobody caught may carry what it was about: only that it happened is said (rule 49).
+[[noreturn]] void end_without_a_word() {
+  constexpr std::string_view kText = "tocsin: internal error: unhandled_exception\n";
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kText.data(), kText.size());
+  std::abort();
 }
 
 Result<std::string> first_line(const std::string& path) {
@@ -122,6 +131,7 @@ class Node {
   std::unique_ptr<index::DiskSnapshotFile> snapshot_file_;
   std::unique_ptr<desk::Feeder> feeder_;
   std::unique_ptr<desk::Desk> desk_;
+  std::unique_ptr<desk::Importer> importer_;
   std::unique_ptr<api::App> app_;
   std::unique_ptr<api::Events> events_;
   std::unique_ptr<api::Router> router_;
@@ -143,13 +153,23 @@ Result<void> Node::open_store(const RunRequest& request) {
 }
 
 index::SnapshotContext Node::snapshot_context() const {
-  return {secrets_.reading.clone(), to_bytes(engine_->replica().own_node().view()), TOCSIN_VERSION};
+  // A snapshot from before bodies were erased would bring their words back: it belongs to another state.
+  Bytes binding = to_bytes(engine_->replica().own_node().view());
+  for (const auto& channel : engine_->replica().channels()) {
+    if (channel.erased_through.value == 0) continue;
+    append(binding, channel.id.view());
+    std::array<std::uint8_t, 8> erased;
+    store_le64(erased.data(), channel.erased_through.value);
+    append(binding, erased);
+  }
+  return {secrets_.reading.clone(), std::move(binding), TOCSIN_VERSION};
 }
 
 // Loads the snapshot, or begins with an empty index; either way it then reads on from its cursor.
 Result<void> Node::open_index() {
   auto& replica = engine_->replica();
   index_ = std::make_unique<index::IndexThread>(table_, index::IndexOptions{}, loop_.poster());
+  TOCSIN_TRY(index_->made());
   snapshot_file_ = std::make_unique<index::DiskSnapshotFile>(home_.index_snapshot());
   std::vector<protocol::ReportId> done;
   TOCSIN_TRY(replica.scan_records(protocol::Table::kInbox, [&](ByteView name, ByteView) {
@@ -157,18 +177,30 @@ Result<void> Node::open_index() {
     return true;
   }));
   // The loop does not run yet, so the answer is awaited where it is made.
-  auto loaded = std::make_shared<std::promise<Result<protocol::Arrival>>>();
+  struct Begun {
+    Result<protocol::Arrival> cursor;
+    Result<void> marked;
+  };
+  auto loaded = std::make_shared<std::promise<Begun>>();
   auto future = loaded->get_future();
   index_->ask(
       [this, loaded, context = snapshot_context(), newest = replica.newest_arrival(),
        done = std::move(done)](index::Index& i) -> Result<void> {
-        auto cursor = i.load(*snapshot_file_, context, newest);
-        auto marked = i.set_done(done);
-        loaded->set_value(marked ? std::move(cursor) : Result<protocol::Arrival>(marked.error()));
+        // Whatever happens, the promise is kept: nobody else would wake the waiting thread.
+        try {
+          auto cursor = i.load(*snapshot_file_, context, newest);
+          auto marked = i.set_done(done);
+          loaded->set_value({std::move(cursor), std::move(marked)});
+        } catch (const std::exception&) {
+          const auto error = environment_error(index::kIndexMemory, "there is no memory for the index");
+          loaded->set_value({error, error});
+        }
         return kOk;
       },
       [](Result<void>) {});
-  const auto from_snapshot = future.get();
+  const auto begun = future.get();
+  TOCSIN_TRY(begun.marked);
+  const auto& from_snapshot = begun.cursor;
   protocol::Arrival cursor;
   if (from_snapshot) {
     cursor = *from_snapshot;
@@ -183,6 +215,7 @@ Result<void> Node::open_index() {
                               }});
   engine_->hub().add_listener(feeder_.get());
   desk_ = std::make_unique<desk::Desk>(replica, *index_, *feeder_, engine_->clock(), random_);
+  importer_ = std::make_unique<desk::Importer>(*desk_, loop_.poster());
   return kOk;
 }
 
@@ -262,6 +295,8 @@ Result<std::string> Node::open_api(const RunRequest& request) {
   app_->boot = load_le64(boot.data());
   events_ = std::make_unique<api::Events>(*app_);
   app_->events = events_.get();
+  app_->importer = importer_.get();
+  app_->log = log_.get();
   engine_->hub().add_listener(events_.get());
   router_ = std::make_unique<api::Router>(*app_);
   server_ = std::make_unique<api::Server>(loop_.context(), *router_);
@@ -295,6 +330,7 @@ void Node::begin_stop() {
   log_->info(Code{"stopping"});
   server_->stop();
   snapshot_timer_->cancel();
+  importer_->stop();
   feeder_->stop();
   save_snapshot([this] { engine_->stop(); });
 }
@@ -307,6 +343,7 @@ void Node::close() {
   }
   server_.reset();
   router_.reset();
+  importer_.reset();
   desk_.reset();
   if (store_) store_->flush();
   engine_.reset();
@@ -316,6 +353,7 @@ void Node::close() {
 }  // namespace
 
 Result<void> run(RunRequest request, const std::function<void(const Ready&)>& on_ready) {
+  std::set_terminate(end_without_a_word);
   TOCSIN_ASSIGN(home, store::Home::open(std::filesystem::absolute(request.home)));
   TOCSIN_ASSIGN(loaded, load_config(home.path().string()));
   if (!loaded.report.problems.empty()) {

@@ -51,6 +51,8 @@ struct SnapshotContext {
   std::string build;
 };
 
+inline constexpr std::size_t kWantedRangesMax = 1024;  // of one answer: each is a read of its own
+
 class Index {
  public:
   // `table` outlives the index. Errors: index_memory, index_broken.
@@ -62,7 +64,7 @@ class Index {
   // index_broken.
   Result<FeedOutcome> feed(const protocol::EntryChunk& chunk);
   // Ranges whose entries can be opened by now; ask again when the table's generation has risen. At most `max` ranges.
-  Result<std::vector<ArrivalRange>> wanted(std::size_t max = 1024);
+  Result<std::vector<ArrivalRange>> wanted(std::size_t max = kWantedRangesMax);
   // Entries of wanted ranges, read again. Others among them do no harm; the cursor stays.
   Result<FeedOutcome> revisit(const protocol::EntryChunk& chunk);
   // Takes entries out (retention, rule 20): their words too when the chunk has the bodies, so call it before they are

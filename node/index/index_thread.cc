@@ -26,7 +26,7 @@ void IndexThread::enqueue_question(Job job) {
 void IndexThread::feed(std::unique_ptr<protocol::EntryChunk> chunk, FeedAs as, Fed done) {
   // std::function wants what it holds to be copyable.
   auto shared = std::make_shared<std::unique_ptr<protocol::EntryChunk>>(std::move(chunk));
-  Job job = [this, shared, as, done = std::move(done)](Index* index, const Error* refusal) {
+  Job job = [this, shared = std::move(shared), as, done = std::move(done)](Index* index, const Error* refusal) mutable {
     const auto work = [&](Index& i) -> Result<FeedOutcome> {
       if (as == FeedAs::kNext) return i.feed(**shared);
       if (as == FeedAs::kRevisit) return i.revisit(**shared);
@@ -35,7 +35,9 @@ void IndexThread::feed(std::unique_ptr<protocol::EntryChunk> chunk, FeedAs as, F
     };
     auto answer = std::make_shared<Result<FeedOutcome>>(refusal ? Result<FeedOutcome>(*refusal)
                                                                 : guarded<Result<FeedOutcome>>(work, *index));
-    post_([answer, shared, done] { done(std::move(*answer), std::move(*shared)); });
+    post_([answer = std::move(answer), shared = std::move(shared), done = std::move(done)] {
+      done(std::move(*answer), std::move(*shared));
+    });
   };
   std::optional<Error> refusal;
   {
@@ -52,8 +54,17 @@ void IndexThread::feed(std::unique_ptr<protocol::EntryChunk> chunk, FeedAs as, F
   wake_.notify_one();
 }
 
+Result<std::unique_ptr<Index>> IndexThread::make(const protocol::ReadingTable& table, IndexOptions options) {
+  try {
+    return Index::create(table, options);
+  } catch (const std::bad_alloc&) {
+    return environment_error(kIndexMemory, "there is no memory for the index");
+  }
+}
+
 void IndexThread::run(const protocol::ReadingTable& table, IndexOptions options) {
-  auto index = Index::create(table, options);
+  auto index = make(table, options);
+  making_.set_value(index ? Result<void>(kOk) : Result<void>(index.error()));
   for (;;) {
     Job job;
     {

@@ -11,6 +11,7 @@
 #include <deque>
 #include <exception>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -44,11 +45,15 @@ class IndexThread {
   void ask(Work work, Done done) {
     using Answer = std::invoke_result_t<Work&, Index&>;
     auto both = std::make_shared<std::pair<Work, Done>>(std::move(work), std::move(done));
-    enqueue_question([this, both](Index* index, const Error* refusal) {
+    // The callbacks move into what is posted: this thread keeps no share of them, so that they end where they ran.
+    enqueue_question([this, both = std::move(both)](Index* index, const Error* refusal) mutable {
       auto answer = std::make_shared<Answer>(refusal ? Answer(*refusal) : guarded<Answer>(both->first, *index));
-      post_([both, answer] { both->second(std::move(*answer)); });
+      post_([both = std::move(both), answer = std::move(answer)] { both->second(std::move(*answer)); });
     });
   }
+
+  // Waits until the index has been made, or could not be: then its error, with which everything is answered.
+  Result<void> made() { return made_.get(); }
 
   // Ends the thread after the piece of work at hand; what waits is answered with index_stopped. Nothing is saved: ask
   // for save() before, and wait for it.
@@ -67,6 +72,7 @@ class IndexThread {
       return internal_error(kIndexBroken);
     }
   }
+  static Result<std::unique_ptr<Index>> make(const protocol::ReadingTable& table, IndexOptions options);
   void enqueue_question(Job job);
   void run(const protocol::ReadingTable& table, IndexOptions options);
 
@@ -75,6 +81,8 @@ class IndexThread {
   std::condition_variable wake_;
   std::deque<Job> questions_, chunks_;
   bool stopping_ = false;
+  std::promise<Result<void>> making_;
+  std::shared_future<Result<void>> made_ = making_.get_future().share();
   std::thread thread_;
 };
 

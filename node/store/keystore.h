@@ -26,12 +26,12 @@
 #include "crypto/passphrase.h"
 #include "crypto/seal.h"
 #include "crypto/secret.h"
+#include "protocol/node_secrets.h"
 
 namespace tocsin::store {
 
-using ReadingKey =
-    crypto::Secret<struct ReadingKeyTag, 32>;  // seals what only an unlocked node may read on its own disk
-using Month = std::uint32_t;                   // (year - 1970) * 12 + month - 1, UTC
+using protocol::ReadingKey;
+using Month = std::uint32_t;  // (year - 1970) * 12 + month - 1, UTC
 
 inline constexpr std::size_t kPrekeysKeptMax = 64;  // twelve ahead, three behind (rule 32), and room for renewed lists
 

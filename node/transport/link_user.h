@@ -47,8 +47,9 @@ struct EstablishedLink {
   protocol::LinkRole role = protocol::LinkRole::kInitiator;
   crypto::HandshakeHash handshake_hash;
   crypto::TransportPublic remote;
-  std::span<const Bytes> remote_log_end;  // entries of message 3, unchecked; read during the call
-  std::string address;                    // dialled ("host:port"), or where it came from
+  std::span<const Bytes> remote_log_end;    // entries of message 3, unchecked; read during the call
+  std::string address;                      // dialled ("host:port"), or where it came from
+  std::optional<protocol::NodeId> dialled;  // of an initiator: whom it meant to reach
 };
 
 // Whom to dial, and with what.

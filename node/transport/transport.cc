@@ -158,7 +158,7 @@ struct Transport::Impl : std::enable_shared_from_this<Impl> {
       reset(socket);
       co_return;
     }
-    adopt(std::move(socket), std::move(*link), to_text(from));
+    adopt(std::move(socket), std::move(*link), to_text(from), std::nullopt);
   }
 
   awaitable<void> dial(DialTarget target) {
@@ -173,7 +173,7 @@ struct Transport::Impl : std::enable_shared_from_this<Impl> {
       auto link = co_await dial_one(socket, address, target);
       place.reset();
       if (link && !stopping) {
-        adopt(std::move(socket), std::move(*link), address);
+        adopt(std::move(socket), std::move(*link), address, target.node);
         co_return;
       }
       reset(socket);
@@ -193,8 +193,9 @@ struct Transport::Impl : std::enable_shared_from_this<Impl> {
   }
 
   // Hands an established link to the user. One that it does not want is closed like a handshake that failed.
-  void adopt(tcp::socket socket, protocol::Link link, std::string address) {
-    EstablishedLink facts{link.role(), link.handshake_hash(), link.remote(), link.remote_log_end(), std::move(address)};
+  void adopt(tcp::socket socket, protocol::Link link, std::string address, std::optional<protocol::NodeId> dialled) {
+    EstablishedLink facts{link.role(),           link.handshake_hash(), link.remote(),
+                          link.remote_log_end(), std::move(address),    dialled};
     const auto id = user->add_link(facts);
     if (!id) {
       reset(socket);

@@ -171,7 +171,8 @@ TEST(Sign, MoreKeysThanTheCacheHoldsStillVerify) {
   Verifier verifier;
   for (int i = 0; i < 1500; ++i) {
     const auto key = AccessKey::generate(random);
-    EXPECT_TRUE(verifier.verify(key.verify_key(), kSignLabelA, {as_bytes("m")}, key.sign(kSignLabelA, {as_bytes("m")})));
+    EXPECT_TRUE(
+        verifier.verify(key.verify_key(), kSignLabelA, {as_bytes("m")}, key.sign(kSignLabelA, {as_bytes("m")})));
   }
 }
 

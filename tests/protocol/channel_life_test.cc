@@ -144,7 +144,8 @@ TEST_F(ChannelLife, rule_26_a_carried_answer_survives_a_chair_that_dies_before_i
   sync_once(b, c);
   // A takes B's feed, and dies between having it durable and making the epoch.
   const LogKey feed = feed_of(b, id, b);
-  auto receiver = must(a.replica().receive(id, feed, LogType::kFeed, a.replica().accepted_head(feed).next(), std::nullopt));
+  auto receiver =
+      must(a.replica().receive(id, feed, LogType::kFeed, a.replica().accepted_head(feed).next(), std::nullopt));
   must(b.replica().serve(feed, receiver.next_number(), {UINT64_MAX}, 1 << 20, [&](const StoredEntry& stored) {
     return receiver.add(stored.entry.signature, {load_le64(&stored.entry.header[16])}, stored.entry.body).ok();
   }));
@@ -395,8 +396,7 @@ TEST_F(ChannelLife, a_removed_member_may_be_invited_again_and_begins_another_fee
   write(b, id, "second stay");
   write(a, id, "welcome back");
   sync_all({&a, &b});
-  EXPECT_EQ(a.text_set(id),
-            (std::multiset<std::string>{"first stay", "meanwhile", "second stay", "welcome back"}));
+  EXPECT_EQ(a.text_set(id), (std::multiset<std::string>{"first stay", "meanwhile", "second stay", "welcome back"}));
   EXPECT_EQ(b.text_set(id), (std::multiset<std::string>{"first stay", "second stay", "welcome back"}))
       << "rule 34: nothing from while it was out";
   expect_equal(id, {&a, &b});
@@ -689,8 +689,9 @@ TEST_F(ChannelLife, rule_13_a_receipt_by_another_key_or_of_a_non_member_is_refus
   forged.node = b.node();
   forged.counter = 1'000'000;
   const auto key = a.table().epoch_key(info(a, id).pseudonym, receipt->epoch);
-  EXPECT_EQ(give_a(b.node(), forged.counter, seal_receipt(forged, receipt->epoch, *key, a.secrets().signing, a.random())),
-            "bad_signature");
+  EXPECT_EQ(
+      give_a(b.node(), forged.counter, seal_receipt(forged, receipt->epoch, *key, a.secrets().signing, a.random())),
+      "bad_signature");
   EXPECT_EQ(give_a(b.node(), receipt->counter, receipt->sealed), "ok");
   EXPECT_EQ(give_a(b.node(), receipt->counter, receipt->sealed), "ok") << "twice changes nothing";
   EXPECT_EQ(code_of(a.replica().handle_receipt(ChannelId{}, receipt->epoch, b.node(), 1, {})), "unknown_channel");

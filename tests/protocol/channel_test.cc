@@ -22,10 +22,16 @@ struct ChannelTest : testing::Test {
   OrgId member_org = crypto::random_fixed<OrgId>(random);
   crypto::SigningKey node_key = crypto::SigningKey::generate(random);
   crypto::SigningKey control_key = crypto::SigningKey::generate(random);
-  NodeSecrets chair{crypto::SigningKey::generate(random), crypto::TransportKeyPair::generate(random),
-                    crypto::EncryptionKeyPair::generate(random), {}, ReadingKey::random(random)};
-  NodeSecrets member{crypto::SigningKey::generate(random), crypto::TransportKeyPair::generate(random),
-                     crypto::EncryptionKeyPair::generate(random), {}, ReadingKey::random(random)};
+  NodeSecrets chair{crypto::SigningKey::generate(random),
+                    crypto::TransportKeyPair::generate(random),
+                    crypto::EncryptionKeyPair::generate(random),
+                    {},
+                    ReadingKey::random(random)};
+  NodeSecrets member{crypto::SigningKey::generate(random),
+                     crypto::TransportKeyPair::generate(random),
+                     crypto::EncryptionKeyPair::generate(random),
+                     {},
+                     ReadingKey::random(random)};
   ChannelGenesis genesis = must(make_genesis());
   std::map<Epoch, crypto::EpochKey> keys;
   ChannelState state = fresh();
@@ -48,9 +54,7 @@ struct ChannelTest : testing::Test {
     out.created = test::kExampleTime;
     return out;
   }
-  Result<ChannelGenesis> make_genesis() {
-    return make_channel_genesis(wanted(), Bytes(32, 7), node_key);
-  }
+  Result<ChannelGenesis> make_genesis() { return make_channel_genesis(wanted(), Bytes(32, 7), node_key); }
   ChannelState fresh() {
     ChannelState out;
     out.genesis = std::make_shared<const ChannelGenesis>(genesis);
@@ -141,9 +145,16 @@ TEST_F(ChannelTest, an_entry_that_is_not_the_next_one_of_this_log_by_this_key_is
   };
   const auto stranger = crypto::SigningKey::generate(random);
   EXPECT_EQ(code_of(take(with([](auto&) {}, stranger))), "wrong_log");
-  EXPECT_EQ(code_of(take(with([&](auto& h) { h.channel = crypto::random_fixed<ChannelPseudonym>(random); }, control_key))),
-            "wrong_channel");
-  EXPECT_EQ(code_of(take(with([](auto& h) { h.number = {2}; h.previous.data()[0] = 1; }, control_key))), "wrong_number");
+  EXPECT_EQ(
+      code_of(take(with([&](auto& h) { h.channel = crypto::random_fixed<ChannelPseudonym>(random); }, control_key))),
+      "wrong_channel");
+  EXPECT_EQ(code_of(take(with(
+                [](auto& h) {
+                  h.number = {2};
+                  h.previous.data()[0] = 1;
+                },
+                control_key))),
+            "wrong_number");
   EXPECT_EQ(code_of(take(with([](auto& h) { h.epoch = {2}; }, control_key))), "wrong_epoch");
   Bytes cut = body;
   cut.pop_back();
@@ -155,8 +166,13 @@ TEST_F(ChannelTest, an_entry_that_is_not_the_next_one_of_this_log_by_this_key_is
   EXPECT_EQ(code_of(take(first)), "wrong_number");
   Entry second = next_epoch({&member});
   header = must(EntryHeader::decode(second.view().header));
-  EXPECT_EQ(code_of(take(sign_entry([&] { auto h = header; h.previous.data()[0] ^= 1; return h; }(),
-                                    second.view().body, control_key))),
+  EXPECT_EQ(code_of(take(sign_entry(
+                [&] {
+                  auto h = header;
+                  h.previous.data()[0] ^= 1;
+                  return h;
+                }(),
+                second.view().body, control_key))),
             "wrong_previous");
   must(take(second));
 }
@@ -221,7 +237,8 @@ TEST_F(ChannelTest, rule_22_stewards_are_one_or_at_least_three_with_a_real_major
 
 TEST_F(ChannelTest, rule_22_another_set_of_stewards_in_a_channel_of_one_needs_a_newer_version) {
   ControlState says = control_state({1});
-  for (RosterMember& member_of : says.roster) member_of.role = member_of.org == member_org ? Role::kSteward : Role::kMember;
+  for (RosterMember& member_of : says.roster)
+    member_of.role = member_of.org == member_org ? Role::kSteward : Role::kMember;
   says.stewards = {member_org};
   must(take(next_epoch({&member}, says)));
   EXPECT_TRUE(state.needs_newer);

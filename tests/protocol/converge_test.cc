@@ -72,7 +72,8 @@ struct World {
     if (removed) return;
     heal();
     // A disk that fails here takes the removal along: then Bravo stays.
-    must(at(0).replica().remove_member(id, at(1).org(), [this](const auto& done) { removed = static_cast<bool>(done); }));
+    must(at(0).replica().remove_member(id, at(1).org(),
+                                       [this](const auto& done) { removed = static_cast<bool>(done); }));
     at(0).store.sync();
   }
 
@@ -138,8 +139,10 @@ RC_GTEST_PROP(Converge, nothing_acknowledged_is_lost_and_equal_members_are_equal
     const std::set<std::string> once(texts.begin(), texts.end());
     RC_ASSERT(once.size() == texts.size());  // one history for each log
     for (const auto& [text, epoch] : world.acknowledged) {
-      if (epoch >= party.replica().first_epoch(world.id)) RC_ASSERT(once.contains(text));
-      else RC_ASSERT(!once.contains(text));
+      if (epoch >= party.replica().first_epoch(world.id))
+        RC_ASSERT(once.contains(text));
+      else
+        RC_ASSERT(!once.contains(text));
     }
   }
   // Whoever is no member holds nothing of the channel, but what it held before.

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "crypto/wrap.h"
+#include "protocol/limits.h"
 #include "tests/support/example_identity.h"
 #include "tests/support/expect.h"
 
@@ -18,16 +19,24 @@ using test::SeededRandom;
 
 struct EpochTest : testing::Test {
   SeededRandom random{7};
-  EpochPlace place{crypto::random_fixed<ChannelId>(random), {3}, crypto::random_fixed<LogKey>(random), {9},
+  EpochPlace place{crypto::random_fixed<ChannelId>(random),
+                   {3},
+                   crypto::random_fixed<LogKey>(random),
+                   {9},
                    crypto::random_fixed<EntryHash>(random)};
   crypto::EpochKey key = crypto::EpochKey::random(random);
   Bytes state = Bytes(500, 0x5a);
 
   NodeSecrets secrets() {
-    return {crypto::SigningKey::generate(random), crypto::TransportKeyPair::generate(random),
-            crypto::EncryptionKeyPair::generate(random), {}, ReadingKey::random(random)};
+    return {crypto::SigningKey::generate(random),
+            crypto::TransportKeyPair::generate(random),
+            crypto::EncryptionKeyPair::generate(random),
+            {},
+            ReadingKey::random(random)};
   }
-  WrapTarget target(const crypto::EncryptionKeyPair& pair) { return {crypto::random_fixed<NodeId>(random), pair.public_key()}; }
+  WrapTarget target(const crypto::EncryptionKeyPair& pair) {
+    return {crypto::random_fixed<NodeId>(random), pair.public_key()};
+  }
 
   EntryHeader header(std::size_t part) {
     EntryHeader out;
@@ -47,6 +56,29 @@ struct EpochTest : testing::Test {
     return run;
   }
 };
+
+TEST_F(EpochTest, rule_20_a_full_roster_and_all_pins_that_are_written_fit_one_run) {
+  ControlState full;
+  full.genesis = Bytes(32 * 1024, 1);
+  full.stewards.resize(kMembersMax);
+  full.epoch = place.epoch;
+  for (std::size_t i = 0; i < kMembersMax; ++i) {
+    full.roster.push_back({crypto::random_fixed<OrgId>(random),
+                           Role::kMember,
+                           {1},
+                           crypto::random_fixed<EntryHash>(random),
+                           std::string(kNameBytesMax, 'x'),
+                           OrgKind::kNgo,
+                           "KEN"});
+  }
+  for (std::size_t i = 0; i < kPinsWrittenMax; ++i) {
+    full.pins.push_back({crypto::random_fixed<LogKey>(random),
+                         {1},
+                         crypto::random_fixed<EntryHash>(random),
+                         crypto::random_fixed<NodeId>(random)});
+  }
+  EXPECT_EQ(code_of(make_epoch_bodies(place, key, encode_control_state(full), {}, random)), "ok");
+}
 
 TEST_F(EpochTest, members_find_the_key_and_the_state_and_others_nothing) {
   const NodeSecrets member = secrets(), outsider = secrets();

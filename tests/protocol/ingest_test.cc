@@ -68,8 +68,14 @@ TEST_F(IngestTest, rule_10_one_signature_stands_for_a_chunk_and_a_single_entry_f
   must(give(b, id, forged));
   EXPECT_EQ(b.texts(id).size(), 30u);
   Checked first{}, last{};
-  must(b.store.read(feed.log(), {19}, {19}, 1, [&](const StoredEntry& s) { first = s.checked; return true; }));
-  must(b.store.read(feed.log(), {30}, {30}, 1, [&](const StoredEntry& s) { last = s.checked; return true; }));
+  must(b.store.read(feed.log(), {19}, {19}, 1, [&](const StoredEntry& s) {
+    first = s.checked;
+    return true;
+  }));
+  must(b.store.read(feed.log(), {30}, {30}, 1, [&](const StoredEntry& s) {
+    last = s.checked;
+    return true;
+  }));
   EXPECT_EQ(first, Checked::kChained);
   EXPECT_EQ(last, Checked::kSigned);
 
@@ -137,7 +143,8 @@ TEST_F(IngestTest, rule_12_two_entries_of_one_number_are_kept_as_proof_and_end_t
   EXPECT_EQ(code_of(b.replica().fork_candidate(id, entries[1].view())), "ok") << "the same entry is no fork";
   EXPECT_EQ(b.replica().status().fork_proofs, 0u);
   Bytes unsigned_bytes(64, 1);
-  EXPECT_EQ(code_of(b.replica().fork_candidate(id, {two.view().header, unsigned_bytes, two.view().body})), "bad_signature");
+  EXPECT_EQ(code_of(b.replica().fork_candidate(id, {two.view().header, unsigned_bytes, two.view().body})),
+            "bad_signature");
   EXPECT_EQ(b.replica().status().fork_proofs, 0u) << "without a signature it proves nothing";
 
   EXPECT_EQ(code_of(give(b, id, {two})), "fork");
@@ -248,7 +255,8 @@ TEST_F(IngestTest, rule_28_a_feed_that_does_not_open_to_its_writers_certificate_
   const auto& a_key = a.secrets().signing;
   EXPECT_EQ(certified([](auto&) {}, stranger.secrets().signing), "not_authorised");
   EXPECT_EQ(certified([](auto&) {}, b.secrets().signing), "not_authorised");
-  EXPECT_EQ(certified([&](auto& c) { c.org = b.org(), c.node = b.node(); }, a_key), "not_authorised") << "claims B's name";
+  EXPECT_EQ(certified([&](auto& c) { c.org = b.org(), c.node = b.node(); }, a_key), "not_authorised")
+      << "claims B's name";
   EXPECT_EQ(certified([&](auto& c) { c.org = stranger.org(), c.node = stranger.node(); }, stranger.secrets().signing),
             "not_authorised");
   EXPECT_EQ(certified([&](auto& c) { c.channel = a.replica().private_channel(); }, a_key), "bad_feed_certificate");
@@ -310,7 +318,8 @@ TEST_F(IngestTest, what_does_not_fit_is_refused_before_it_is_kept) {
   EXPECT_EQ(code_of(receiver.commit(nullptr)), "bad_entry") << "nothing was added";
   EXPECT_EQ(code_of(b.replica().receive(id, feed.log(), LogType::kFeed, {0}, std::nullopt)), "wrong_number");
   EXPECT_EQ(code_of(b.replica().receive(id, feed.log(), LogType::kControl, {1}, std::nullopt)), "not_acceptable");
-  EXPECT_EQ(code_of(b.replica().receive(std::nullopt, feed.log(), LogType::kFeed, {1}, std::nullopt)), "not_acceptable");
+  EXPECT_EQ(code_of(b.replica().receive(std::nullopt, feed.log(), LogType::kFeed, {1}, std::nullopt)),
+            "not_acceptable");
   const ChannelId unknown = crypto::random_fixed<ChannelId>(a.random());
   EXPECT_EQ(code_of(b.replica().receive(unknown, feed.log(), LogType::kFeed, {1}, std::nullopt)), "not_acceptable");
   const LogKey org{crypto::random_fixed<LogKey>(a.random())};

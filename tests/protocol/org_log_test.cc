@@ -517,6 +517,32 @@ TEST_F(RotationTest, rule_17_next_roots_are_those_committed_to) {
   EXPECT_EQ(org.log.roots(), org.roots.set());
 }
 
+TEST_F(RotationTest, rule_12_a_suspect_is_checked_by_the_roots_that_are_or_were_in_force) {
+  const ExampleNode two = test::make_node(org.log.id(), "two", org.random);
+  const Entry before = org.log.make_certify(two.certificate, two.signing, kExampleTime, org.roots.signers());
+  const Entry rotation =
+      org.log.make_rotate_roots(org.next_roots.set(), after.set().commitment(), kExampleTime, org.next_roots.signers());
+  const auto check = [&](const Entry& entry) { return code_of(org.log.check_suspect(entry.view(), org.verifier)); };
+  EXPECT_EQ(check(before), "ok");
+  EXPECT_EQ(check(rotation), "ok");
+  org.append(rotation);
+  EXPECT_EQ(check(before), "ok") << "signed by the roots of before";
+  EXPECT_EQ(check(rotation), "ok");
+  EXPECT_EQ(check(org.log.make_certify(two.certificate, two.signing, kExampleTime, org.next_roots.signers())), "ok");
+  const Roots thief = Roots::generate(1, 1, org.random);
+  EXPECT_EQ(check(org.log.make_certify(two.certificate, two.signing, kExampleTime, thief.signers())), "bad_signature");
+  EXPECT_EQ(check(org.log.make_rotate_roots(thief.set(), after.set().commitment(), kExampleTime, thief.signers())),
+            "bad_rotation");
+  Bytes body = to_bytes(before.view().body);
+  body.back() ^= 1;
+  EXPECT_EQ(check(Entry(before.view().header, before.view().signature, body)), "bad_body_hash");
+  // What was verified before is read back to the same log.
+  OrgLog again = test::must(OrgLog::from_verified_genesis(org.entries[0].view()));
+  for (std::size_t i = 1; i < org.entries.size(); ++i) test::must(again.apply_verified(org.entries[i].view()));
+  EXPECT_EQ(again.head_hash(), org.log.head_hash());
+  EXPECT_EQ(again.roots(), org.log.roots());
+}
+
 TEST_F(RotationTest, rule_19_a_rotation_past_an_earlier_good_entry_is_told_apart) {
   const Entry rotation =
       org.log.make_rotate_roots(org.next_roots.set(), after.set().commitment(), kExampleTime, org.next_roots.signers());

@@ -29,7 +29,8 @@ struct ReceiptTest : testing::Test {
     out.frontier = crypto::random_fixed<TrieDigest>(random);
     out.created = test::kExampleTime;
     for (std::size_t i = 0; i < heads; ++i) {
-      out.heads.push_back({crypto::random_fixed<LogKey>(random), {i + 5}, crypto::random_fixed<EntryHash>(random), {i}});
+      out.heads.push_back(
+          {crypto::random_fixed<LogKey>(random), {i + 5}, crypto::random_fixed<EntryHash>(random), {i}});
     }
     std::sort(out.heads.begin(), out.heads.end(), [](const auto& a, const auto& b) { return a.log < b.log; });
     return out;

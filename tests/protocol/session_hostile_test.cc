@@ -298,6 +298,44 @@ TEST(SessionHostile, rule_05_what_was_changed_on_the_way_is_refused_and_nothing_
   }
 }
 
+TEST(SessionHostile, rule_11_a_body_that_is_left_out_is_wanted_from_somebody_who_has_it) {
+  Asked asked(20);
+  must(asked.stranger.say([&](FrameWriter& out) {
+    put_entries(out, asked.m.a, asked.feed, 0, {1}, asked.head, true, false, [](EntryView& entry, Bytes&) {
+      if (peek_number(entry.header) >= Number{7}) entry.body = {};
+    });
+  }));
+  ASSERT_EQ(asked.stranger.refused.size(), 1u);
+  EXPECT_EQ(asked.stranger.refused[0].code.text(), "not_acceptable");
+  EXPECT_EQ(asked.m.b.replica().accepted_head(asked.feed), Number{6}) << "what came whole is kept";
+  EXPECT_FALSE(asked.stranger.bye()) << "an honest node may have erased it, by another clock";
+  asked.m.net.connect(asked.m.a, asked.m.b);
+  ASSERT_TRUE(asked.m.net.run());
+  EXPECT_EQ(asked.m.b.texts(asked.m.channel).size(), 20u);
+}
+
+TEST(SessionHostile, rule_06_another_head_of_an_organisation_log_is_looked_at_once_in_a_session) {
+  Members m;
+  Stranger stranger(m.net, m.b, m.a);
+  stranger.open({m.channel});
+  const LogKey log{m.b.org().bytes()};
+  Leaf leaf = *m.b.replica().frontier(m.channel).find(log);
+  leaf.hash.data()[3] ^= 1;
+  std::size_t wants = 0;
+  for (std::uint32_t round = 0; round < 4; ++round) {
+    if (round > 0) must(stranger.say(stranger.slots({m.channel}, round)));
+    must(stranger.say(wire::Heads{0, {leaf}}));
+    for (const Stranger::Heard& heard : stranger.hear(MessageType::kWant)) {
+      const auto want = must(wire::decode_want(heard.payload));
+      if (want.log != log) continue;
+      ++wants;
+      EXPECT_EQ(want.first, leaf.head);
+      must(stranger.say(wire::NotHeld{want.slot, log}));
+    }
+  }
+  EXPECT_EQ(wants, 1u);
+}
+
 TEST(SessionHostile, AnAnswerGoesOnWhereItWasAndBeginsWhereItShould) {
   for (const std::uint64_t second : {1, 5, 7}) {
     Asked asked(20);

@@ -1,8 +1,8 @@
 // A feed written by hand, so that tests can write what no honest node would.
 #pragma once
 
-#include "protocol/entry_sign.h"
 #include "protocol/channel.h"
+#include "protocol/entry_sign.h"
 #include "protocol/receipt.h"
 #include "tests/support/replica_world.h"
 
@@ -24,9 +24,7 @@ class ForgedFeed {
   protocol::FeedCertificate certificate() const {
     return {channel_, author_.org(), author_.node(), log(), 1, kExampleTime};
   }
-  Bytes signed_certificate() const {
-    return protocol::sign_feed_certificate(certificate(), author_.secrets().signing);
-  }
+  Bytes signed_certificate() const { return protocol::sign_feed_certificate(certificate(), author_.secrets().signing); }
 
   // The next entry. With the certificate when `with` has one.
   protocol::Entry next(protocol::Epoch epoch, std::string_view text, ByteView with = {},
@@ -69,8 +67,8 @@ inline Result<void> give(Party& to, const protocol::ChannelId& channel, const st
   const EntryView first = entries.front().view();
   const auto number = peek_number(first.header);
   const auto previous = number.value == 1 ? std::nullopt : EntryHash::from(peek_previous(first.header));
-  TOCSIN_ASSIGN(receiver, to.replica().receive(channel, *LogKey::from(peek_log(first.header)), LogType::kFeed, number,
-                                               previous));
+  TOCSIN_ASSIGN(receiver,
+                to.replica().receive(channel, *LogKey::from(peek_log(first.header)), LogType::kFeed, number, previous));
   for (const Entry& entry : entries) {
     const EntryView view = entry.view();
     TOCSIN_TRY(receiver.add(view.signature, {load_le64(&view.header[16])}, view.body));

@@ -1,5 +1,5 @@
-// Several organisations, each with a replica over a MemoryStore, a common clock, and a pump that stands for sessions: it
-// exchanges ranges, mail and receipts between two replicas directly. One seed gives one history.
+// Several organisations, each with a replica over a MemoryStore, a common clock, and a pump that stands for sessions:
+// it exchanges ranges, mail and receipts between two replicas directly. One seed gives one history.
 #pragma once
 
 #include <memory>
@@ -40,9 +40,11 @@ class Party {
     ExampleNode node = make_node(log_->id(), name_ + " 1", random_);
     certify(node);
     node_id_ = node.certificate.node;
-    secrets_ = std::make_unique<protocol::NodeSecrets>(
-        protocol::NodeSecrets{std::move(node.signing), std::move(node.transport), std::move(node.encryption), {},
-                              protocol::ReadingKey::random(random_)});
+    secrets_ = std::make_unique<protocol::NodeSecrets>(protocol::NodeSecrets{std::move(node.signing),
+                                                                             std::move(node.transport),
+                                                                             std::move(node.encryption),
+                                                                             {},
+                                                                             protocol::ReadingKey::random(random_)});
     for (std::uint32_t i = 0; i < 12; ++i) {
       secrets_->prekeys.emplace(protocol::month_of(clock.now()) + i, crypto::EncryptionKeyPair::generate(random_));
     }
@@ -67,6 +69,7 @@ class Party {
   const protocol::OrgLog& log() const { return *log_; }
   const protocol::NodeSecrets& secrets() const { return *secrets_; }
   protocol::NodeSecrets& secrets() { return *secrets_; }
+  const Roots& roots() const { return roots_; }
   crypto::Random& random() { return random_; }
   protocol::ReadingTable& table() { return *table_; }
 
@@ -182,10 +185,11 @@ inline Result<void> transfer(Party& from, Party& to, const std::optional<protoco
     TOCSIN_TRY(from.replica().serve(log, next, record->head, 60'000, [&](const StoredEntry& stored) {
       const EntryView& entry = stored.entry;
       const Epoch epoch{load_le64(&entry.header[16])};
-      auto added = name_only || stored.body_erased
-                       ? receiver.add_without_body(entry.signature, epoch, *BodyHash::from(peek_body_hash(entry.header)),
-                                                   peek_body_bytes(entry.header))
-                       : receiver.add(entry.signature, epoch, entry.body);
+      auto added =
+          name_only || stored.body_erased
+              ? receiver.add_without_body(entry.signature, epoch, *BodyHash::from(peek_body_hash(entry.header)),
+                                          peek_body_bytes(entry.header))
+              : receiver.add(entry.signature, epoch, entry.body);
       if (!added) failed = added.error();
       next = stored.number.next();
       ++given;

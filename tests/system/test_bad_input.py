@@ -1,10 +1,16 @@
 """Bad bytes at every door: a typed error with a reason code, nothing half done, and the node goes on."""
+import csv
+import json
 import os
 import random
+import resource
 import shutil
+import signal
 import socket
+import subprocess
+import threading
 
-from support import GED, GED_ROWS, NodesTestCase, introduce
+from support import GED, GED_ROWS, PROGRAM, NodesTestCase, introduce, wait_until
 
 
 class BadInput(NodesTestCase):
@@ -53,20 +59,120 @@ class BadInput(NodesTestCase):
         self.problem(node, "report", "import", GED, "--format", "nonsense", exit=2)
         self.assertTrue(len(lines) > 100 and node.run("status")["reports"] <= GED_ROWS)
 
+    def large_ged(self, times):
+        """The dataset that many times over, each row under an id of its own."""
+        with open(GED, newline="") as file:
+            head, *rows = csv.reader(file)
+        path = os.path.join(self.folder, "ged191-large.csv")
+        with open(path, "w", newline="") as out:
+            writer = csv.writer(out)
+            writer.writerow(head)
+            for n in range(times):
+                for row in rows:
+                    writer.writerow([str(n * 10_000_000 + int(row[0])), *row[1:]])
+        return path
+
+    def begin_import(self, node, path):
+        """Starts an import over the socket; returns its thread and the list that gets the answer, once rows are being read."""
+        with open(path, "rb") as file:
+            body = file.read()
+        head = (f"POST /api/v1/reports/import?format=ged HTTP/1.1\r\nHost: a\r\nIdempotency-Key: long\r\nConnection: close\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n").encode()
+        answers = []
+        door = os.path.join(node.home, "api.sock")
+        call = threading.Thread(target=lambda: answers.append(self.talk(socket.AF_UNIX, door, head + body, seconds=120)))
+        call.start()
+        wait_until("rows are being read", lambda: answers or b'"done":' in self.operation(door) and b'"done":0,' not in self.operation(door), every=0.01)
+        self.assertEqual(answers, [])
+        return call, answers
+
+    def operation(self, door):
+        return self.talk(socket.AF_UNIX, door, b"GET /api/v1/operations/long HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+
+    def test_one_import_at_a_time(self):
+        node = self.node("A")
+        path = self.large_ged(5)
+        call, answers = self.begin_import(node, path)
+        self.problem(node, "report", "import", GED, "--format", "ged", exit=1, code="busy")
+        call.join()
+        self.assertTrue(answers[0].startswith(b"HTTP/1.1 200"), answers[0][:300])
+        self.assertEqual(json.loads(answers[0].split(b"\r\n\r\n", 1)[1])["new"], 5 * GED_ROWS)
+        self.assertEqual(node.count(), 5 * GED_ROWS)
+
+    def test_an_import_that_the_disk_cuts_short_says_how_much_is_in(self):
+        node = self.node("A", start=False)
+        node.environment["TOCSIN_LISTEN"] = "127.0.0.1:0"
+        node.log = open(node.home + ".log", "a")
+        # Python ignores SIGXFSZ, and so does this child: a file at its limit is then an error of the disk.
+        node.process = subprocess.Popen([PROGRAM, "run"], env=node.environment, stdout=subprocess.PIPE, stderr=node.log, text=True, restore_signals=False)
+        self.assertTrue(node.process.stdout.readline().startswith("ready "))
+        size = os.path.getsize(os.path.join(node.home, "store", "data.mdb"))
+        resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (size + 34 * 1024 * 1024, resource.RLIM_INFINITY))
+        path = self.large_ged(10)  # more than one durable batch
+        done = node.raw("report", "import", path, "--format", "ged")
+        self.assertEqual(done.returncode, 3, done.stdout + done.stderr)
+        answer = json.loads(done.stdout)
+        self.assertEqual(answer["code"], "partial")
+        self.assertIn(str(answer["new"]), answer["detail"])
+        self.assertTrue(0 < answer["new"] < 10 * GED_ROWS)
+        node.end(signal.SIGKILL)
+        node.start()
+        wait_until("what was said to be in is in", lambda: node.count() == answer["new"], seconds=10)
+        again = node.run("report", "import", path, "--format", "ged")
+        self.assertEqual((again["known"], again["new"]), (answer["new"], 10 * GED_ROWS - answer["new"]))
+
+    def test_a_node_ends_in_the_middle_of_an_import(self):
+        node = self.node("A")
+        call, answers = self.begin_import(node, self.large_ged(10))
+        self.assertEqual(node.end(), 0)
+        call.join()
+        self.assertFalse(answers[0].startswith(b"HTTP/1.1 200"))
+        with open(node.home + ".log") as log:
+            self.assertNotIn("internal error", log.read())
+        node.start()
+        self.assertEqual(node.count(), 0)
+
+    def test_rule_52_an_alert_survives_whatever_stands_in_its_file(self):
+        node = self.node("A")
+        node.run("channel", "create", "alerts", "--class", "alert")
+        words = ("alert", "raise", "--title", "Massacre", "--country", "MMR", "--severity", "Extreme", "--urgency", "Immediate", "--tried", "a")
+        deep = "[" * 100_000 + "]" * 100_000
+        for n, (text, exit) in enumerate((('{"place":"Maungdaw"}', 0), ('{"alert":["x"]}', 0), ('{"place":[1]}', 0), ("[]", 3), ("{", 3),
+                                          ('{"place":' + deep + "}", 3))):
+            path = os.path.join(self.folder, f"{n}.json")
+            with open(path, "w") as out:
+                out.write(text)
+            self.assertTrue(node.run(*words, "--file", path, allowed=(exit,))["id"], text[:40])
+            self.assertEqual(node.count(), n + 1)
+        self.problem(node, "alert", "raise", "--title", "x", "--country", "Burmania", "--severity", "Severe", "--urgency", "Future", exit=2, code="usage")
+
+    def test_json_of_any_depth_is_answered(self):
+        node = self.node("A")
+        report = node.run("report", "new", "--kind", "situation", "--title", "one")["id"]
+        node.run("channel", "create", "alerts", "--class", "alert")
+        deep = "[" * 400_000 + "]" * 400_000
+        for path, body in (("alerts", '{"title":"a","report":{"x":%s}}' % deep), ("alerts", '{"title":"a","tried":%s}' % deep),
+                           (f"reports/{report}/correct", '{"report":{"x":%s}}' % deep), ("reports", '{"report":{"x":%s}}' % deep)):
+            head = f"POST /api/v1/{path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+            answer = self.talk(socket.AF_UNIX, os.path.join(node.home, "api.sock"), (head + body).encode())
+            self.assertTrue(answer.startswith(b"HTTP/1.1 400"), answer[:200])
+            self.assertIn(b"json_too_deep", answer)
+        self.assertEqual(node.count(), 1)
+
     def test_usage_and_unknown_things(self):
         node = self.node("A")
         self.problem(node, "report", "list", "--no-such-filter", "1", exit=2)
         self.problem(node, "nonsense", exit=2)
         self.problem(node, "report", "show", "00000000", exit=1, code="unknown_report")
-        self.problem(node, "report", "list", "--severity", "Dreadful", exit=1)
+        self.problem(node, "report", "list", "--severity", "Dreadful", exit=2)
         self.problem(node, "report", "new", "--kind", "incident", exit=1, code="invalid_report")
         self.problem(node, "channel", "show", "nowhere", exit=1, code="unknown_channel")
         self.problem(node, "alert", "raise", "--title", "x", "--country", "MMR", "--severity", "Extreme", "--urgency", "Immediate", exit=1,
                      code="no_alert_channel")
 
-    def talk(self, family, address, content):
+    def talk(self, family, address, content, seconds=10):
         with socket.socket(family, socket.SOCK_STREAM) as s:
-            s.settimeout(10)
+            s.settimeout(seconds)
             s.connect(address)
             try:
                 s.sendall(content)
@@ -93,6 +199,25 @@ class BadInput(NodesTestCase):
             self.assertTrue(answer == b"" or answer.startswith(b"HTTP/1.1 4"), answer[:100])
         self.assertEqual(node.run("status")["reports"], 0)
 
+    def test_a_call_that_fails_inside_costs_that_call_alone(self):
+        node = self.node("A")
+        with open(f"/proc/{node.process.pid}/status") as status:
+            size = next(int(line.split()[1]) for line in status if line.startswith("VmSize:")) * 1024
+        if size > 1 << 42:
+            self.skipTest("a sanitizer's shadow is no memory that can be limited")
+        body = b'{"title":"' + b"a" * 1_000_000 + b'"}'
+        call = b"POST /api/v1/reports HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        # Enough to read the body, not enough to make values of it.
+        before = resource.prlimit(node.process.pid, resource.RLIMIT_AS, (size + 3 * 1024 * 1024, resource.RLIM_INFINITY))
+        answer = self.talk(socket.AF_UNIX, os.path.join(node.home, "api.sock"), call)
+        resource.prlimit(node.process.pid, resource.RLIMIT_AS, before)
+        self.assertTrue(answer.startswith(b"HTTP/1.1 500"), answer[:200])
+        self.assertEqual(json.loads(answer.split(b"\r\n\r\n", 1)[1])["code"], "handler_failed")
+        self.assertEqual(node.run("status")["reports"], 0)
+        self.assertEqual(node.end(), 0)
+        with open(node.home + ".log") as log:
+            self.assertIn("handler_failed", log.read())
+
     def test_rule_44_the_peers_port_is_silent(self):
         node = self.node("A")
         host, port = node.listen.rsplit(":", 1)
@@ -117,9 +242,21 @@ class BadInput(NodesTestCase):
             self.problem(node, "--home", copy, "run", exit=1, code="bad_key_file")
         shutil.rmtree(copy)
         shutil.copytree(node.home, copy)
-        size = os.path.getsize(os.path.join(copy, "store", "data.mdb"))
-        os.truncate(os.path.join(copy, "store", "data.mdb"), size // 2)
+        data = os.path.join(copy, "store", "data.mdb")
+        size = os.path.getsize(data)
+        os.truncate(data, size // 2)
         self.assertNotEqual(node.raw("--home", copy, "fsck").returncode, 0)
+        self.problem(node, "--home", copy, "run", exit=6, code="store_damaged")
+        # A bit of the mark of the file's two heads, and of what stands last on every other page.
+        for pages, offset in ((range(2), 16), (range(2, size // 4096), 4090)):
+            shutil.copyfile(os.path.join(node.home, "store", "data.mdb"), data)
+            with open(data, "r+b") as file:
+                text = bytearray(file.read())
+                for page in pages:
+                    text[page * 4096 + offset] ^= 1
+                file.seek(0)
+                file.write(text)
+            self.assertIn(self.problem(node, "--home", copy, "run", exit=6)["code"], ("store_damaged", "store_failed"))
         with open(node.passphrase_file, "w") as out:
             out.write("another passphrase\n")
         self.problem(node, "run", exit=4, code="wrong_passphrase")
@@ -134,6 +271,42 @@ class BadInput(NodesTestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("lissten", done.stdout)
         self.problem(node, "run", exit=1, code="bad_config")
+
+    def test_a_configuration_that_cannot_be_read_is_no_missing_one(self):
+        node = self.node("A", start=False)
+        path = os.path.join(node.home, "config.toml")
+        os.remove(path)
+        self.assertEqual(node.raw("config", "check").returncode, 0)
+        os.mkdir(path)
+        self.problem(node, "config", "check", exit=1, code="file_failed")
+        self.problem(node, "run", exit=1, code="file_failed")
+
+    def init(self, home, *more, preexec_fn=None):
+        passphrase = os.path.join(self.folder, "passphrase")
+        with open(os.open(passphrase, os.O_WRONLY | os.O_CREAT, 0o600), "w") as out:
+            out.write("six words that only this test knows\n")
+        return subprocess.run([PROGRAM, "--output", "json", "--yes", "--home", home, "init", "--org", "A", "--kind", "ngo", "--country", "BGD", *more],
+                              env=dict(os.environ, TOCSIN_PASSPHRASE_FILE=passphrase), text=True, capture_output=True, preexec_fn=preexec_fn, timeout=60)
+
+    def test_a_failed_init_leaves_nothing_behind(self):
+        def nothing_can_be_written():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+        home = os.path.join(self.folder, "h")
+        for more in (["--listen", "nowhere"], ["--listen", "127.0.0.1:1\"]\nsocks5 = \"a:1"], ["--listen", "a\"b:1"], ["--advertise", "a b:1"]):
+            done = self.init(home, *more)
+            self.assertEqual((done.returncode, json.loads(done.stderr)["code"]), (1, "bad_address"), more)
+            self.assertFalse(os.path.exists(home), more)
+        for there in (False, True):
+            if there:
+                os.mkdir(home)
+            self.assertEqual(self.init(home, preexec_fn=nothing_can_be_written).returncode, 1)
+            self.assertEqual(os.path.exists(home) and os.listdir(home), [] if there else False)
+        with open(os.path.join(home, "kept"), "w") as out:
+            out.write("somebody's")
+        self.assertEqual(json.loads(self.init(home).stderr)["code"], "home_exists")
+        self.assertEqual(os.listdir(home), ["kept"])
 
 
 if __name__ == "__main__":

@@ -72,6 +72,31 @@ class Sharing(NodesTestCase):
         self.assertEqual(goes.run("report", "show", before)["title"], "before the removal")
         self.assertEqual({m["name"] for m in owner.run("channel", "show", channel)["members"]}, {"Owner", "Stays"})
 
+    def test_rule_20_what_a_removed_member_wrote_past_its_pin_leaves_every_list(self):
+        owner, stays, goes = self.node("Owner"), self.node("Stays"), self.node("Goes")
+        for a, b in ((owner, stays), (owner, goes), (stays, goes)):
+            introduce(a, b, self.folder)
+        channel = owner.run("channel", "create", "small")["channel_id"]
+        join(owner, channel, stays)
+        join(owner, channel, goes)
+        new = lambda title: goes.run("report", "new", "--kind", "incident", "--title", title, "--channel", channel)["id"]
+        kept = new("known to the chair")
+        wait_until("both have it", lambda: stays.count() == 1 and owner.count() == 1, 20)
+        owner.end()
+        late = new("unknown to the chair")
+        wait_until("one member has it", lambda: stays.count() == 2, 20)
+        goes.end()
+        stays.end()  # or the chair would hear of it before the removal
+        owner.start(owner.listen)
+        owner.run("channel", "remove", channel, goes.org_id)
+        stays.start(stays.listen)
+        wait_until("it leaves the list", lambda: stays.count() == 1, 90)
+        self.assertEqual([r["id"] for r in stays.run("report", "list")["items"]], [kept])
+        self.assertEqual(stays.run("report", "search", "unknown")["items"], [])
+        self.problem(stays, "report", "show", late, exit=1, code="unknown_report")
+        stays.run("index", "rebuild")
+        self.assertEqual(stays.count(), 1)
+
     def test_correct_withdraw_dispute_and_corroborate_reach_the_others(self):
         a, b = self.node("Author"), self.node("Reader")
         introduce(a, b, self.folder)
@@ -100,6 +125,28 @@ class Sharing(NodesTestCase):
         self.assertEqual([r["name"] for r in problem["readers"]], ["Ministry"])
         self.assertEqual(ngo.count(), 0)
         self.assertTrue(ngo.run(*words, "--allow-government", "MMR")["id"])
+
+    def test_rule_53_asks_again_whenever_more_would_be_said(self):
+        ngo, gov = self.node("Watch"), self.node("Ministry", "government", "MMR")
+        introduce(ngo, gov, self.folder)
+        channel = ngo.run("channel", "create", "with-ministry")["channel_id"]
+        join(ngo, channel, gov)
+        harmless = ngo.run("report", "new", "--kind", "incident", "--title", "Somewhere", "--country", "BGD", "--channel", channel)["id"]
+        self.problem(ngo, "report", "correct", harmless, "--country", "MMR", exit=1, code="government_named")
+        ngo.run("report", "correct", harmless, "--country", "MMR", "--allow-government", "MMR")
+        # What a correction hides is sent along when the report is shared: it counts as well.
+        private = ngo.run("report", "new", "--kind", "incident", "--title", "In Rakhine", "--country", "MMR")["id"]
+        ngo.run("report", "correct", private, "--country", "BGD")
+        self.problem(ngo, "report", "share", private, "--channel", channel, exit=1, code="government_named")
+        # An alert goes to everybody else at once, and says whom it did not go to.
+        others = ngo.run("channel", "create", "alerts", "--class", "alert")["channel_id"]
+        words = ("alert", "raise", "--title", "Massacre", "--country", "MMR", "--severity", "Extreme", "--urgency", "Immediate",
+                 "--channel", channel, "--channel", others, "--channel", "no-such-channel")
+        would = ngo.run(*words, "--dry-run")
+        self.assertEqual([len(would["channels"]), len(would["held"])], [1, 2])
+        raised = ngo.run(*words, allowed=(3,))
+        self.assertEqual(raised["channels"], [others])
+        self.assertEqual(sorted(h["code"] for h in raised["held"]), ["government_named", "unknown_channel"])
 
     def test_a_report_without_a_channel_stays_private(self):
         ngo, other = self.node("Watch"), self.node("Other")

@@ -1,11 +1,11 @@
 #include "tools/bench/bench_node.h"
 
-#include "tools/founding/founding.h"
-
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+
+#include "tools/founding/founding.h"
 
 namespace tocsin::bench {
 void fail(const std::string& text) {

@@ -248,7 +248,7 @@ int main(int argc, char** argv) {
                       crypto::TransportKeyPair::from_secret(keystore.tier1().transport.clone()),
                       crypto::EncryptionKeyPair::from_secret(keystore.tier2()->encryption.clone()),
                       {},
-                      *ReadingKey::from(keystore.tier2()->reading.view())};
+                      keystore.tier2()->reading.clone()};
   crypto::Verifier verifier;
   crypto::SystemRandom random;
   // The network is the card's own affair here: both must agree, or the handshake fails.

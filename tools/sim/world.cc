@@ -139,11 +139,11 @@ void World::dial(Node& from, const transport::DialTarget& target) {
     if (auto read = sides[1 - turn]->read_handshake(ByteView(*message).subspan(protocol::kLinkSizeBytes)); !read)
       return from.hub->dial_failed(target.node, peer_error(transport::kHandshakeClosed));
   }
-  const auto near = from.hub->add_link(
-      {protocol::LinkRole::kInitiator, a->handshake_hash(), a->remote(), a->remote_log_end(), to->address});
+  const auto near = from.hub->add_link({protocol::LinkRole::kInitiator, a->handshake_hash(), a->remote(),
+                                        a->remote_log_end(), to->address, target.node});
   if (!near) return;
   const auto far = to->hub->add_link(
-      {protocol::LinkRole::kResponder, b->handshake_hash(), b->remote(), b->remote_log_end(), from.address});
+      {protocol::LinkRole::kResponder, b->handshake_hash(), b->remote(), b->remote_log_end(), from.address, {}});
   if (!far) return from.hub->link_closed(*near, peer_error(transport::kNotAnswered));
   auto& wire = wires_.emplace_back();
   wire.ends[0] = {&from, *near, std::make_unique<protocol::Link>(std::move(*a)), true, {}};

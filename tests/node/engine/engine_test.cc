@@ -8,7 +8,6 @@
 #include <mutex>
 #include <thread>
 
-#include "node/engine/arrival_pump.h"
 #include "tests/support/expect.h"
 #include "tests/support/replica_world.h"
 
@@ -213,81 +212,6 @@ TEST_F(Engines, a_port_that_is_taken_is_said_and_nothing_listens) {
   Engine engine(loop, store, party.secrets(), table, random, log, config);
   EXPECT_EQ(code_of(engine.start()), "address_in_use");
   EXPECT_TRUE(engine.listening().empty());
-}
-
-TEST_F(Engines, the_pump_hands_over_every_arrival_once_and_in_order) {
-  RunningNode a("alpha", 1);
-  const ChannelId own = a.on_loop([&] { return a.engine->replica().private_channel(); });
-
-  // The consumer: its own thread, with one chunk at a time.
-  std::mutex mutex;
-  std::condition_variable some;
-  std::unique_ptr<ArrivalChunk> box;
-  bool over = false;
-  std::vector<std::uint64_t> seen;
-  std::size_t chunks = 0, most_bytes = 0;
-  std::unique_ptr<ArrivalPump> pump;
-  std::thread consumer([&] {
-    for (;;) {
-      std::unique_lock lock(mutex);
-      some.wait(lock, [&] { return box || over; });
-      if (!box) return;
-      auto chunk = std::move(box);
-      lock.unlock();
-      ++chunks;
-      most_bytes = std::max(most_bytes, chunk->bytes.size());
-      for (const ArrivalChunk::Item& item : chunk->items) {
-        seen.push_back(item.arrival.value);
-        EXPECT_TRUE(protocol::EntryHeader::decode(chunk->entry(item).header).ok());
-        EXPECT_EQ(chunk->entry(item).body.size(), item.body_bytes);
-      }
-      pump->acknowledge(std::move(chunk));
-    }
-  });
-  a.on_loop([&] {
-    pump = std::make_unique<ArrivalPump>(
-        a.engine->hub(), a.engine->replica(), a.loop_, protocol::Arrival{0},
-        [&](std::unique_ptr<ArrivalChunk> chunk) {
-          const std::lock_guard lock(mutex);
-          EXPECT_FALSE(box) << "one chunk is under way at a time";
-          box = std::move(chunk);
-          some.notify_one();
-        },
-        [](const Error& error) { ADD_FAILURE() << error.code.text(); });
-    pump->start();
-    return true;
-  });
-  write(a, own, 5'000);
-  const auto caught_up = [&] {
-    return pump->caught_up() && pump->acknowledged() == a.engine->replica().newest_arrival();
-  };
-  ASSERT_TRUE(a.wait_for([&] { return a.party.store.entry_count() > 5'000 && caught_up(); }));
-  write(a, own, 1);
-  ASSERT_TRUE(a.wait_for([&] { return a.party.store.entry_count() > 5'001 && caught_up(); }));
-  EXPECT_EQ(seen.size(), a.entries());
-  EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
-  EXPECT_EQ(seen.back(), a.on_loop([&] { return a.engine->replica().newest_arrival().value; }));
-  EXPECT_GE(chunks, 5u);
-  EXPECT_LE(most_bytes, kArrivalChunkBytes + protocol::kFrameBytesMax);
-
-  // From the beginning once more, as a rebuild does.
-  const std::size_t once = seen.size();
-  a.on_loop([&] {
-    pump->restart(protocol::Arrival{0});
-    return true;
-  });
-  ASSERT_TRUE(a.wait_for(caught_up));
-  EXPECT_EQ(seen.size(), 2 * once);
-  a.on_loop([&] {
-    pump.reset();
-    return true;
-  });
-  {
-    const std::lock_guard lock(mutex);
-    over = true;
-    some.notify_one();
-  }
-  consumer.join();
 }
 
 }  // namespace

@@ -67,7 +67,7 @@ TEST_F(Hubs, of_two_links_both_sides_keep_the_same) {
   const auto hash = [&] { return crypto::random_fixed<crypto::HandshakeHash>(a.random); };
   const auto key = [](Member& of) { return of.party->secrets().transport.public_key(); };
   const auto facts = [&](protocol::LinkRole role, Member& other) {
-    return EstablishedLink{role, hash(), key(other), {}, "x:1"};
+    return EstablishedLink{role, hash(), key(other), {}, "x:1", {}};
   };
 
   // The large one's dial ends first at both, the small one's after it.
@@ -380,6 +380,27 @@ TEST(HubDeterminism, the_same_seed_gives_the_same_history) {
     return std::tuple(world.frames, world.bytes, world.clock.steady_ms(), a.dials, b.dials, c.dials);
   };
   EXPECT_EQ(run(), run());
+}
+
+TEST_F(Hubs, rule_15_a_peer_that_connects_again_and_again_gathers_no_links) {
+  Member &a = world.add("alpha"), &b = world.add("bravo");
+  world.introduce(a, b);
+  a.hub->set_dialling(false);
+  world.run_for(1'000);
+  const auto again = [&] {
+    world.run_for(kLinkRaceMs + 1'000);  // long enough that it is no race of two dials
+    return a.hub->add_link({protocol::LinkRole::kResponder,
+                            crypto::random_fixed<crypto::HandshakeHash>(a.random),
+                            b.party->secrets().transport.public_key(),
+                            {},
+                            "x:1",
+                            {}});
+  };
+  // It reads none of the goodbyes, so that the replaced links stay.
+  for (std::size_t i = 1; i < kLinksPerNodeMax; ++i) ASSERT_TRUE(again()) << i;  // beside the first one
+  const auto refused = again();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code.text(), kBusy.text());
 }
 
 }  // namespace

@@ -212,10 +212,15 @@ class HubWorld {
       return from.hub->dial_failed(target.node, peer_error(transport::kHandshakeClosed));
     }
     const auto hash = crypto::random_fixed<crypto::HandshakeHash>(from.random);
-    const auto a = from.hub->add_link({protocol::LinkRole::kInitiator, hash, target.transport, {}, to->address});
+    const auto a =
+        from.hub->add_link({protocol::LinkRole::kInitiator, hash, target.transport, {}, to->address, target.node});
     if (!a) return;
-    const auto b = to->hub->add_link({protocol::LinkRole::kResponder, hash,
-                                      from.party->secrets().transport.public_key(), target.log_end, from.address});
+    const auto b = to->hub->add_link({protocol::LinkRole::kResponder,
+                                      hash,
+                                      from.party->secrets().transport.public_key(),
+                                      target.log_end,
+                                      from.address,
+                                      {}});
     if (!b) return from.hub->link_closed(*a, peer_error(transport::kNotAnswered));
     Wire& wire = wires.emplace_back();
     wire.ends[0] = {&from, *a, true, {}};

@@ -40,7 +40,8 @@ inline std::string exported(const char* format, const std::vector<protocol::Repo
     return kOk;
   });
   EXPECT_TRUE(writer->begin());
-  for (const auto& report : list) EXPECT_TRUE(writer->add({protocol::report_id(*protocol::encode_report(report)), &report}));
+  for (const auto& report : list)
+    EXPECT_TRUE(writer->add({protocol::report_id(*protocol::encode_report(report)), &report}));
   EXPECT_TRUE(writer->end());
   return out;
 }

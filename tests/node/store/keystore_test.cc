@@ -57,8 +57,9 @@ TEST_F(KeystoreTest, GivesBackBothTiers) {
 }
 
 TEST_F(KeystoreTest, NothingIsMadeTwice) {
-  EXPECT_EQ(test::code_of(Keystore::create(folder_, "x", Tier1::generate(random_), Tier2::generate(random_), random_, kFast)),
-            "keys_exist");
+  EXPECT_EQ(
+      test::code_of(Keystore::create(folder_, "x", Tier1::generate(random_), Tier2::generate(random_), random_, kFast)),
+      "keys_exist");
   EXPECT_EQ(test::code_of(open()), "ok");
 }
 

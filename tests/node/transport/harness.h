@@ -158,6 +158,7 @@ class Stranger {
  private:
   void listen() {
     socket_.async_read_some(asio::buffer(buffer_), [this](error_code error, std::size_t size) {
+      if (error == asio::error::operation_aborted) return;  // closed by us: there may be no Stranger any more
       received_.insert(received_.end(), buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(size));
       if (error) {
         end_ = error;
