@@ -3,10 +3,7 @@ add_library(tocsin_flags INTERFACE)
 # Line tables are all that a stack trace needs; full debug information doubles the time of a build.
 string(REGEX REPLACE "-g( |$)" "-g1\\1" CMAKE_CXX_FLAGS_RELWITHDEBINFO "${CMAKE_CXX_FLAGS_RELWITHDEBINFO}")
 string(REGEX REPLACE "-g( |$)" "-g1\\1" CMAKE_CXX_FLAGS_DEBUG "${CMAKE_CXX_FLAGS_DEBUG}")
-target_compile_options(tocsin_flags INTERFACE -Wall -Wextra -Wnon-virtual-dtor -Wno-missing-field-initializers)
-if(NOT CMAKE_UNITY_BUILD)
-  target_compile_options(tocsin_flags INTERFACE -Wshadow)  # several sources in one: their own names shadow each other's
-endif()
+target_compile_options(tocsin_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers)
 target_link_libraries(tocsin_flags INTERFACE Threads::Threads)
 if(TOCSIN_SANITIZE)
   # -fno-sanitize=function: clang reports coroutine frames of Asio falsely.

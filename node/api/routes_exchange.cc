@@ -11,11 +11,8 @@ Json outcome_json(const desk::ImportOutcome& outcome) {
   Json refused = Json::array();
   for (const auto& p : outcome.refused)
     refused.push_back({{"line", p.line}, {"column", p.column}, {"code", p.code.text()}, {"detail", p.detail}});
-  return {{"read", outcome.read},
-          {"new", outcome.fresh},
-          {"known", outcome.known},
-          {"corrected", outcome.corrected},
-          {"refused", refused}};
+  return {{"read", outcome.read},     {"new", outcome.fresh},           {"known", outcome.known},
+          {"shared", outcome.shared}, {"corrected", outcome.corrected}, {"refused", refused}};
 }
 
 void import_reports(App& app, const Request& request, ResponderPtr responder) {

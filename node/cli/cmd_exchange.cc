@@ -39,9 +39,13 @@ int exchange_import(Context& c) {
   if (request.body.empty()) return c.fail("empty_file", c.get("file") + " is empty");
   auto answer = long_call(c, std::move(request), "importing");
   if (!answer) return c.exit_code();
-  static constexpr Field fields[] = {{"read", "rows read", Show::kCount},      {"new", "new", Show::kCount},
-                                     {"known", "already known", Show::kCount}, {"corrected", "corrected", Show::kCount},
-                                     {"refused", "refused", Show::kList},      {"detail", "incomplete"}};
+  static constexpr Field fields[] = {{"read", "rows read", Show::kCount},
+                                     {"new", "new", Show::kCount},
+                                     {"known", "already known", Show::kCount},
+                                     {"shared", "of them shared here now", Show::kCount},
+                                     {"corrected", "corrected", Show::kCount},
+                                     {"refused", "refused", Show::kList},
+                                     {"detail", "incomplete"}};
   return c.show_object(*answer, fields);
 }
 

@@ -117,10 +117,14 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     const auto own = desk_.replica().own_org().id();
     for (std::size_t i = 0; i < parsed_.reports.size(); ++i) {
       const index::RowMatch* mine = nullptr;
+      const index::RowMatch* mine_in_another = nullptr;
       bool same_elsewhere = false;
       if (const auto found = matches_.find(i); found != matches_.end()) {
         for (const auto& match : found->second) {
-          if (!in_channel(match)) continue;
+          if (!in_channel(match)) {
+            if (match.author == own && match.same_content && !match.withdrawn) mine_in_another = &match;
+            continue;
+          }
           if (match.author == own)
             mine = &match;
           else
@@ -131,12 +135,16 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
         corrections_.emplace_back(i, mine->report);
       } else if (mine || same_elsewhere) {
         ++outcome_.known;
+      } else if (mine_in_another) {
+        shared_.push_back(mine_in_another->report);
       } else {
         fresh_.push_back(i);
       }
     }
     outcome_.fresh = fresh_.size();
     outcome_.corrected = corrections_.size();
+    outcome_.shared = shared_.size();
+    outcome_.known += shared_.size();
     if (auto against = first_government()) return finish(std::move(*against));
     outcome_.done = true;
     if (request_.dry_run) return finish(std::move(outcome_));
@@ -167,7 +175,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
   }
 
   void load_corrections(std::size_t n) {
-    if (n >= corrections_.size()) return append(0);
+    if (n >= corrections_.size()) return load_shared(0);
     desk_.load(corrections_[n].second, [self = shared_from_this(), n](Result<Loaded> loaded) {
       if (!loaded) return self->finish(loaded.error());
       auto& desk = self->desk_;
@@ -182,6 +190,25 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
       if (!bytes) return self->finish(bytes.error());
       self->out_.push_back(std::move(*bytes));
       self->load_corrections(n + 1);
+    });
+  }
+
+  // A row that is known from another channel is the same report here: it goes as it is, with its corrections.
+  void load_shared(std::size_t n) {
+    if (n >= shared_.size()) return append(0);
+    desk_.load(shared_[n], [self = shared_from_this(), n](Result<Loaded> loaded) {
+      if (!loaded) return self->finish(loaded.error());
+      const auto against =
+          self->desk_.governments_against(shared_countries(*loaded), self->channel_, self->request_.allowed);
+      if (!against.empty()) return self->finish(government_error(against));
+      self->out_.push_back(std::move(loaded->canonical));
+      for (const auto& [id, act] : loaded->acts) {
+        if (act.kind != protocol::ReportKind::kCorrect || act.author != loaded->original.author) continue;
+        auto bytes = protocol::encode_report(act);
+        if (!bytes) return self->finish(bytes.error());
+        self->out_.push_back(std::move(*bytes));
+      }
+      self->load_shared(n + 1);
     });
   }
 
@@ -208,8 +235,9 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
   // What is durable stays; when that is nothing, it is a failure like any other.
   void cut_short(std::size_t written, Error why) {
     if (written == 0) return finish(std::move(why));
-    outcome_.corrected = written - std::min(written, fresh_.size());
-    outcome_.fresh = written - outcome_.corrected;
+    outcome_.fresh = std::min(written, fresh_.size());
+    outcome_.corrected = std::min(written - outcome_.fresh, corrections_.size());
+    outcome_.shared = std::min(written - outcome_.fresh - outcome_.corrected, shared_.size());
     outcome_.cut_short = std::move(why);
     desk_.feeder().when_indexed([self = shared_from_this()] { self->finish(std::move(self->outcome_)); });
   }
@@ -226,6 +254,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
   std::unordered_map<std::size_t, std::vector<index::RowMatch>> matches_;
   std::vector<std::size_t> fresh_;
   std::vector<std::pair<std::size_t, protocol::ReportId>> corrections_;
+  std::vector<protocol::ReportId> shared_;
   std::vector<Bytes> out_;
   ImportOutcome outcome_;
 };

@@ -40,6 +40,7 @@ struct ImportOutcome {
   std::uint64_t read = 0;
   std::uint64_t fresh = 0;      // new reports
   std::uint64_t known = 0;      // rows that are here already, unchanged
+  std::uint64_t shared = 0;     // of the known: from another channel, and now in this one as well
   std::uint64_t corrected = 0;  // rows that the publisher has changed: corrections were written
   std::uint64_t refused_count = 0;
   std::vector<exchange::ImportProblem> refused;  // the first kImportProblemsMax

@@ -156,6 +156,19 @@ class Sharing(NodesTestCase):
         ngo.run("sync", "now", allowed=(0, 3))
         self.assertEqual(other.count(), 0)
 
+    def test_a_file_imported_into_a_second_channel_is_shared_there_and_not_written_again(self):
+        ngo, other = self.node("Watch"), self.node("Other")
+        introduce(ngo, other, self.folder)
+        channel = ngo.run("channel", "create", "small")["channel_id"]
+        join(ngo, channel, other)
+        ngo.run("report", "import", GED, "--format", "ged")
+        again = ngo.run("report", "import", GED, "--format", "ged", "--channel", channel)
+        self.assertEqual((again["new"], again["known"], again["shared"]), (0, GED_ROWS, GED_ROWS))
+        self.assertEqual(ngo.count(), GED_ROWS)
+        wait_until("the other has all", lambda: other.count() == GED_ROWS, 60)
+        third = ngo.run("report", "import", GED, "--format", "ged", "--channel", channel)
+        self.assertEqual((third["new"], third["known"], third["shared"]), (0, GED_ROWS, 0))
+
     def test_a_node_killed_while_it_imports_keeps_all_or_nothing(self):
         import subprocess
         import time
