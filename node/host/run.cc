@@ -1,4 +1,5 @@
 // A node from start to end: opens everything in order, runs the loop, closes everything in the reverse order.
+#include <malloc.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -29,6 +30,7 @@ namespace {
 // one anyway.
 constexpr std::uint64_t kSnapshotAfterEntries = 2'000;
 constexpr auto kSnapshotQuiet = std::chrono::seconds(30);
+constexpr auto kTrimQuiet = std::chrono::seconds(2);  // after the last new report: memory goes back to the system
 
 // sd_notify(3) without its library: one datagram to the service manager's socket.
 void notify_service_manager(std::string_view state) {
@@ -138,6 +140,7 @@ class Node {
   std::unique_ptr<api::Server> server_;
   std::unique_ptr<boost::asio::signal_set> signals_;
   std::unique_ptr<boost::asio::steady_timer> snapshot_timer_;
+  std::unique_ptr<boost::asio::steady_timer> trim_timer_;
   std::uint64_t since_snapshot_ = 0;
   bool stopping_ = false;
 };
@@ -222,6 +225,13 @@ Result<void> Node::open_index() {
 void Node::fed(const index::FeedOutcome& outcome) {
   if (events_) events_->on_fed(outcome);
   since_snapshot_ += outcome.reports + outcome.copies;
+  if (outcome.reports != 0 && !stopping_) {
+    // What a large import or sync needed for a moment would stay with the allocator for good.
+    trim_timer_->expires_after(kTrimQuiet);
+    trim_timer_->async_wait([](boost::system::error_code error) {
+      if (!error) ::malloc_trim(0);
+    });
+  }
   if (since_snapshot_ < kSnapshotAfterEntries || stopping_) return;
   snapshot_timer_->expires_after(kSnapshotQuiet);
   snapshot_timer_->async_wait([this](boost::system::error_code error) {
@@ -311,6 +321,7 @@ Result<void> Node::start(const RunRequest& request, const std::function<void(con
   TOCSIN_TRY(open_index());
   TOCSIN_ASSIGN(url, open_api(request));
   snapshot_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
+  trim_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
   signals_ = std::make_unique<boost::asio::signal_set>(loop_.context(), SIGTERM, SIGINT);
   signals_->async_wait([this](boost::system::error_code error, int) {
     if (!error) begin_stop();
@@ -330,6 +341,7 @@ void Node::begin_stop() {
   log_->info(Code{"stopping"});
   server_->stop();
   snapshot_timer_->cancel();
+  trim_timer_->cancel();
   importer_->stop();
   feeder_->stop();
   save_snapshot([this] { engine_->stop(); });
