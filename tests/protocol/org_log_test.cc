@@ -529,7 +529,7 @@ TEST_F(RotationTest, rule_12_a_suspect_is_checked_by_the_roots_that_are_or_were_
   EXPECT_EQ(check(before), "ok") << "signed by the roots of before";
   EXPECT_EQ(check(rotation), "ok");
   EXPECT_EQ(check(org.log.make_certify(two.certificate, two.signing, kExampleTime, org.next_roots.signers())), "ok");
-  const Roots thief = Roots::generate(1, 1, org.random);
+  const Roots thief = Roots::generate(3, 2, org.random);
   EXPECT_EQ(check(org.log.make_certify(two.certificate, two.signing, kExampleTime, thief.signers())), "bad_signature");
   EXPECT_EQ(check(org.log.make_rotate_roots(thief.set(), after.set().commitment(), kExampleTime, thief.signers())),
             "bad_rotation");
