@@ -37,6 +37,14 @@ Result<std::pair<Report, std::vector<reports::Problem>>> alert_from(const Json& 
   return std::pair(std::move(parsed.report), std::move(advice));
 }
 
+// Channels that took it, or would; beside what is held back, the names that fit no channel.
+Json alert_json(App& app, const desk::Made& made, const Json& unknown) {
+  auto out = made_json(app, made);
+  if (!out.contains("held")) out["held"] = Json::array();
+  for (const auto& item : unknown) out["held"].push_back(item);
+  return out;
+}
+
 void raise_alert(App& app, const Request& request, ResponderPtr responder) {
   auto body = body_object(request);
   if (!body) return responder->problem(body.error());
@@ -71,21 +79,17 @@ void raise_alert(App& app, const Request& request, ResponderPtr responder) {
       for (const auto& reader : app.desk.readers_of(channel))
         if (std::none_of(readers.begin(), readers.end(), [&](const auto& r) { return r.org == reader.org; }))
           readers.push_back(reader);
-    auto out = made_json(app, *plan);
+    auto out = alert_json(app, *plan, unknown);
     out.erase("id");
     out["readers"] = readers_json(app, readers);
-    if (!out.contains("held")) out["held"] = Json::array();
-    for (const auto& item : unknown) out["held"].push_back(item);
     out["advice"] = advice_json(alert->second);
     return responder->json(out);
   }
   app.desk.raise(std::move(alert->first), channels, *allowed,
                  [&app, responder, unknown, advice = std::move(alert->second)](Result<desk::Made> made) {
                    if (!made) return responder->problem(made.error());
-                   auto out = made_json(app, *made);
+                   auto out = alert_json(app, *made, unknown);
                    for (auto& item : advice_json(advice)) out["advice"].push_back(std::move(item));
-                   if (!out.contains("held")) out["held"] = Json::array();
-                   for (const auto& item : unknown) out["held"].push_back(item);
                    responder->json(out, 201);
                  });
 }

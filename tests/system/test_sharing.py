@@ -8,6 +8,15 @@ from support import GED, GED_ROWS, NodesTestCase, introduce, join, wait_until
 
 
 class Sharing(NodesTestCase):
+    def owner_and_two_members(self):
+        owner, stays, goes = self.node("Owner"), self.node("Stays"), self.node("Goes")
+        for a, b in ((owner, stays), (owner, goes), (stays, goes)):
+            introduce(a, b, self.folder)
+        channel = owner.run("channel", "create", "small")["channel_id"]
+        join(owner, channel, stays)
+        join(owner, channel, goes)
+        return owner, stays, goes, channel
+
     def test_three_organisations_and_an_outsider(self):
         gov, region = self.node("Government", "government", "USA"), self.node("Region", "regional", "NGA")
         ngo, outsider = self.node("Watch"), self.node("Outsider", country="FRA")
@@ -54,12 +63,7 @@ class Sharing(NodesTestCase):
             self.assertEqual(node.run("fsck")["findings"], [])
 
     def test_a_removed_member_gets_nothing_new(self):
-        owner, stays, goes = self.node("Owner"), self.node("Stays"), self.node("Goes")
-        for a, b in ((owner, stays), (owner, goes), (stays, goes)):
-            introduce(a, b, self.folder)
-        channel = owner.run("channel", "create", "small")["channel_id"]
-        join(owner, channel, stays)
-        join(owner, channel, goes)
+        owner, stays, goes, channel = self.owner_and_two_members()
         new = lambda title: owner.run("report", "new", "--kind", "incident", "--title", title, "--channel", channel)["id"]
         before = new("before the removal")
         wait_until("both have it", lambda: stays.count() == 1 and goes.count() == 1, 20)
@@ -73,12 +77,7 @@ class Sharing(NodesTestCase):
         self.assertEqual({m["name"] for m in owner.run("channel", "show", channel)["members"]}, {"Owner", "Stays"})
 
     def test_rule_20_what_a_removed_member_wrote_past_its_pin_leaves_every_list(self):
-        owner, stays, goes = self.node("Owner"), self.node("Stays"), self.node("Goes")
-        for a, b in ((owner, stays), (owner, goes), (stays, goes)):
-            introduce(a, b, self.folder)
-        channel = owner.run("channel", "create", "small")["channel_id"]
-        join(owner, channel, stays)
-        join(owner, channel, goes)
+        owner, stays, goes, channel = self.owner_and_two_members()
         new = lambda title: goes.run("report", "new", "--kind", "incident", "--title", title, "--channel", channel)["id"]
         kept = new("known to the chair")
         wait_until("both have it", lambda: stays.count() == 1 and owner.count() == 1, 20)
