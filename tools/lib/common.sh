@@ -20,10 +20,14 @@ install_packages() {
     command -v sudo >/dev/null || die "these packages are missing and there is no sudo: ${missing[*]}"
     sudo=(sudo)
   fi
-  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq || die "apt-get update failed"
-  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" \
-    > "${TMPDIR:-/tmp}/tocsin-apt.$$.log" 2>&1 || { cat "${TMPDIR:-/tmp}/tocsin-apt.$$.log" >&2; die "apt-get install failed"; }
-  rm -f "${TMPDIR:-/tmp}/tocsin-apt.$$.log"
+  # Nothing but apt-get runs as root, so that a sudoers line for apt-get alone is enough. sudo drops DEBIAN_FRONTEND; without standard
+  # input no package can ask anything either. (sudo asks for a password on the terminal itself.)
+  export DEBIAN_FRONTEND=noninteractive
+  local log; log=$(mktemp)
+  "${sudo[@]}" apt-get update -qq < /dev/null || die "apt-get update failed"
+  "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" < /dev/null > "$log" 2>&1 ||
+    { cat "$log" >&2; rm -f "$log"; die "apt-get install failed"; }
+  rm -f "$log"
 }
 
 # configure DIR [CMAKE ARGS…]: once; later calls only check. Precompiled headers, and several sources in one: a build
