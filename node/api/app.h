@@ -12,7 +12,7 @@
 #include "node/desk/desk.h"
 #include "node/desk/importer.h"
 #include "node/engine/hub.h"
-#include "node/engine/log.h"
+#include "node/log/log.h"
 
 namespace tocsin::api {
 
@@ -53,7 +53,7 @@ struct App {
   std::map<std::string, Operation> operations;  // running
   Events* events = nullptr;
   desk::Importer* importer = nullptr;
-  engine::Log* log = nullptr;
+  Log* log = nullptr;
 
   protocol::Replica& replica() { return desk.replica(); }
 };

@@ -16,8 +16,8 @@
 
 #include "crypto/random.h"
 #include "node/engine/hub.h"
-#include "node/engine/log.h"
 #include "node/engine/loop.h"
+#include "node/log/log.h"
 #include "node/transport/config.h"
 #include "protocol/entry_store.h"
 #include "protocol/node_secrets.h"

@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "crypto/random.h"
-#include "node/engine/log.h"
+#include "node/log/log.h"
 #include "node/transport/link_user.h"
 #include "protocol/clock.h"
 #include "protocol/replica.h"

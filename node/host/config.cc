@@ -11,7 +11,7 @@
 #include <memory>
 #include <sstream>
 
-#include "node/engine/log.h"
+#include "node/log/log.h"
 #include "node/transport/config.h"
 #include "protocol/card.h"
 
@@ -104,7 +104,7 @@ const std::vector<Key>& keys() {
        [](const Config& c) { return Strings{c.socks5_password_file}; }},
       {"log_level", "least level that is written: debug, info, warning, error", Key::Type::kText,
        [](Config& c, const Strings& v) -> std::string {
-         if (!engine::parse_log_level(v.front())) return "is not debug, info, warning or error";
+         if (!parse_log_level(v.front())) return "is not debug, info, warning or error";
          c.log_level = v.front();
          return {};
        },

@@ -78,11 +78,11 @@ Result<engine::EngineConfig> engine_config(const Config& config, const std::stri
   return out;
 }
 
-std::unique_ptr<engine::Log> make_log(const Config& config) {
-  const auto format = config.log_format == "json"      ? engine::LogFormat::kJson
-                      : config.log_format == "journal" ? engine::LogFormat::kJournal
-                                                       : engine::LogFormat::kAuto;
-  return engine::make_stderr_log(format, *engine::parse_log_level(config.log_level));
+std::unique_ptr<Log> make_log(const Config& config) {
+  const auto format = config.log_format == "json"      ? LogFormat::kJson
+                      : config.log_format == "journal" ? LogFormat::kJournal
+                                                       : LogFormat::kAuto;
+  return make_stderr_log(format, *parse_log_level(config.log_level));
 }
 
 // What the card says when nothing is configured: where the node listens, unless that is everywhere (a wildcard names no
@@ -123,7 +123,7 @@ class Node {
   store::Keystore keystore_;
   protocol::NodeSecrets secrets_;
   Config config_;
-  std::unique_ptr<engine::Log> log_;
+  std::unique_ptr<Log> log_;
   crypto::SystemRandom random_;
   protocol::ReadingTable table_;
   engine::Loop loop_;

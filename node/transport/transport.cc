@@ -78,7 +78,7 @@ int progress_of(const Error& error) {
 
 struct Transport::Impl : std::enable_shared_from_this<Impl> {
   Impl(asio::io_context& io, const protocol::NodeSecrets& the_secrets, Config the_config, LinkUser& the_user,
-       crypto::Random& the_random, engine::Log& the_log)
+       crypto::Random& the_random, Log& the_log)
       : loop(io),
         secrets(the_secrets),
         config(std::move(the_config)),
@@ -245,7 +245,7 @@ struct Transport::Impl : std::enable_shared_from_this<Impl> {
   const Config config;
   LinkUser* user;  // null once the transport is gone
   crypto::Random& random;
-  engine::Log& log;
+  Log& log;
 
   std::vector<std::shared_ptr<tcp::acceptor>> acceptors;
   std::unordered_map<std::uint64_t, std::shared_ptr<Connection>> links;
@@ -259,7 +259,7 @@ struct Transport::Impl : std::enable_shared_from_this<Impl> {
 };
 
 Transport::Transport(asio::io_context& loop, const protocol::NodeSecrets& secrets, Config config, LinkUser& user,
-                     crypto::Random& random, engine::Log& log)
+                     crypto::Random& random, Log& log)
     : impl_(std::make_shared<Impl>(loop, secrets, std::move(config), user, random, log)) {}
 
 Transport::~Transport() {

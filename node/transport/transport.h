@@ -11,7 +11,7 @@
 #include <string>
 
 #include "crypto/random.h"
-#include "node/engine/log.h"
+#include "node/log/log.h"
 #include "node/transport/config.h"
 #include "node/transport/link_user.h"
 #include "protocol/node_secrets.h"
@@ -26,7 +26,7 @@ class Transport {
  public:
   // References outlive the transport; it must be destroyed before the loop. The loop's thread alone calls everything.
   Transport(boost::asio::io_context& loop, const protocol::NodeSecrets& secrets, Config config, LinkUser& user,
-            crypto::Random& random, engine::Log& log);
+            crypto::Random& random, Log& log);
   ~Transport();
 
   // Listens on "host:port" ("[v6]:port"; numeric host; port 0: the kernel chooses) and answers with the real address.

@@ -35,7 +35,7 @@ class BenchNode {
 
  private:
   engine::Loop loop_;
-  engine::SilentLog log_;
+  SilentLog log_;
   crypto::SystemRandom random_;
   std::unique_ptr<store::Home> home_;
   std::unique_ptr<store::Store> store_;

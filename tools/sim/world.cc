@@ -48,8 +48,7 @@ std::optional<Faults> parse_faults(std::string_view list) {
   return out;
 }
 
-Node::Node(std::string node_name, std::uint64_t seed, std::uint64_t number, VirtualClock& world_clock,
-           engine::Log& world_log)
+Node::Node(std::string node_name, std::uint64_t seed, std::uint64_t number, VirtualClock& world_clock, Log& world_log)
     : name(std::move(node_name)),
       address(name + ".example.org:4870"),
       clock(world_clock),

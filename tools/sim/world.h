@@ -42,13 +42,13 @@ struct Faults {
 std::optional<Faults> parse_faults(std::string_view list);
 
 struct Node {
-  Node(std::string name, std::uint64_t seed, std::uint64_t number, VirtualClock& clock, engine::Log& log);
+  Node(std::string name, std::uint64_t seed, std::uint64_t number, VirtualClock& clock, Log& log);
   void start();
   void crash();  // the process dies and comes back
 
   std::string name, address;
   VirtualClock& clock;
-  engine::Log& log;
+  Log& log;
   SeededRandom random;
   protocol::NodeSecrets secrets;
   tools::Founded founded;
@@ -101,7 +101,7 @@ class World {
   void hurt();  // the faults of one second
 
   VirtualClock clock_;
-  engine::SilentLog log_;
+  SilentLog log_;
   SeededRandom random_;
   Faults faults_;
   std::vector<std::unique_ptr<Node>> nodes_;

@@ -134,7 +134,7 @@ class TransportTest : public ::testing::Test {
   }
 
   crypto::SystemRandom random;
-  engine::SilentLog log;
+  SilentLog log;
   asio::io_context loop{1};
 };
 

@@ -1,4 +1,4 @@
-#include "node/engine/log.h"
+#include "node/log/log.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 
 #include "protocol/ids.h"
 
-namespace tocsin::engine {
+namespace tocsin {
 namespace {
 
 std::vector<std::string> lines_of(const std::string& text) {
@@ -61,4 +61,4 @@ TEST(Log, level_words) {
 }
 
 }  // namespace
-}  // namespace tocsin::engine
+}  // namespace tocsin

@@ -10,7 +10,7 @@
 #include "crypto/bytes.h"
 #include "crypto/result.h"
 
-namespace tocsin::engine {
+namespace tocsin {
 
 enum class LogLevel : std::uint8_t { kDebug = 0, kInfo = 1, kWarning = 2, kError = 3 };
 
@@ -70,4 +70,4 @@ std::unique_ptr<Log> make_stderr_log(LogFormat format, LogLevel least);
 // "debug", "info", "warning", "error".
 std::optional<LogLevel> parse_log_level(std::string_view word);
 
-}  // namespace tocsin::engine
+}  // namespace tocsin

@@ -1,4 +1,4 @@
-#include "node/engine/log.h"
+#include "node/log/log.h"
 
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -11,7 +11,7 @@
 #include <map>
 #include <mutex>
 
-namespace tocsin::engine {
+namespace tocsin {
 namespace {
 
 spdlog::level::level_enum spdlog_level(LogLevel level) {
@@ -114,4 +114,4 @@ std::optional<LogLevel> parse_log_level(std::string_view word) {
   return std::nullopt;
 }
 
-}  // namespace tocsin::engine
+}  // namespace tocsin
