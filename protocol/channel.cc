@@ -62,7 +62,7 @@ Result<void> open_epoch(ChannelState& state, Epoch epoch, const ControlContext& 
   info.last = state.head.next();
   info.first_seen = context.now;
   const EpochRun run = std::exchange(state.run, {});
-  auto key = run.open_key(state.id(), context.secrets, context.month);
+  auto key = run.open_key(state.id(), context.secrets, context.month, &state.opened_by);
   if (!key) return kOk;  // rule 29: the gap is shown, writing goes on
   auto message = run.open_state(state.id(), *key);
   if (!message) return kOk;  // a key that does not open what it commits to is as good as none

@@ -65,6 +65,7 @@ struct ChannelState {
   std::shared_ptr<const crypto::SigningKey> control_key;  // chair only
   Epoch key_missing_told;
   std::vector<crypto::Hash> carried;      // acceptances that the own feed carries
+  std::uint32_t opened_by = 0;            // month of the prekey that opened the newest epoch, since start; 0: none did
   std::vector<NodeId> certificate_wraps;  // chair: who got the newest epoch by its certificate's key (rule 32)
 
   const ChannelId& id() const { return genesis->id; }

@@ -144,6 +144,10 @@ class EntryStore {
   // the arrival number of the last entry written by this batch (or the newest there is). After an error nothing of the
   // batch is stored, and every batch queued behind it fails with the same error (each was built on the one before).
   virtual void commit(Batch batch, std::function<void(Result<Arrival>)> done) = 0;
+
+  // More waits to become durable than others' entries should add to: what peers send is to wait outside, so that there
+  // is always room for the own node's writes.
+  virtual bool is_behind() const { return false; }
 };
 
 }  // namespace tocsin::protocol

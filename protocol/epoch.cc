@@ -144,8 +144,8 @@ Result<void> EpochRun::add(const EntryHeader& header, ControlBody body) {
   return kOk;
 }
 
-Result<crypto::EpochKey> EpochRun::open_key(const ChannelId& channel, const NodeSecrets& secrets,
-                                            std::uint32_t month) const {
+Result<crypto::EpochKey> EpochRun::open_key(const ChannelId& channel, const NodeSecrets& secrets, std::uint32_t month,
+                                            std::uint32_t* opened_by) const {
   assert(complete());
   EpochPlace place = place_;
   place.channel = channel;
@@ -169,12 +169,17 @@ Result<crypto::EpochKey> EpochRun::open_key(const ChannelId& channel, const Node
     }
     return key;
   };
+  const auto try_prekey = [&](std::uint32_t of_month, const crypto::EncryptionKeyPair& pair) {
+    auto key = try_key(pair);
+    if (key && opened_by != nullptr) *opened_by = of_month;
+    return key;
+  };
   if (const auto at = secrets.prekeys.find(month); at != secrets.prekeys.end()) {
-    if (auto key = try_key(at->second)) return std::move(*key);
+    if (auto key = try_prekey(month, at->second)) return std::move(*key);
   }
   for (const auto& [of_month, pair] : secrets.prekeys) {
     if (of_month == month) continue;
-    if (auto key = try_key(pair)) return std::move(*key);
+    if (auto key = try_prekey(of_month, pair)) return std::move(*key);
   }
   if (auto key = try_key(secrets.encryption)) return std::move(*key);
   return peer_error(kNoSlot, "no slot of the epoch opens with a key of this node");

@@ -47,8 +47,10 @@ class EpochRun {
   bool complete() const { return !parts_.empty() && parts_.size() == parts_.front().body.epoch.parts; }
   Number first() const { return parts_.empty() ? Number{} : parts_.front().number; }
   // Of a complete run. The epoch key from the slot of one of this node's keys: the prekey of `month`, the other
-  // prekeys, the certificate's. Errors: no_slot (peer).
-  Result<crypto::EpochKey> open_key(const ChannelId& channel, const NodeSecrets& secrets, std::uint32_t month) const;
+  // prekeys, the certificate's. `opened_by`, when given, gets the month of the prekey that fitted, and stays as it was
+  // after another key or an error. Errors: no_slot (peer).
+  Result<crypto::EpochKey> open_key(const ChannelId& channel, const NodeSecrets& secrets, std::uint32_t month,
+                                    std::uint32_t* opened_by = nullptr) const;
   // Of a complete run. The canonical ControlState. Errors (peer): those of crypto::open_body.
   Result<Bytes> open_state(const ChannelId& channel, const crypto::EpochKey& key) const;
 

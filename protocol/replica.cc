@@ -252,10 +252,15 @@ const NodeId& Replica::own_node() const { return impl_->own_node; }
 const ChannelId& Replica::private_channel() const { return impl_->private_channel; }
 const std::string& Replica::network() const { return impl_->own_log().profile().network; }
 Bytes Replica::own_prekeys() const { return impl_->own_prekeys(); }
+std::optional<std::uint32_t> Replica::newest_prekey_used() const {
+  const std::uint32_t month = impl_->newest_prekey_used;
+  return month == 0 ? std::nullopt : std::optional(month);
+}
 
 const ReadingTable& Replica::reading_table() const { return impl_->table; }
 Arrival Replica::newest_arrival() const { return impl_->store.newest_arrival(); }
 std::uint64_t Replica::failures() const { return impl_->failures; }
+bool Replica::store_is_behind() const { return impl_->store.is_behind(); }
 Result<void> Replica::read_arrivals(Arrival cursor, std::size_t bytes_max, const EntryVisitor& visit) const {
   return impl_->store.read_arrivals(cursor, bytes_max, visit);
 }

@@ -157,6 +157,9 @@ struct Quotas {
   std::uint64_t feed_bytes = 64ull << 30;        // of bodies
   std::uint64_t alert_feed_entries = 1'000'000;  // feeds of alert channels have their own
   std::uint64_t alert_feed_bytes = 16ull << 30;
+  // All feeds of one organisation in one channel: nodes and feeds are made at will.
+  std::uint64_t member_entries = 40'000'000;
+  std::uint64_t member_bytes = 128ull << 30;
   std::uint64_t control_entries = 1'000'000;  // of a control log
   std::uint64_t control_bytes = 8ull << 30;
   std::uint64_t feeds = 65'536;  // of one channel (kLogsPerChannelMax)
@@ -193,6 +196,8 @@ class Replica {
   // Errors: those of encode_card.
   Result<std::string> own_card(std::vector<std::string> addresses) const;
   Bytes own_prekeys() const;  // signed list
+  // Month of the newest own prekey that has opened an epoch; nothing: none has (rule 32).
+  std::optional<std::uint32_t> newest_prekey_used() const;
 
   // ---- peers
   // Adds or renews. Answers which organisation it was. Errors: those of open_card; own_card (caller).
@@ -255,6 +260,7 @@ class Replica {
   std::optional<EndOfFeed> pin_of(const LogKey& feed) const;
   ReplicaStatus status() const;
   std::uint64_t failures() const;
+  bool store_is_behind() const;  // EntryStore::is_behind
 
   // Small named values of the layers above (inbox, sources, policies).
   Result<Bytes> get_record(Table table, ByteView name) const;

@@ -105,11 +105,12 @@ Result<std::optional<FeedOwner>> ReplicaCore::authorise(Channel& channel, const 
   return std::optional<FeedOwner>(owner);
 }
 
-std::size_t ReplicaCore::feeds_of(const Channel& channel, const NodeId& node) const {
-  return static_cast<std::size_t>(std::count_if(channel.logs.begin(), channel.logs.end(), [&](const LogKey& key) {
-    const LogState* log = find_log(key);
-    return log != nullptr && log->owner && log->owner->node == node;
-  }));
+void ReplicaCore::note_feed(Channel& channel, const LogState& log) const {
+  if (log.owner && log.owner->node == own_node) return;
+  FeedUse& use = channel.used[log.owner ? log.owner->org : OrgId{}];
+  use.entries += log.accepted.low > log.accepted.head ? 0 : log.accepted.head.value + 1 - log.accepted.low.value;
+  use.bytes += log.accepted.bytes;
+  if (log.owner) ++channel.feeds_of[log.owner->node];
 }
 
 bool ReplicaCore::chair_revoked(const ChannelState& state) const {

@@ -36,6 +36,10 @@ Result<void> ReplicaCore::add_control(Change& change, Channel& channel, std::spa
       table.add_epoch(next.id(), next.genesis->pseudonym, epoch, *info.key);
     }
   }
+  if (next.opened_by > newest_prekey_used) {
+    newest_prekey_used = next.opened_by;
+    change.batch.put_record(Table::kLocal, as_bytes(kPrekeyRecordName), encode_month(newest_prekey_used));
+  }
   channel.accepted = std::move(next);
   change.channels.push_back(channel.accepted.id());
   return kOk;

@@ -73,12 +73,20 @@ struct OwnReceiptState {
   std::map<LogKey, Leaf> told;         // heads of receipts and checkpoints so far
 };
 
+// What the feeds of one organisation take up in a channel (rule 15).
+struct FeedUse {
+  std::uint64_t entries = 0, bytes = 0;
+};
+
 struct Channel {
   ChannelState accepted;
   std::shared_ptr<const ChannelState> durable;  // null before the first commit
   Frontier frontier;                            // of durable heads
   std::set<LogKey> logs;                        // control log and feeds, accepted
   std::size_t feeds = 0;
+  // Accepted, of others' feeds; the zero organisation: those whose owner cannot be told here.
+  std::map<OrgId, FeedUse> used;
+  std::map<NodeId, std::size_t> feeds_of;  // of the feeds whose owner is known
 
   // Rosters of older epochs, as far as somebody asked; dropped when there are many.
   std::map<Epoch, std::shared_ptr<const ControlState>> rosters;
@@ -133,6 +141,7 @@ struct ReplicaCore {
   std::unordered_map<LogKey, LogState, FixedBytesHash> logs;
   std::map<ChannelId, std::unique_ptr<Channel>> channels;
 
+  std::uint32_t newest_prekey_used = 0;  // month of the newest prekey that ever opened an epoch (rule 32)
   std::uint64_t failures = 0;
   std::uint64_t refused_entries = 0;
   std::uint64_t fork_proofs = 0;
@@ -230,7 +239,8 @@ struct ReplicaCore {
   // Newest number that counts (rule 20); nothing: no limit.
   std::optional<Number> limit_of(const ChannelState& state, const LogKey& feed,
                                  const std::optional<FeedOwner>& owner) const;
-  std::size_t feeds_of(const Channel& channel, const NodeId& node) const;
+  // Counts a feed of another node that was just read back.
+  void note_feed(Channel& channel, const LogState& log) const;
   bool chair_revoked(const ChannelState& state) const;  // as its organisation's log says, where that is held
   std::uint64_t entries_quota(const std::optional<ChannelId>& channel, LogType type) const;
   std::uint64_t bytes_quota(const std::optional<ChannelId>& channel, LogType type) const;
@@ -297,6 +307,7 @@ Bytes counter_record_name(const ChannelId& channel);
 Bytes pending_record_name(const ChannelId& channel, const OrgId& org);
 Bytes missing_record_name(const ChannelId& channel, const NodeId& node);
 inline constexpr std::string_view kSelfRecordName = "replica.self";
+inline constexpr std::string_view kPrekeyRecordName = "replica.prekey";  // u32: ReplicaCore::newest_prekey_used
 inline constexpr std::string_view kFeedRecordPrefix = "replica.feed/";
 inline constexpr std::string_view kCounterRecordPrefix = "replica.counter/";
 
@@ -306,6 +317,8 @@ struct SelfRecord {
   NodeId node;
   ChannelId private_channel;
 };
+Bytes encode_month(std::uint32_t month);
+Result<std::uint32_t> decode_month(ByteView bytes);
 Bytes encode_self(const SelfRecord& record);
 Result<SelfRecord> decode_self(ByteView bytes);
 Bytes encode_peer(const PeerData& peer);

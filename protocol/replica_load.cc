@@ -100,6 +100,14 @@ Result<void> ReplicaCore::reload() {
   own_node = record.node;
   private_channel = record.private_channel;
 
+  newest_prekey_used = 0;
+  if (auto used = store.get_record(Table::kLocal, as_bytes(kPrekeyRecordName))) {
+    TOCSIN_ASSIGN(month, decode_month(*used));
+    newest_prekey_used = month;
+  } else if (!(used.error().code == kNotHeld)) {
+    return used.error();
+  }
+
   TOCSIN_ASSIGN(records, store.logs());
   TOCSIN_TRY(load_orgs(records));
   if (find_org(own_org) == nullptr) return damaged_store("the own organisation log is missing");
@@ -217,6 +225,9 @@ Result<void> ReplicaCore::load_feeds(const std::vector<LogRecord>& records) {
     log->checkpoint = feed.checkpoint;
     log->checkpoint_time = feed.checkpoint_time;
     if (log->owner) table.set_feed(key, *log->owner);
+  }
+  for (const auto& [key, log] : logs) {
+    if (log.accepted.type == LogType::kFeed) note_feed(*find_channel(*log.channel), log);
   }
   for (const auto& [id, reserved] : counters) {
     if (Channel* channel = find_channel(id)) {

@@ -274,15 +274,33 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
       if (named) owner = named;
     }
   }
-  if (owner && !held.owner && owner->node != core->own_node && core->feeds_of(in, owner->node) >= kFeedsPerNodeMax) {
+  const bool own = owner && owner->node == core->own_node;
+  const bool owner_is_new = owner && !held.owner;
+  if (owner_is_new && !own && in.feeds_of[owner->node] >= kFeedsPerNodeMax) {
     return refused(kQuotaExceeded, "the node has as many feeds in the channel as it may");
+  }
+  FeedUse added;
+  if (!name_only) {
+    added.entries = writes.size();
+    for (const auto& write : writes) added.bytes += write.body_bytes;
+  }
+  FeedUse& use = in.used[owner ? owner->org : OrgId{}];
+  if (!own && (use.entries + added.entries > core->quotas.member_entries ||
+               use.bytes + added.bytes > core->quotas.member_bytes)) {
+    return refused(kQuotaExceeded, "the organisation takes up all that it may in the channel");
   }
   const Number last = writes.back().number;
   if (const auto limit = core->limit_of(in.accepted, log, owner); limit && last > *limit) {
     return refused(kPastPin, "the writer was dropped, and the feed is pinned below this entry");
   }
   LogRecord& record = held.accepted;
-  if (owner && owner != held.owner) {
+  if (!own) {
+    use.entries += added.entries;
+    use.bytes += added.bytes;
+  }
+  if (owner_is_new) {
+    // What was taken before anybody could tell whose it is stays with the nameless.
+    if (!own) ++in.feeds_of[owner->node];
     held.owner = owner;
     held.feed_record_changed = true;
     core->table.set_feed(log, *owner);
@@ -295,7 +313,7 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
   record.head_hash = previous;
   record.head_epoch = epoch;
   if (!name_only) {
-    for (const auto& write : writes) record.bytes += write.body_bytes;
+    record.bytes += added.bytes;
     if (first_absent.value != 0 && held.first_absent.value == 0) {
       held.first_absent = first_absent;
       held.feed_record_changed = true;

@@ -43,6 +43,17 @@ Bytes counter_record_name(const ChannelId& channel) { return named(kCounterRecor
 Bytes pending_record_name(const ChannelId& channel, const OrgId& org) { return mail_name(channel, 'a', org.view()); }
 Bytes missing_record_name(const ChannelId& channel, const NodeId& node) { return mail_name(channel, 'm', node.view()); }
 
+Bytes encode_month(std::uint32_t month) {
+  Bytes out(4);
+  store_le32(out.data(), month);
+  return out;
+}
+
+Result<std::uint32_t> decode_month(ByteView bytes) {
+  if (bytes.size() != 4) return damaged_record("the newest prekey used");
+  return load_le32(bytes.data());
+}
+
 Bytes encode_self(const SelfRecord& record) {
   return canonical::encode<schema::SelfRecord>([&](schema::SelfRecord::Builder out) {
     out.setFormatVersion(kFormatVersion);

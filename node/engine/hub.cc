@@ -194,6 +194,8 @@ void Hub::Impl::observe(LinkState& link) {
   if (watch.any_finished()) attention();
 }
 
+bool Hub::is_behind() const { return impl_->replica.store_is_behind(); }
+
 bool Hub::link_finished(LinkId id) const {
   Impl::LinkState* link = impl_->find(id);
   return link == nullptr || link->session->closed();

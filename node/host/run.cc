@@ -30,7 +30,8 @@ namespace {
 // one anyway.
 constexpr std::uint64_t kSnapshotAfterEntries = 2'000;
 constexpr auto kSnapshotQuiet = std::chrono::seconds(30);
-constexpr auto kTrimQuiet = std::chrono::seconds(2);  // after the last new report: memory goes back to the system
+constexpr auto kPrekeysEvery = std::chrono::hours(6);  // whether a month has begun or ended is looked at this often
+constexpr auto kTrimQuiet = std::chrono::seconds(2);   // after the last new report: memory goes back to the system
 
 // sd_notify(3) without its library: one datagram to the service manager's socket.
 void notify_service_manager(std::string_view state) {
@@ -114,6 +115,7 @@ class Node {
   Result<std::string> open_api(const RunRequest& request);
   api::StoreFacts store_facts() const;
   std::vector<api::KeyFact> key_facts();
+  void renew_prekeys();
   void fed(const index::FeedOutcome& outcome);
   void save_snapshot(std::function<void()> then);
   void begin_stop();
@@ -141,6 +143,7 @@ class Node {
   std::unique_ptr<boost::asio::signal_set> signals_;
   std::unique_ptr<boost::asio::steady_timer> snapshot_timer_;
   std::unique_ptr<boost::asio::steady_timer> trim_timer_;
+  std::unique_ptr<boost::asio::steady_timer> prekey_timer_;
   std::uint64_t since_snapshot_ = 0;
   bool stopping_ = false;
 };
@@ -264,15 +267,28 @@ std::vector<api::KeyFact> Node::key_facts() {
   const auto& own = engine_->replica().own_org();
   if (const auto* node = own.live_node(engine_->replica().own_node()))
     out.push_back({"node certificate", node->certificate.expires});
-  if (!secrets_.prekeys.empty()) {
-    const auto after_last = secrets_.prekeys.rbegin()->first + 1;
-    const std::chrono::year_month_day end{std::chrono::year(1970 + static_cast<int>(after_last / 12)),
-                                          std::chrono::month(after_last % 12 + 1), std::chrono::day(1)};
-    out.push_back({"last prekey",
-                   {std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::sys_days(end).time_since_epoch())
-                        .count()}});
-  }
+  if (!secrets_.prekeys.empty()) out.push_back({"last prekey", end_of_month(secrets_.prekeys.rbegin()->first)});
   return out;
+}
+
+// Rule 32: twelve months ahead, and no longer than needed behind. The disk first, then memory; where it takes nothing
+// the node goes on with what it has, and tries again with the next turn.
+void Node::renew_prekeys() {
+  auto tier2 = copy_of(*keystore_.tier2());
+  const auto now = engine_->clock().now();
+  const bool added = add_prekeys(tier2, now, random_);
+  const bool erased = erase_old_prekeys(tier2, now, engine_->replica().newest_prekey_used());
+  if (added || erased) {
+    if (auto saved = keystore_.save_tier2(std::move(tier2), random_); !saved) {
+      log_->warning(Code{"prekeys_not_renewed"}, {{"reason", saved.error().code}});
+    } else if (auto renewed = secrets_of(keystore_)) {
+      secrets_.prekeys = std::move(renewed->prekeys);
+    }
+  }
+  prekey_timer_->expires_after(kPrekeysEvery);
+  prekey_timer_->async_wait([this](boost::system::error_code error) {
+    if (!error) renew_prekeys();
+  });
 }
 
 Result<std::string> Node::open_api(const RunRequest& request) {
@@ -322,10 +338,12 @@ Result<void> Node::start(const RunRequest& request, const std::function<void(con
   TOCSIN_ASSIGN(url, open_api(request));
   snapshot_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
   trim_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
+  prekey_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
   signals_ = std::make_unique<boost::asio::signal_set>(loop_.context(), SIGTERM, SIGINT);
   signals_->async_wait([this](boost::system::error_code error, int) {
     if (!error) begin_stop();
   });
+  renew_prekeys();
   feeder_->start();
   const auto& listening = engine_->listening();
   on_ready({listening.empty() ? "none" : listening.front(), home_.api_socket().string(), url});
@@ -342,6 +360,7 @@ void Node::begin_stop() {
   server_->stop();
   snapshot_timer_->cancel();
   trim_timer_->cancel();
+  prekey_timer_->cancel();
   importer_->stop();
   feeder_->stop();
   save_snapshot([this] { engine_->stop(); });
@@ -375,15 +394,6 @@ Result<void> run(RunRequest request, const std::function<void(const Ready&)>& on
   }
   TOCSIN_ASSIGN(keystore, store::Keystore::open(home.keys(), as_text(request.passphrase.view())));
   request.passphrase.reset();
-  crypto::SystemRandom random;
-  engine::SystemClock clock;
-  store::Tier2 tier2 = [&] {
-    const auto& held = *keystore.tier2();
-    store::Tier2 copy{held.signing.clone(), held.encryption.clone(), {}, held.reading.clone()};
-    for (const auto& [month, secret] : held.prekeys) copy.prekeys.emplace(month, secret.clone());
-    return copy;
-  }();
-  if (add_prekeys(tier2, clock.now(), random)) TOCSIN_TRY(keystore.save_tier2(std::move(tier2), random));
   TOCSIN_ASSIGN(secrets, secrets_of(keystore));
   Node node(std::move(home), std::move(keystore), std::move(secrets), std::move(loaded.config));
   auto started = node.start(request, on_ready);

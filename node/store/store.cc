@@ -95,6 +95,7 @@ void Store::commit(protocol::Batch batch, std::function<void(Result<protocol::Ar
 }
 
 std::size_t Store::queued_bytes() const { return parts_->writer.queued_bytes(); }
+bool Store::is_behind() const { return parts_->writer.is_behind(); }
 
 void Store::flush() { parts_->writer.flush(); }
 

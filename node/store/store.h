@@ -131,6 +131,8 @@ class Store final : public protocol::EntryStore {
 
   // What was committed and is not durable yet: the sessions' back-pressure. Hold back above a few transactions' worth.
   std::size_t queued_bytes() const;
+  // Half of StoreOptions::queue_bytes, or of kQueueBatchesMax, is taken.
+  bool is_behind() const override;
 
   // Waits until everything committed before is durable or has failed; its `done`s are posted by then, not called.
   void flush();

@@ -80,6 +80,11 @@ void Writer::enqueue(Batch batch, Done done) {
   work_.notify_one();
 }
 
+bool Writer::is_behind() const {
+  const std::lock_guard lock(mutex_);
+  return queued_bytes_ > options_.queue_bytes / 2 || queued_batches_ > kQueueBatchesMax / 2;
+}
+
 std::size_t Writer::queued_bytes() const {
   const std::lock_guard lock(mutex_);
   return queued_bytes_;

@@ -20,6 +20,7 @@ class Writer {
 
   // Any thread.
   std::size_t queued_bytes() const;
+  bool is_behind() const;
   void flush();
   // What is queued is still written. Harmless when called again.
   void stop();

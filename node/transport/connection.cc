@@ -9,6 +9,7 @@ using std::chrono::milliseconds;
 namespace {
 constexpr std::size_t kBatchFramesMax = kWriteBufferBytes / kWireFrameBytesMax;
 constexpr auto kPromptWrite = milliseconds(50);
+constexpr auto kBehindPause = milliseconds(5);  // a disk that is behind is looked at again after this
 }  // namespace
 
 Connection::Connection(tcp::socket socket, protocol::Link link, const Config& config, LinkUser& user, LinkId id,
@@ -22,6 +23,7 @@ Connection::Connection(tcp::socket socket, protocol::Link link, const Config& co
       in_(std::make_unique_for_overwrite<std::uint8_t[]>(kReadBufferBytes)),
       out_(std::make_unique_for_overwrite<std::uint8_t[]>(kWriteBufferBytes)),
       wake_(socket_.get_executor()),
+      pause_(socket_.get_executor()),
       stall_(socket_.get_executor()),
       linger_(socket_.get_executor()) {}
 
@@ -73,6 +75,12 @@ void Connection::abandon() {
 awaitable<void> Connection::read() {
   for (;;) {
     if (closing_ || !take_frames()) begin_ = end_ = 0;
+    if (held_ && !closing_) {
+      pause_.expires_after(kBehindPause);
+      co_await pause_.async_wait(kAwait);
+      if (!socket_.is_open()) co_return;
+      continue;
+    }
     make_room();
     auto [error, size] =
         co_await socket_.async_read_some(asio::buffer(in_.get() + end_, kReadBufferBytes - end_), kAwait);
@@ -86,6 +94,7 @@ awaitable<void> Connection::read() {
 
 bool Connection::take_frames() {
   bool any = false;
+  held_ = false;
   while (end_ - begin_ >= protocol::kLinkSizeBytes) {
     const std::size_t size = load_le16(in_.get() + begin_);
     if (size < protocol::kSealOverheadBytes) {
@@ -93,6 +102,10 @@ bool Connection::take_frames() {
       return false;
     }
     if (end_ - begin_ < protocol::kLinkSizeBytes + size) break;
+    if (user_->is_behind()) {
+      held_ = true;
+      break;
+    }
     const MutableByteView message(in_.get() + begin_ + protocol::kLinkSizeBytes, size);
     begin_ += protocol::kLinkSizeBytes + size;
     any = true;

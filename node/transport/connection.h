@@ -33,7 +33,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void spawn(awaitable<void> coroutine);
   void coroutine_ended();
 
-  // Frames that stand whole in the read buffer. False: the link is closing.
+  // Frames that stand whole in the read buffer, until the user is behind (`held_`). False: the link is closing.
   bool take_frames();
   bool take_frame(MutableByteView message);
   void make_room();
@@ -61,6 +61,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   asio::steady_timer wake_;
   bool poked_ = false;
+  asio::steady_timer pause_;
+  bool held_ = false;  // a whole frame waits in `in_` for the user to catch up
   asio::steady_timer stall_;
   bool stall_armed_ = false;
   bool writing_ = false;

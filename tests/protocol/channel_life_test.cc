@@ -459,6 +459,22 @@ TEST_F(ChannelLife, rule_32_without_a_fresh_prekey_the_certificates_key_is_used_
   EXPECT_TRUE(shown());
 }
 
+TEST_F(ChannelLife, rule_32_which_prekey_has_opened_an_epoch_is_known_after_a_restart) {
+  const auto month = month_of(clock.now());
+  EXPECT_EQ(a.replica().newest_prekey_used(), month) << "its private channel";
+  const ChannelId id = make_channel(a, {&b});
+  EXPECT_EQ(b.replica().newest_prekey_used(), month);
+  clock.advance_days(62);
+  a.replica().handle_tick();
+  a.store.sync();
+  sync_all({&a, &b});
+  const auto later = month_of(clock.now());
+  EXPECT_GT(later, month);
+  EXPECT_EQ(b.replica().newest_prekey_used(), later);
+  b.crash();
+  EXPECT_EQ(b.replica().newest_prekey_used(), later);
+}
+
 TEST_F(ChannelLife, rule_34_a_joiner_reads_nothing_from_before_and_holds_the_same_heads) {
   const ChannelId id = make_channel(a, {&b});
   write(a, id, "before 1");

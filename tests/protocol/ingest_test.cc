@@ -222,6 +222,27 @@ TEST_F(IngestTest, rule_15_a_channel_has_room_for_so_many_feeds) {
   EXPECT_EQ(codes, (std::vector<std::string>{"ok", "ok", "not_acceptable"}));
 }
 
+TEST_F(IngestTest, rule_15_all_feeds_of_one_organisation_share_what_it_may_take_up) {
+  Quotas quotas;
+  quotas.member_entries = 5;
+  b.replica().set_quotas(quotas);
+  const auto two_entries = [&](std::uint64_t seed) {
+    ForgedFeed feed(a, id, seed);
+    std::vector<Entry> out{feed.next(epoch, "x", feed.signed_certificate())};
+    out.push_back(feed.next(epoch, "y"));
+    return code_of(give(b, id, out));
+  };
+  EXPECT_EQ(two_entries(50), "ok");
+  EXPECT_EQ(two_entries(51), "ok");
+  EXPECT_EQ(two_entries(52), "quota_exceeded");
+  b.crash();
+  b.replica().set_quotas(quotas);
+  EXPECT_EQ(two_entries(53), "quota_exceeded") << "counted again after a restart";
+  b.write(id, "the own node writes on");
+  b.store.sync();
+  EXPECT_EQ(b.texts(id).back(), "the own node writes on");
+}
+
 TEST_F(IngestTest, rule_16_an_unknown_kind_of_entry_is_kept_and_served_on) {
   ForgedFeed feed(a, id);
   const auto strange = static_cast<FeedKind>(4711);
@@ -295,16 +316,28 @@ TEST_F(IngestTest, an_epoch_that_is_not_here_yet_asks_for_the_control_log_first)
   must(give(b, id, {entry}));
 }
 
-TEST_F(IngestTest, a_reader_may_not_write) {
+TEST_F(IngestTest, rule_24_a_reader_reads_and_may_not_write) {
   Party c("Charlie", 3, clock);
   test::join(a, id, c, Role::kReader);
+  a.write(id, "for readers too");
+  a.store.sync();
   test::sync_all({&a, &b, &c});
   EXPECT_EQ(c.replica().channel(id)->standing, ChannelStanding::kJoined);
+  EXPECT_EQ(c.replica().channel(id)->own_role, Role::kReader);
+  EXPECT_EQ(c.texts(id).back(), "for readers too");
   const FeedItem item{FeedKind::kReport, as_bytes("x")};
   EXPECT_EQ(code_of(c.replica().append(id, std::span(&item, 1), nullptr)), "not_a_writer");
   ForgedFeed feed(c, id);
   EXPECT_EQ(code_of(give(b, id, {feed.next(c.replica().channel(id)->epoch, "x", feed.signed_certificate())})),
             "not_authorised");
+}
+
+TEST_F(IngestTest, rule_24_a_role_that_this_version_cannot_give_is_refused) {
+  Party c("Charlie", 3, clock);
+  test::introduce(a, c);
+  for (const Role role : {Role::kContributor, Role::kSteward, Role::kUnknown})
+    EXPECT_EQ(code_of(a.replica().invite(id, c.org(), role, nullptr)), "role_not_supported");
+  EXPECT_TRUE(a.replica().mail_for(c.org(), c.node()).empty());
 }
 
 TEST_F(IngestTest, what_does_not_fit_is_refused_before_it_is_kept) {

@@ -360,11 +360,13 @@ TEST(Store, AQueueThatIsFullFailsTheBatchAndThoseBehind) {
     bench.store->commit(std::move(batch), note);
     EXPECT_LE(bench.store->queued_bytes(), options.queue_bytes);
   }
+  EXPECT_TRUE(bench.store->is_behind()) << "others' entries are to wait outside";
   bench.loop.run_until([&] { return said.size() == kCommitted; });
   const auto first = std::find(said.begin(), said.end(), "queue_full");
   ASSERT_NE(first, said.end());
   for (auto at = said.begin(); at != first; ++at) EXPECT_EQ(*at, "ok");
   for (auto at = first; at != said.end(); ++at) EXPECT_EQ(*at, "queue_full");
+  EXPECT_FALSE(bench.store->is_behind());
   EXPECT_EQ(code_of(bench.commit(log.batch(1))), "ok");
 }
 

@@ -52,6 +52,7 @@ class RecordingUser : public LinkUser {
     if (on_frame) return on_frame(id, state, frame);
     return kOk;
   }
+  bool is_behind() const override { return behind; }
   bool poll_frame(LinkId id, Bytes& out) override {
     State& state = links.at(id.value);
     if (make_frame && make_frame(id, out)) return true;
@@ -77,6 +78,7 @@ class RecordingUser : public LinkUser {
   std::vector<Error> failures;
   std::vector<Error> refusals;
   bool refuse_links = false;
+  bool behind = false;
   std::function<void(LinkId, State&)> on_link;
   std::function<Result<void>(LinkId, State&, ByteView)> on_frame;
   std::function<bool(LinkId, Bytes&)> make_frame;

@@ -44,6 +44,43 @@ TEST_F(Links, frames_of_every_size_arrive_whole_and_in_order_in_both_directions)
   EXPECT_EQ(b->user.only().frames, sent);
 }
 
+TEST_F(Links, what_comes_waits_outside_while_the_disk_is_behind_and_then_arrives_whole) {
+  const auto a = node(), b = node();
+  constexpr std::uint64_t kFrames = 400;  // far more than the buffers of both ends and of the system hold
+  std::uint64_t made = 0;
+  a->user.make_frame = [&made](LinkId, Bytes& out) {
+    if (made == kFrames) return false;
+    out.assign(protocol::kFrameBytesMax, static_cast<std::uint8_t>(made++));
+    return true;
+  };
+  b->user.behind = true;
+  link(*a, *b);
+  ASSERT_TRUE(run_until([&, seen = std::uint64_t{0}, calm = 0]() mutable {  // until nothing moves any more
+    calm = std::exchange(seen, made) == made && made > 0 ? calm + 1 : 0;
+    return calm > 40;
+  }));
+  EXPECT_EQ(b->user.only().frames_received, 0u);
+  EXPECT_LT(made, kFrames) << "the sender is held back too";
+  b->user.behind = false;
+  b->user.only().keep = false;
+  ASSERT_TRUE(run_until([&] { return b->user.only().frames_received == kFrames; }));
+  EXPECT_EQ(b->user.only().bytes_received, kFrames * protocol::kFrameBytesMax);
+  EXPECT_FALSE(b->user.only().closed.has_value());
+}
+
+TEST_F(Links, a_link_that_is_cut_while_the_disk_is_behind_ends) {
+  const auto a = node(), b = node();
+  b->user.behind = true;
+  link(*a, *b);
+  a->user.only().to_send.push_back(pattern(100, 1));
+  a->transport->wake(LinkId{a->user.links.begin()->first});
+  run_ready();
+  bool idle = false;
+  b->transport->stop([&idle] { idle = true; });
+  ASSERT_TRUE(run_until([&] { return idle && b->user.only().closed && a->user.only().closed; }));
+  EXPECT_EQ(b->user.only().frames_received, 0u);
+}
+
 TEST_F(Links, wake_asks_again_for_frames) {
   const auto a = node(), b = node();
   link(*a, *b);
