@@ -101,6 +101,9 @@ inline constexpr Label kLabelTier2{"tocsin.keys.tier2"};          // signing, en
 inline constexpr Label kLabelRootKey{"tocsin.keys.root"};         // one root key of an organisation, a file apart
 inline constexpr Label kLabelChannelSecrets{"tocsin.keys.channel"};  // reading key -> keys of one channel (rule 48)
 
+// ---- The desk (node/desk)
+inline constexpr Label kLabelSource{"tocsin.desk.source"};  // reading key -> record of a protected source (rule 51)
+
 // ---- The query index (node/index) ----
 inline constexpr Personal kPersonalIndexRow{"tocsin index row"};      // publisher and row id of an imported row
 inline constexpr Personal kPersonalIndexCursor{"tocsin indexcur"};    // binds a paging cursor to its query

@@ -11,6 +11,7 @@
 #include "node/api/http.h"
 #include "node/desk/desk.h"
 #include "node/desk/importer.h"
+#include "node/desk/source_register.h"
 #include "node/engine/hub.h"
 #include "node/log/log.h"
 
@@ -53,6 +54,7 @@ struct App {
   std::map<std::string, Operation> operations;  // running
   Events* events = nullptr;
   desk::Importer* importer = nullptr;
+  desk::SourceRegister* sources = nullptr;
   Log* log = nullptr;
 
   protocol::Replica& replica() { return desk.replica(); }

@@ -50,6 +50,7 @@ void create_channel(App& app, const Request& request, ResponderPtr responder) {
     return responder->problem(fine.error());
   auto name = text_field(*body, "name");
   if (!name) return responder->problem(name.error());
+  if (auto fine = app.desk.check_channel_name(*name); !fine) return responder->problem(fine.error());
   NewChannel channel{.name = *name, .terms = text_or(*body, "terms")};
   const auto parsed = parse_channel_class(text_or(*body, "class", "shared"));
   if (!parsed || *parsed == ChannelClass::kPrivate || *parsed == ChannelClass::kUnknown)

@@ -5,27 +5,45 @@
 namespace tocsin::api {
 namespace {
 
+using namespace protocol;
+
 std::vector<std::string> all_warnings(App& app) {
   auto out = app.warnings();
   for (auto& warning : app.replica().status().warnings) out.push_back(std::move(warning));
   return out;
 }
 
-// Seconds since the newest own entry that some member has not confirmed to hold; 0 when all is delivered. Times of
-// entries are not kept, so this is the age of the oldest peer contact that is still owed something.
+// When the oldest own report above `held` in this feed was written; nothing: there is none, or its text is erased.
+std::optional<Time> oldest_report(App& app, const ChannelId& channel, const LogRecord& feed, Number held) {
+  constexpr std::uint64_t kLookedAtMax = 8;  // checkpoints and what else is no report stand in between
+  auto number = std::max(held.next(), feed.low);
+  for (std::uint64_t i = 0; i < kLookedAtMax && number <= feed.head; ++i, number = number.next())
+    if (const auto report = app.desk.read_at({channel, feed.log, number, {}})) return report->created;
+  return std::nullopt;
+}
+
+// Seconds since the oldest own report was written that some member's receipts do not show as held; 0: there is none.
 std::int64_t outbox_seconds(App& app) {
-  std::int64_t oldest = 0;
-  const auto now = app.desk.clock().now();
-  std::map<protocol::NodeId, protocol::Time> seen;
-  for (const auto& link : app.hub.connections())
-    if (link.last_seen) seen[link.node] = *link.last_seen;
+  std::optional<Time> oldest;
+  std::map<ChannelId, std::optional<LogRecord>> feeds;
   for (const auto& sync : app.hub.sync_status()) {
     if (sync.ahead == 0) continue;
-    protocol::Time since = sync.receipt ? sync.receipt->created : now;
-    if (const auto found = seen.find(sync.node); found != seen.end()) since = std::max(since, found->second);
-    oldest = std::max(oldest, (now.ms - since.ms) / 1000);
+    const auto [at, fresh] = feeds.try_emplace(sync.channel);
+    if (fresh) {
+      for (const auto& log : app.replica().channel_logs(sync.channel)) {
+        const auto owner = app.replica().reading_table().feed_owner(log.log);
+        if (owner && owner->node == app.replica().own_node()) at->second = log;
+      }
+    }
+    if (!at->second) continue;
+    Number held;
+    if (sync.receipt)
+      if (const auto head = sync.receipt->heads.find(at->second->log); head != sync.receipt->heads.end())
+        held = head->second;
+    const auto written = oldest_report(app, sync.channel, *at->second, held);
+    if (written && (!oldest || *written < *oldest)) oldest = written;
   }
-  return oldest;
+  return oldest ? std::max<std::int64_t>(0, (app.desk.clock().now().ms - oldest->ms) / 1000) : 0;
 }
 
 void get_status(App& app, const Request&, ResponderPtr responder) {

@@ -2,22 +2,13 @@
 
 #include <algorithm>
 
+#include "node/desk/id_prefix.h"
 #include "node/reports/report_json.h"
 #include "node/reports/validate.h"
 #include "node/reports/vocab.h"
 
 namespace tocsin::desk {
 namespace {
-
-constexpr std::size_t kPrefixDigitsMin = 8;
-
-bool is_prefix(std::string_view text, ByteView id) {
-  if (text.size() < kPrefixDigitsMin || text.size() > id.size() * 2) return false;
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return to_hex(id).compare(0, lower.size(), lower) == 0;
-}
 
 bool same_name(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
@@ -115,6 +106,28 @@ std::vector<reports::Reader> Desk::governments_against(const std::set<std::strin
   return reports::government_warning(countries, readers);
 }
 
+Result<void> Desk::may_share(const protocol::Report& report, const protocol::ChannelId& channel) const {
+  if (report.kind == protocol::ReportKind::kAlert) return kOk;
+  const auto readers = readers_of(channel);
+  const bool inside = std::all_of(readers.begin(), readers.end(),
+                                  [&](const auto& reader) { return reader.org == replica_.own_org().id(); });
+  if (inside) return kOk;
+  if (report.status == protocol::ReportStatus::kDraft)
+    return caller_error(kDraftStays, "a draft stays in the organisation; give it the status Actual first");
+  if (report.tlp == protocol::Tlp::kAmberStrict)
+    return caller_error(kMarkingStays,
+                        "TLP:AMBER+STRICT is for this organisation alone, and others read that channel; mark it AMBER, "
+                        "GREEN or CLEAR first if that is meant");
+  return kOk;
+}
+
+Result<void> Desk::check_channel_name(std::string_view name) const {
+  for (const auto& channel : replica_.channels())
+    if (channel.standing == protocol::ChannelStanding::kJoined && same_name(name, channel.name))
+      return caller_error(kChannelNameTaken, "a channel of this node is called that already; choose another name");
+  return kOk;
+}
+
 void Desk::finish(protocol::Report& report) const {
   report.salt = crypto::random_fixed<protocol::ReportSalt>(random_);
   report.author = replica_.own_org().id();
@@ -136,6 +149,7 @@ void Desk::create(protocol::Report report, std::optional<protocol::ChannelId> ch
   if (!ready) return done(ready.error());
   finish(*ready);
   const auto target = channel.value_or(replica_.private_channel());
+  if (auto may = may_share(*ready, target); !may) return done(may.error());
   if (auto against = governments_against(reports::named_countries(*ready), target, allowed); !against.empty())
     return done(government_error(against));
   auto canonical = protocol::encode_report(*ready);

@@ -34,7 +34,10 @@ inline constexpr Code kPeerAmbiguous{"peer_ambiguous"};        // caller
 inline constexpr Code kNoAlertChannel{"no_alert_channel"};     // caller: make or join one, or name channels
 inline constexpr Code kNotAnAlert{"not_an_alert"};             // caller
 inline constexpr Code kAlreadyShared{"already_shared"};        // caller: the channel has it
-inline constexpr Code kBodyErased{"body_erased"};              // caller: the text is no longer held here
+inline constexpr Code kDraftStays{"draft_stays"};              // caller: a draft does not leave the organisation
+inline constexpr Code kMarkingStays{"marking_stays"};  // caller: TLP:AMBER+STRICT does not leave the organisation
+inline constexpr Code kChannelNameTaken{"channel_name_taken"};  // caller: a channel here is called that
+inline constexpr Code kBodyErased{"body_erased"};               // caller: the text is no longer held here
 
 // The answer to a sharing that rule 53 stops: who would read, and what to say.
 Error government_error(const std::vector<reports::Reader>& against);
@@ -80,6 +83,8 @@ class Desk {
   // An organisation by id, node id, prefix of either, or name.
   Result<protocol::OrgId> find_org(std::string_view text) const;
   std::string org_name(const protocol::OrgId& org) const;
+  // A channel that this node has joined is called that: a second one would have to be named by its id ever after.
+  Result<void> check_channel_name(std::string_view name) const;
 
   // ---- who reads
   std::vector<reports::Reader> readers_of(const protocol::ChannelId& channel) const;
@@ -91,6 +96,10 @@ class Desk {
                                                    const AllowedGovernments& allowed) const {
     return governments_against(reports::named_countries(report), channel, allowed);
   }
+
+  // May it be shared where other organisations read? Not as a draft, nor marked AMBER+STRICT; an alert always may
+  // (rule 52). Errors: draft_stays, marking_stays.
+  Result<void> may_share(const protocol::Report& report, const protocol::ChannelId& channel) const;
 
   // ---- acts
   // Validates, fills defaults, author, time and salt, and writes to the channel, or to the private one.

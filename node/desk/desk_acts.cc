@@ -37,6 +37,7 @@ void Desk::share(const protocol::ReportId& report, const protocol::ChannelId& ch
       if (copy.channel == channel) return done(caller_error(kAlreadyShared, "that channel has this report already"));
     if (loaded->state.withdrawn)
       return done(caller_error(reports::kAlreadyWithdrawn, "this report has been withdrawn"));
+    if (auto may = may_share(loaded->content, channel); !may) return done(may.error());
     // Its corrections go along, so that nobody reads what its author has replaced.
     std::vector<Bytes> canonical{loaded->canonical};
     for (const auto& [id, act] : loaded->acts) {

@@ -7,7 +7,11 @@
 namespace tocsin::desk {
 
 Feeder::Feeder(protocol::Replica& replica, index::IndexThread& index, protocol::Arrival cursor, Callbacks callbacks)
-    : replica_(replica), index_(index), cursor_(cursor), callbacks_(std::move(callbacks)) {}
+    : replica_(replica),
+      index_(index),
+      cursor_(cursor),
+      callbacks_(std::move(callbacks)),
+      opener_(replica.reading_table()) {}
 
 void Feeder::start() {
   stopped_ = false;
@@ -197,6 +201,11 @@ void Feeder::answered(Result<index::FeedOutcome> outcome, std::unique_ptr<protoc
     } else {
       range.first = last.next();
     }
+  }
+  for (const auto& [log, number] : outcome->checkpoints) {
+    const auto entry = replica_.read_entry(log, number);
+    const auto opened = entry ? opener_.open(entry->view()) : Result<protocol::OpenedEntry>(entry.error());
+    if (opened) replica_.handle_opened(*opened);  // else erased since
   }
   if (callbacks_.fed) callbacks_.fed(*outcome);
   release_waiters();

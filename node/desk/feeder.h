@@ -1,6 +1,7 @@
 // Brings what has become durable to the index, in order of arrival, one chunk under way at a time, and tells when the
 // index has caught up. What stands above the pin of a removed feed stays out, and leaves when the pin comes later: it
-// is kept as evidence only (rule 20). So does what is past retention, with its body (rule 25).
+// is kept as evidence only (rule 20). So does what is past retention, with its body (rule 25). Checkpoints that the
+// index meets go back to the replica, which compares them with the heads that it holds (rule 13).
 #pragma once
 
 #include <deque>
@@ -60,6 +61,7 @@ class Feeder final : public protocol::ReplicaListener {
   index::IndexThread& index_;
   protocol::Arrival cursor_;
   Callbacks callbacks_;
+  protocol::EntryOpener opener_;
   std::unique_ptr<protocol::EntryChunk> spare_ = std::make_unique<protocol::EntryChunk>();
   bool under_way_ = false;
   bool stopped_ = true;

@@ -145,11 +145,24 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     outcome_.corrected = corrections_.size();
     outcome_.shared = shared_.size();
     outcome_.known += shared_.size();
+    if (auto stays = first_that_stays()) return finish(std::move(*stays));
     if (auto against = first_government()) return finish(std::move(*against));
     outcome_.done = true;
     if (request_.dry_run) return finish(std::move(outcome_));
     for (const auto i : fresh_) out_.push_back(std::move(parsed_.reports[i].canonical));
     load_corrections(0);
+  }
+
+  std::optional<Error> first_that_stays() const {
+    const auto check = [&](std::size_t i) -> std::optional<Error> {
+      const auto may = desk_.may_share(parsed_.reports[i].report, channel_);
+      if (may) return std::nullopt;
+      return caller_error(may.error().code,
+                          "line " + std::to_string(parsed_.reports[i].line) + ": " + may.error().detail);
+    };
+    for (const auto i : fresh_)
+      if (auto error = check(i)) return error;
+    return std::nullopt;
   }
 
   // Rule 53, for all rows at once.
@@ -198,6 +211,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     if (n >= shared_.size()) return append(0);
     desk_.load(shared_[n], [self = shared_from_this(), n](Result<Loaded> loaded) {
       if (!loaded) return self->finish(loaded.error());
+      if (auto may = self->desk_.may_share(loaded->content, self->channel_); !may) return self->finish(may.error());
       const auto against =
           self->desk_.governments_against(shared_countries(*loaded), self->channel_, self->request_.allowed);
       if (!against.empty()) return self->finish(government_error(against));

@@ -136,6 +136,7 @@ class Node {
   std::unique_ptr<desk::Feeder> feeder_;
   std::unique_ptr<desk::Desk> desk_;
   std::unique_ptr<desk::Importer> importer_;
+  std::unique_ptr<desk::SourceRegister> sources_;
   std::unique_ptr<api::App> app_;
   std::unique_ptr<api::Events> events_;
   std::unique_ptr<api::Router> router_;
@@ -222,6 +223,7 @@ Result<void> Node::open_index() {
   engine_->hub().add_listener(feeder_.get());
   desk_ = std::make_unique<desk::Desk>(replica, *index_, *feeder_, engine_->clock(), random_);
   importer_ = std::make_unique<desk::Importer>(*desk_, loop_.poster());
+  sources_ = std::make_unique<desk::SourceRegister>(replica, secrets_.reading, random_);
   return kOk;
 }
 
@@ -322,6 +324,7 @@ Result<std::string> Node::open_api(const RunRequest& request) {
   events_ = std::make_unique<api::Events>(*app_);
   app_->events = events_.get();
   app_->importer = importer_.get();
+  app_->sources = sources_.get();
   app_->log = log_.get();
   engine_->hub().add_listener(events_.get());
   router_ = std::make_unique<api::Router>(*app_);
@@ -375,6 +378,7 @@ void Node::close() {
   server_.reset();
   router_.reset();
   importer_.reset();
+  sources_.reset();
   desk_.reset();
   if (store_) store_->flush();
   engine_.reset();

@@ -39,8 +39,11 @@ struct FeedOutcome {
   std::uint64_t refused = 0;   // counted by code in stats()
   // New rows of kind alert by arrival, for those who notify; the first kAlertsToldMax of them.
   std::vector<protocol::ReportId> alerts;
+  // Checkpoints by arrival, for Replica::handle_opened (rule 13); the first kCheckpointsToldMax of them.
+  std::vector<std::pair<protocol::LogKey, protocol::Number>> checkpoints;
 };
 inline constexpr std::size_t kAlertsToldMax = 64;
+inline constexpr std::size_t kCheckpointsToldMax = 1024;
 
 // What a snapshot belongs to. `key` is that of the reading tier (rule 50). `binding` names the store, and changes
 // whenever bodies were erased while no index was running: a snapshot made for another is refused. `build` names the

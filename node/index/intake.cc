@@ -84,9 +84,12 @@ Result<void> Intake::take(Arrival arrival, const EntryView& entry, FeedOutcome& 
       TOCSIN_ASSIGN(spot, spot_of(arrival, *opened));
       return take_report(*opened, spot, out);
     }
+    case FeedKind::kCheckpoint:
+      if (out.checkpoints.size() < kCheckpointsToldMax) out.checkpoints.emplace_back(opened->feed, opened->number);
+      ++out.other;
+      return kOk;
     case FeedKind::kAttachmentPart:
     case FeedKind::kCarriedAcceptance:
-    case FeedKind::kCheckpoint:
     case FeedKind::kKeyMissing:
       ++out.other;
       return kOk;

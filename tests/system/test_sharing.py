@@ -3,6 +3,7 @@ import csv
 import json
 import os
 import signal
+import time
 
 from support import GED, GED_ROWS, NodesTestCase, introduce, join, wait_until
 
@@ -146,6 +147,82 @@ class Sharing(NodesTestCase):
         raised = ngo.run(*words, allowed=(3,))
         self.assertEqual(raised["channels"], [others])
         self.assertEqual(sorted(h["code"] for h in raised["held"]), ["government_named", "unknown_channel"])
+
+    def pair(self):
+        ngo, region = self.node("Watch"), self.node("Region", "regional", "NGA")
+        introduce(ngo, region, self.folder)
+        channel = ngo.run("channel", "create", "rakhine")["channel_id"]
+        join(ngo, channel, region)
+        return ngo, region, channel
+
+    def test_rule_51_who_a_source_is_stays_on_the_node_that_knows_it(self):
+        ngo, region, channel = self.pair()
+        reference = ngo.run("source", "add", "Nurse Khin of Buthidaung", "--contact", "by way of the clinic")["reference"]
+        self.assertRegex(reference, "^[0-9a-f]{32}$")
+        again = ngo.run("source", "add", "Nurse Khin of Buthidaung")
+        self.assertEqual((again["reference"], again["known"]), (reference, True))
+        report = ngo.run("report", "new", "--kind", "incident", "--title", "Clinic shelled", "--channel", channel,
+                         "--source", reference[:10] + ":B2")["id"]
+        wait_until("it arrives", lambda: region.count() == 1, 20)
+        self.assertEqual(region.run("report", "show", report)["sources"],
+                         [{"reference": reference, "reliability": "B", "credibility": 2}])
+        self.problem(region, "source", "show", reference, exit=1, code="unknown_source")
+        ngo.end()
+        ngo.start()
+        self.assertEqual([s["name"] for s in ngo.run("source", "list")["items"]], ["Nurse Khin of Buthidaung"])
+        self.assertEqual(ngo.run("source", "show", reference)["contact"], "by way of the clinic")
+        for node in (ngo, region):
+            for folder, _, names in os.walk(node.home):
+                for path in (os.path.join(folder, name) for name in names):
+                    if os.path.isfile(path):
+                        with open(path, "rb") as file:
+                            self.assertNotIn(b"Nurse Khin", file.read(), path)
+        self.assertFalse(ngo.run("source", "remove", reference, "--dry-run")["removed"])
+        self.assertEqual(len(ngo.run("source", "list")["items"]), 1)
+        self.assertTrue(ngo.run("source", "remove", reference)["removed"])
+        self.assertEqual(ngo.run("source", "list")["items"], [])
+        self.assertEqual(ngo.run("report", "show", report)["sources"][0]["reference"], reference)
+        self.problem(ngo, "report", "new", "--kind", "incident", "--title", "x", "--source", reference[:10], exit=1,
+                     code="unknown_source")
+
+    def test_a_draft_and_a_strict_marking_stay_in_the_organisation_and_an_alert_waits_for_neither(self):
+        ngo, region, channel = self.pair()
+        rows = os.path.join(self.folder, "rows.json")
+        for field, value, code in (("status", "Draft", "draft_stays"), ("tlp", "AMBER+STRICT", "marking_stays")):
+            words = ["report", "new", "--kind", "incident", "--title", "Not yet", "--" + field, value]
+            for more in ([], ["--dry-run"]):
+                self.problem(ngo, *words, "--channel", channel, *more, exit=1, code=code)
+            report = ngo.run(*words)["id"]
+            for more in ([], ["--dry-run"]):
+                self.problem(ngo, "report", "share", report, "--channel", channel, *more, exit=1, code=code)
+            with open(rows, "w") as file:
+                json.dump([{"kind": "incident", "title": "Row", "tlp": "AMBER"}, {"kind": "incident", "title": "Row 2", field: value}], file)
+            for more in ([], ["--dry-run"]):
+                problem = self.problem(ngo, "report", "import", rows, "--format", "json", "--channel", channel, *more, exit=1, code=code)
+                self.assertIn("line 1", problem["detail"])
+        self.assertEqual(ngo.run("report", "list", "--channel", channel)["items"], [])
+        with open(rows, "w") as file:
+            json.dump({"tlp": "AMBER+STRICT", "status": "Draft"}, file)
+        alert = ngo.run("alert", "raise", "--title", "Now", "--country", "MMR", "--severity", "Extreme", "--urgency", "Immediate",
+                        "--file", rows, "--channel", channel)["id"]
+        wait_until("it arrives", lambda: [r["id"] for r in region.run("report", "list")["items"]] == [alert], 20)
+
+    def test_status_tells_how_long_the_oldest_report_has_waited_for_a_member(self):
+        ngo, region, channel = self.pair()
+        self.assertEqual(ngo.run("status")["outbox_oldest_seconds"], 0)
+        region.end()
+        words = ["report", "new", "--kind", "incident", "--channel", channel, "--title"]
+        ngo.run(*words, "first")
+        time.sleep(3)
+        ngo.run(*words, "second")
+        self.assertGreaterEqual(ngo.run("status")["outbox_oldest_seconds"], 3)
+        region.start()
+        wait_until("its receipt comes", lambda: ngo.run("status")["outbox_oldest_seconds"] == 0, 100)
+
+    def test_a_second_channel_of_a_name_that_is_in_use_is_refused(self):
+        ngo = self.node("Watch")
+        ngo.run("channel", "create", "rakhine")
+        self.problem(ngo, "channel", "create", "Rakhine", exit=1, code="channel_name_taken")
 
     def test_a_report_without_a_channel_stays_private(self):
         ngo, other = self.node("Watch"), self.node("Other")

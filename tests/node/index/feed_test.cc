@@ -209,6 +209,8 @@ TEST(Feed, passes_over_what_is_no_report) {
   auto index = world.make_index();
   const FeedOutcome fed = must(index->feed(*world.chunk(1, 3)));
   EXPECT_EQ(fed.other, 3u);
+  ASSERT_EQ(fed.checkpoints.size(), 1u) << "for whoever compares it with the heads held (rule 13)";
+  EXPECT_EQ(fed.checkpoints[0].second, Number{1});
   EXPECT_EQ(must(index->stats()).refused.size(), 0u);
 }
 
