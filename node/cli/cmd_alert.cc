@@ -3,6 +3,7 @@
 
 #include "node/cli/context.h"
 #include "node/cli/json_file.h"
+#include "node/cli/readers.h"
 #include "node/reports/vocab.h"
 
 namespace tocsin::cli {
@@ -28,11 +29,14 @@ Json held_lines(const Json& held) {
 
 // --dry-run: who would get it, and what would be held back.
 int show_would_go(Context& c, Context::Answer& answer) {
-  static constexpr Field fields[] = {{"readers", "readers", Show::kList},
-                                     {"channels", "would go to", Show::kList},
+  static constexpr Field fields[] = {{"channels", "would go to", Show::kList},
                                      {"held", "would be held back", Show::kList}};
-  if (c.mode() == OutputMode::kTable) answer.json["held"] = held_lines(answer.json.value("held", Json::array()));
-  return c.show_object(answer, fields);
+  if (c.mode() != OutputMode::kTable) return c.show_object(answer, fields);
+  answer.json["held"] = held_lines(answer.json.value("held", Json::array()));
+  name_channels(c, answer.json);
+  const int shown = c.show_object(answer, fields);
+  if (!answer.json.value("readers", Json::array()).empty()) show_readers(c, answer.json);
+  return shown;
 }
 
 int alert_raise(Context& c) {
@@ -73,6 +77,7 @@ int alert_raise(Context& c) {
     for (const auto& item : answer->json.value("advice", Json::array()))
       advice.push_back(item.value("field", "") + ": " + item.value("detail", ""));
     answer->json["advice"] = advice;
+    name_channels(c, answer->json);
   }
   const int shown = c.show_object(*answer, fields);
   return shown == kExitOk && partly ? kExitPartial : shown;
@@ -82,11 +87,11 @@ int alert_list(Context& c) {
   auto answer = c.call("GET", "/alerts" + query_string({{"limit", c.get("limit")}, {"after", c.get("after")}}));
   static constexpr Column columns[] = {{"severity", "SEVERITY"},
                                        {"urgency", "URGENCY"},
-                                       {"country", "COUNTRY"},
-                                       {"title", "TITLE", Show::kText, 70},
+                                       {"country", "ISO3"},
+                                       {"title", "TITLE", Show::kText, 0, true},
                                        {"author_name", "BY", Show::kText, 24},
-                                       {"created", "CLAIMED AT", Show::kTime},
-                                       {"acknowledged_by", "ACKNOWLEDGED BY", Show::kList, 40},
+                                       {"created", "AGE", Show::kSince},
+                                       {"acknowledged_by", "ACKED BY", Show::kList, 40},
                                        {"id", "ALERT", Show::kId}};
   return answer ? c.show_list(*answer, columns, "No alerts.") : c.exit_code();
 }
@@ -96,7 +101,9 @@ int alert_ack(Context& c) {
   if (c.has("note")) body["note"] = c.get("note");
   auto answer = c.call("POST", "/alerts/" + url_encode(c.get("alert")) + "/ack", body);
   static constexpr Field fields[] = {{"id", "acknowledgement"}, {"channels", "sent to", Show::kList}};
-  return answer ? c.show_object(*answer, fields) : c.exit_code();
+  if (!answer) return c.exit_code();
+  name_channels(c, answer->json);
+  return c.show_object(*answer, fields);
 }
 
 int inbox_list(Context& c) {
@@ -104,10 +111,10 @@ int inbox_list(Context& c) {
   static constexpr Column columns[] = {{"severity", "SEVERITY"},
                                        {"urgency", "URGENCY"},
                                        {"reason", "WHY"},
-                                       {"country", "COUNTRY"},
-                                       {"title", "TITLE", Show::kText, 70},
+                                       {"country", "ISO3"},
+                                       {"title", "TITLE", Show::kText, 0, true},
                                        {"author_name", "FROM", Show::kText, 24},
-                                       {"created", "CLAIMED AT", Show::kTime},
+                                       {"created", "AGE", Show::kSince},
                                        {"id", "ITEM", Show::kId}};
   return answer ? c.show_list(*answer, columns, "Nothing needs you.") : c.exit_code();
 }

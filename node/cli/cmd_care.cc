@@ -14,7 +14,7 @@ int care_fsck(Context& c) {
   auto passphrase = node_passphrase(false);
   if (!passphrase) return c.fail(passphrase.error());
   Result<host::FsckReport> report = [&] {
-    Progress progress("checking");
+    Progress progress("checking", c.mode() == OutputMode::kTable);
     return host::fsck(c.home(), *passphrase,
                       [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); });
   }();
@@ -30,15 +30,20 @@ int care_fsck(Context& c) {
   static constexpr Field fields[] = {
       {"logs", "logs", Show::kCount}, {"entries", "entries", Show::kCount}, {"bytes", "bodies", Show::kBytes}};
   c.show_object(out, fields);
-  if (c.mode() == OutputMode::kTable) {
-    static constexpr Column columns[] = {
-        {"code", "FINDING"}, {"log", "LOG", Show::kId}, {"number", "ENTRY"}, {"detail", "DETAIL"}};
-    if (report->findings.empty())
-      std::puts("sound: every chain, hash and signature holds");
-    else
-      std::fputs(format_table(out["findings"], columns, terminal_width()).c_str(), stdout);
+  if (report->findings.empty()) {
+    c.say("sound: every chain, hash and signature holds");
+    return kExitOk;
   }
-  return report->findings.empty() ? kExitOk : kExitIntegrity;
+  const auto count = report->findings.size();
+  const std::string found = "the store is damaged: " + std::to_string(count) + (count == 1 ? " finding" : " findings");
+  constexpr std::string_view kHint =
+      "copy the home before anything else; entries that a peer holds come back into a new home by a sync";
+  if (c.mode() != OutputMode::kTable) return c.fail("store_damaged", found, kExitIntegrity, kHint);
+  for (const auto& f : report->findings)
+    complain("error",
+             f.code + (f.log.empty() ? "" : ", log " + f.log.substr(0, 12) + ", entry " + std::to_string(f.number)) +
+                 (f.detail.empty() ? "" : ": " + f.detail));
+  return c.fail("store_damaged", found, kExitIntegrity, kHint);
 }
 
 int index_rebuild(Context& c) {

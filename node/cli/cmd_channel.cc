@@ -32,10 +32,10 @@ int channel_create(Context& c) {
 
 int channel_list(Context& c) {
   auto answer = c.call("GET", "/channels");
-  static constexpr Column columns[] = {{"name", "NAME", Show::kText, 40},
+  static constexpr Column columns[] = {{"name", "NAME", Show::kText, 0, true},
                                        {"class", "CLASS"},
                                        {"state", "STATE"},
-                                       {"role", "ROLE"},
+                                       {"role", "ROLE", Show::kText, 0, false, "unknown"},
                                        {"members", "MEMBERS", Show::kCount},
                                        {"reports", "REPORTS", Show::kCount},
                                        {"epoch", "EPOCH"},
@@ -51,26 +51,36 @@ int channel_show(Context& c) {
                                      {"class", "class"},
                                      {"state", "state"},
                                      {"role", "own role"},
-                                     {"epoch", "epoch"},
+                                     {"epoch", "epoch", Show::kSome},
                                      {"epoch_created", "key made", Show::kTime},
-                                     {"height", "control height"},
+                                     {"height", "control height", Show::kSome},
                                      {"term", "term"},
-                                     {"retention_days", "retention (days)"},
+                                     {"retention_days", "kept for (days)", Show::kSome},
                                      {"terms", "terms"},
                                      {"warnings", "warnings", Show::kList}};
+  if (c.mode() == OutputMode::kTable && answer->json.value("role", std::string()) == "unknown")
+    answer->json.erase("role");
   c.show_object(*answer, fields);
   if (c.mode() != OutputMode::kTable) return kExitOk;
-  static constexpr Column columns[] = {{"name", "WHO CAN READ THIS", Show::kText, 40},
+  static constexpr Column columns[] = {{"name", "WHO CAN READ THIS", Show::kText, 0, true},
                                        {"role", "ROLE"},
                                        {"kind", "KIND"},
-                                       {"country", "COUNTRY"},
-                                       {"nodes", "NODES"},
+                                       {"country", "ISO3"},
+                                       {"nodes", "NODES", Show::kSize},
                                        {"org_id", "ORGANISATION", Show::kId}};
-  auto members = answer->json.value("members", Json::array());
-  for (auto& member : members) member["nodes"] = member.contains("nodes") ? member["nodes"].size() : 0;
-  std::printf("\n%s", format_table(members, columns, terminal_width()).c_str());
+  const auto members = answer->json.value("members", Json::array());
+  if (answer->json.value("state", std::string()) == "invited") {
+    std::puts("");
+    c.say(
+        "This is an invitation. Who the members are is told to members only. To agree to the terms and join: tocsin "
+        "channel "
+        "accept " +
+        c.get("channel") + "; to decline: tocsin channel refuse " + c.get("channel"));
+  } else if (!members.empty()) {
+    std::printf("\n%s", format_table(members, columns, terminal_width()).c_str());
+  }
   if (const auto invited = answer->json.value("invited", Json::array()); !invited.empty()) {
-    static constexpr Column waiting[] = {{"name", "INVITED, NOT YET ACCEPTED", Show::kText, 40},
+    static constexpr Column waiting[] = {{"name", "INVITED, NOT YET ACCEPTED", Show::kText, 0, true},
                                          {"role", "ROLE"},
                                          {"org_id", "ORGANISATION", Show::kId}};
     std::printf("\n%s", format_table(invited, waiting, terminal_width()).c_str());
@@ -78,14 +88,17 @@ int channel_show(Context& c) {
   return kExitOk;
 }
 
-constexpr Field kActFields[] = {{"channel_id", "channel"}, {"org_id", "organisation"},         {"state", "state"},
-                                {"epoch", "epoch"},        {"still_has", "what it still has"}, {"detail", "detail"},
-                                {"terms", "terms"}};
+constexpr Field kActFields[] = {{"channel_id", "channel"}, {"org_id", "organisation"}, {"role", "role"},
+                                {"state", "state"},        {"epoch", "epoch"},         {"still_has", "still has"},
+                                {"detail", "detail"},      {"terms", "terms"}};
 
 int channel_add(Context& c) {
   auto answer =
       c.call("POST", channel_path(c, "/members"), Json{{"org", c.get("org")}, {"role", c.get("role", "member")}});
-  return answer ? c.show_object(*answer, kActFields) : c.exit_code();
+  if (!answer) return c.exit_code();
+  c.show_object(*answer, kActFields);
+  if (!c.dry_run()) c.say("It gets no key before it accepts. Over there: tocsin channel accept " + c.get("channel"));
+  return kExitOk;
 }
 
 int channel_remove(Context& c) {

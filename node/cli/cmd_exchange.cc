@@ -39,11 +39,13 @@ int exchange_import(Context& c) {
   if (request.body.empty()) return c.fail("empty_file", c.get("file") + " is empty");
   auto answer = long_call(c, std::move(request), "importing");
   if (!answer) return c.exit_code();
+  if (c.mode() == OutputMode::kTable && answer->json.contains("refused"))
+    for (auto& row : answer->json["refused"]) row = refused_line(row);
   static constexpr Field fields[] = {{"read", "rows read", Show::kCount},
                                      {"new", "new", Show::kCount},
                                      {"known", "already known", Show::kCount},
-                                     {"shared", "of them shared here now", Show::kCount},
-                                     {"corrected", "corrected", Show::kCount},
+                                     {"shared", "of them shared here now", Show::kSome},
+                                     {"corrected", "corrected", Show::kSome},
                                      {"refused", "refused", Show::kList},
                                      {"detail", "incomplete"}};
   return c.show_object(*answer, fields);
@@ -92,9 +94,30 @@ bool sync_folder_of(const std::string& file) {
   return synced;
 }
 
+// --dry-run: how many reports would be written where.
+int would_export(Context& c, const std::string& out) {
+  auto answer = c.call("GET", "/reports" + filter_query(c, {{"count", "true"}}));
+  if (!answer) return c.exit_code();
+  std::error_code error;
+  const bool replaces = out != "-" && std::filesystem::exists(out, error);
+  const auto folder = std::filesystem::path(out).parent_path();
+  if (out != "-" && ::access(folder.empty() ? "." : folder.c_str(), W_OK | X_OK) != 0)
+    return c.fail("file_not_writable", "cannot write " + out);
+  static constexpr Field fields[] = {{"reports", "would write (reports)", Show::kCount},
+                                     {"file", "to"},
+                                     {"format", "as"},
+                                     {"replaces", "replaces a file", Show::kYesNo}};
+  return c.show_object(Json{{"reports", answer->json.value("count", std::uint64_t{0})},
+                            {"file", out},
+                            {"format", c.get("format")},
+                            {"replaces", replaces}},
+                       fields);
+}
+
 // Writes beside the target and renames: a failure leaves nothing behind.
 int exchange_export(Context& c) {
   const auto out = c.get("out");
+  if (c.dry_run()) return would_export(c, out);
   const bool to_stdout = out == "-";
   const auto temporary = out + ".part." + std::to_string(::getpid());
   const int fd = to_stdout ? STDOUT_FILENO : ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -112,7 +135,8 @@ int exchange_export(Context& c) {
     }
     return true;
   };
-  auto answer = c.call({.method = "GET", .path = "/api/v1/reports/export" + filter_query(c)}, write_all);
+  auto answer = c.call(
+      {.method = "GET", .path = "/api/v1/reports/export" + filter_query(c, {{"format", c.get("format")}})}, write_all);
   bool durable = to_stdout || (answer && ::fsync(fd) == 0);
   if (!to_stdout) {
     ::close(fd);

@@ -1,5 +1,10 @@
 // init, run, status, doctor, config.
+#include <unistd.h>
+
+#include <cctype>
+#include <chrono>
 #include <cstdio>
+#include <iostream>
 
 #include "node/cli/api_client.h"
 #include "node/cli/context.h"
@@ -9,9 +14,29 @@
 namespace tocsin::cli {
 namespace {
 
+constexpr int kKeyWarnDays = 30;
+
 int exit_of(const Error& error) {
   if (error.code == Code{"wrong_passphrase"}) return kExitDenied;
   return is_damage(error.code.text()) ? kExitIntegrity : kExitFailure;
+}
+
+// On a terminal only: whoever has typed it has it on paper.
+void ask_recovery_key_back(const Context& c, const std::string& key) {
+  if (c.mode() != OutputMode::kTable || c.has("yes") || !is_terminal(STDIN_FILENO) || !is_terminal(STDOUT_FILENO))
+    return;
+  constexpr int kTries = 3;
+  for (int i = 0; i < kTries; ++i) {
+    std::cout << "\nType it in from what you wrote (Enter alone: later): " << std::flush;
+    std::string typed, line;
+    if (!std::getline(std::cin, line)) break;
+    for (const unsigned char ch : line)
+      if (!std::isspace(ch)) typed += static_cast<char>(std::tolower(ch));
+    if (typed == key) return c.say("That is right.");
+    if (typed.empty()) break;
+    c.say("That differs from the recovery key above.");
+  }
+  complain("hint", "the recovery key was not confirmed; check what you wrote before this window is closed");
 }
 
 int node_init(Context& c) {
@@ -47,11 +72,14 @@ int node_init(Context& c) {
                                      {"next_roots_file", "next root key"},
                                      {"recovery_key", "recovery key"}};
   c.show_object(out, fields);
-  if (c.mode() == OutputMode::kTable)
-    std::puts(
-        "\nWrite the recovery key down: it is shown this once. It opens a backup when the passphrase is lost; without "
-        "both, what\n"
-        "is stored here cannot be read again. Move the two root key files off this machine.\n\nNext: tocsin run");
+  c.say("");
+  c.say(
+      "Write the recovery key down: it is shown this once. It opens a backup when the passphrase is lost; without "
+      "both, "
+      "what is stored here cannot be read again. Move the two root key files off this machine.");
+  ask_recovery_key_back(c, made->recovery_key);
+  c.say("");
+  c.say("Next: tocsin run");
   return kExitOk;
 }
 
@@ -83,36 +111,82 @@ int node_status(Context& c) {
                                      {"reports", "reports", Show::kCount},
                                      {"entries", "entries", Show::kCount},
                                      {"store_bytes", "store", Show::kBytes},
-                                     {"outbox_oldest_seconds", "oldest undelivered (s)"},
+                                     {"outbox_oldest_seconds", "oldest undelivered (s)", Show::kSome},
                                      {"warnings", "warnings", Show::kList}};
   return c.show_object(*answer, fields);
 }
 
+// Keys are a part of the status; a doctor looks at them too.
+void add_key_checks(const Json& status, Json& checks) {
+  const auto today = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
+  for (const auto& key : status.value("keys", Json::array())) {
+    const auto expires = key.value("expires", std::string());
+    int year = 0;
+    unsigned month = 0, day = 0;
+    if (std::sscanf(expires.c_str(), "%4d-%2u-%2u", &year, &month, &day) != 3) continue;
+    const auto end = std::chrono::sys_days(std::chrono::year(year) / std::chrono::month(month) / std::chrono::day(day));
+    const auto left = (end - today).count();
+    const bool ended = left < 0, soon = left < kKeyWarnDays;
+    checks.push_back({{"name", "key " + key.value("name", std::string())},
+                      {"state", ended  ? "failed"
+                                : soon ? "warning"
+                                       : "ok"},
+                      {"detail", (ended ? "expired on " : "good until ") + expires.substr(0, 10) + ", " +
+                                     std::to_string(ended ? -left : left) + (ended ? " days ago" : " days from now")},
+                      {"fix", soon ? "renew it before then: others refuse what an expired key signs" : ""}});
+  }
+}
+
+std::string name_of(const Json& check) {
+  const auto name = check.value("name", std::string());
+  return name == "warning" ? std::string() : printable(name);  // its state says so already
+}
+
+// One check a line, with all of its text; what to do stands below.
+std::string doctor_text(const Json& checks, std::size_t width) {
+  std::size_t widest = 0;
+  for (const auto& check : checks) widest = std::max(widest, display_width(name_of(check)));
+  widest = std::min<std::size_t>(widest, 32);
+  std::string out;
+  for (const auto& check : checks) {
+    const auto state = check.value("state", std::string()), name = name_of(check);
+    const auto detail = printable(check.value("detail", std::string())),
+               fix = printable(check.value("fix", std::string()));
+    std::string head = state + std::string(state.size() < 9 ? 9 - state.size() : 1, ' ') + name;
+    const auto have = display_width(head);
+    const std::size_t indent = 9 + widest + 2;
+    head += std::string(have + 2 > indent ? 2 : indent - have, ' ');
+    out += head + wrap(detail, width, indent) + "\n";
+    if (!fix.empty()) out += std::string(indent, ' ') + "do: " + wrap(fix, width, indent + 4) + "\n";
+  }
+  return out;
+}
+
 // From the running node, or without one what the home itself shows.
 int node_doctor(Context& c) {
-  static constexpr Column columns[] = {
-      {"name", "CHECK"}, {"state", "STATE"}, {"detail", "DETAIL", Show::kText, 70}, {"fix", "WHAT TO DO"}};
-  auto response = http_call(c.home(), {.method = "GET", .path = "/api/v1/doctor"});
-  Context::Answer answer{200, {}, Json::object()};
-  if (response && response->status == 200) {
-    answer.json = Json::parse(response->body, nullptr, false);
+  auto answer = c.ask("/doctor");
+  if (answer.is_object() && answer.contains("checks")) {
+    if (const auto status = c.ask("/status"); status.is_object()) add_key_checks(status, answer["checks"]);
   } else {
-    auto& checks = answer.json["checks"] = Json::array();
+    answer = Json{{"checks", Json::array()}};
+    auto& checks = answer["checks"];
     for (const auto& check : host::check_home(c.home()))
       checks.push_back({{"name", check.name}, {"state", check.state}, {"detail", check.detail}, {"fix", check.fix}});
+    const auto alive = http_call(c.home(), {.method = "GET", .path = "/api/v1/doctor"});
     checks.push_back({{"name", "node"},
                       {"state", "warning"},
-                      {"detail", response ? "the node did not answer" : response.error().detail},
+                      {"detail", alive ? "the node did not answer" : alive.error().detail},
                       {"fix", "tocsin run"}});
   }
-  bool failed = false;
-  for (const auto& check : answer.json["checks"]) failed |= check.value("state", std::string()) == "failed";
-  if (c.mode() == OutputMode::kTable) {
-    std::fputs(format_table(answer.json["checks"], columns, terminal_width()).c_str(), stdout);
-  } else {
-    c.show_object(answer.json, {});
-  }
-  return failed ? kExitFailure : kExitOk;
+  std::string failed;
+  for (const auto& check : answer["checks"])
+    if (check.value("state", std::string()) == "failed")
+      failed += (failed.empty() ? "" : ", ") + check.value("name", std::string());
+  if (c.mode() == OutputMode::kTable)
+    std::fputs(doctor_text(answer["checks"], wrap_width(STDOUT_FILENO)).c_str(), stdout);
+  else
+    c.show_object(answer, {});
+  return failed.empty() ? kExitOk : c.fail("check_failed", "failed: " + failed, kExitFailure);
 }
 
 int node_config(Context& c) {
@@ -133,16 +207,26 @@ int node_config(Context& c) {
   if (c.mode() != OutputMode::kTable) {
     c.show_object(out, {});
   } else if (show) {
-    static constexpr Column columns[] = {
-        {"key", "KEY"}, {"value", "VALUE"}, {"source", "FROM"}, {"default", "DEFAULT"}, {"help", "MEANING"}};
-    std::fputs(format_table(out["keys"], columns, terminal_width()).c_str(), stdout);
-  } else {
-    for (const auto& p : report->problems)
-      std::printf("%s:%zu:%zu: %s: %s\n  fix: %s\n", p.file.c_str(), p.line, p.column, p.key.c_str(), p.detail.c_str(),
-                  p.fix.c_str());
-    if (report->problems.empty()) std::printf("%s: good\n", report->file.c_str());
+    for (const auto& k : report->keys) {
+      std::printf("%s = %s\n", k.key.c_str(), printable(k.value).c_str());
+      const std::string meaning =
+          k.help + (k.source == "default" ? " (this is the default)"
+                                          : " (from the " + k.source + "; default " + k.default_value + ")");
+      std::printf("    %s\n", wrap(printable(meaning), wrap_width(STDOUT_FILENO), 4).c_str());
+    }
+  } else if (report->problems.empty()) {
+    c.say(report->file + ": good");
   }
-  return report->problems.empty() || show ? kExitOk : kExitFailure;
+  if (report->problems.empty() || show) return kExitOk;
+  const auto line = [](const auto& p) {
+    return p.file + ":" + std::to_string(p.line) + ":" + std::to_string(p.column) + ": " + p.key + ": " + p.detail;
+  };
+  if (c.mode() != OutputMode::kTable) {
+    const auto& first = report->problems.front();
+    return c.fail("bad_config", line(first), kExitFailure, first.fix);
+  }
+  for (const auto& p : report->problems) c.fail("bad_config", line(p), kExitFailure, p.fix);
+  return kExitFailure;
 }
 
 }  // namespace

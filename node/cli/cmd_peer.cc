@@ -1,6 +1,8 @@
 // card, peer.
 #include <qrencode.h>
+#include <unistd.h>
 
+#include <cctype>
 #include <cstdio>
 #include <memory>
 
@@ -9,14 +11,14 @@
 namespace tocsin::cli {
 namespace {
 
-constexpr Column kPeerColumns[] = {{"name", "NAME", Show::kText, 30},
+constexpr Column kPeerColumns[] = {{"name", "NAME", Show::kText, 0, true},
                                    {"state", "STATE"},
-                                   {"connected", "CONNECTED"},
+                                   {"connected", "LINKED"},
                                    {"address", "ADDRESS"},
                                    {"last_seen", "LAST SEEN", Show::kAge},
+                                   {"last_error", "LAST ERROR", Show::kText, 40},
                                    {"shared_channels", "CHANNELS", Show::kCount},
-                                   {"org_id", "ORGANISATION", Show::kId},
-                                   {"last_error", "LAST ERROR", Show::kText, 40}};
+                                   {"org_id", "ORGANISATION", Show::kId}};
 constexpr Field kPeerFields[] = {{"name", "name"},
                                  {"org_id", "organisation id"},
                                  {"kind", "kind"},
@@ -25,7 +27,7 @@ constexpr Field kPeerFields[] = {{"name", "name"},
                                  {"words", "safety words"},
                                  {"connected", "connected"},
                                  {"address", "address"},
-                                 {"last_seen", "last seen", Show::kTime},
+                                 {"last_seen", "last seen", Show::kAge},
                                  {"last_error", "last error"},
                                  {"shared_channels", "shared channels"},
                                  {"node_id", "node"}};
@@ -52,11 +54,21 @@ std::string qr_text(const std::string& text) {
 }
 
 int card_show(Context& c) {
+  if (c.has("qr") && c.mode() != OutputMode::kTable)
+    return c.fail("usage", "--qr draws a picture, which is no JSON", kExitUsage,
+                  "leave --qr out: `card` is the text to put into a QR code; or say --output table");
   auto answer = c.call("GET", "/card");
   if (!answer) return c.exit_code();
   if (c.has("qr")) {
     const auto picture = qr_text(answer->json.value("card", std::string()));
     if (picture.empty()) return c.fail("too_long", "This card does not fit a QR code; send the line of text instead.");
+    // Broken lines are no picture.
+    const auto columns = display_width(std::string_view(picture).substr(0, picture.find('\n')));
+    if (const auto width = wrap_width(STDOUT_FILENO); width != 0 && width < columns)
+      return c.fail(
+          "too_narrow",
+          "the QR code is " + std::to_string(columns) + " columns wide and this terminal " + std::to_string(width),
+          kExitFailure, "make the letters smaller or the window wider; or send the line of text instead");
     std::fputs(picture.c_str(), stdout);
     std::printf("words: %s\n", answer->json.value("words", std::string()).c_str());
     return kExitOk;
@@ -69,20 +81,40 @@ int card_show(Context& c) {
                                      {"addresses", "addresses", Show::kList}};
   c.show_object(*answer, fields);
   if (answer->json.contains("addresses") && answer->json["addresses"].empty())
-    std::puts("\nThis node advertises no address: it dials out only. Name one with `advertise` in the configuration.");
+    c.say("This node advertises no address: it dials out only. Name one with `advertise` in the configuration.");
   return kExitOk;
+}
+
+// The card in what `card show` gave, however it was saved: its JSON, or the line alone, or what a terminal showed,
+// where the line may be broken and the words stand below an empty line.
+std::string card_in(const std::string& text) {
+  const auto json = Json::parse(text, nullptr, false);
+  if (json.is_object() && json.contains("card") && json["card"].is_string()) return json["card"].get<std::string>();
+  const auto begin = text.find("tocsin1");
+  if (begin == std::string::npos) return text;
+  std::string out;
+  bool line_empty = false;
+  for (const char ch : std::string_view(text).substr(begin)) {
+    if (ch == '\n') {
+      if (line_empty) break;
+      line_empty = true;
+    } else if (!std::isspace(static_cast<unsigned char>(ch))) {
+      out += ch;
+      line_empty = false;
+    }
+  }
+  return out;
 }
 
 int peer_add(Context& c) {
   auto text = read_file(c.get("file"), 64 * 1024);
   if (!text) return c.fail(text.error());
-  auto answer = c.call("POST", "/peers", Json{{"card", *text}});
+  auto answer = c.call("POST", "/peers", Json{{"card", card_in(*text)}});
   if (!answer) return c.exit_code();
   c.show_object(*answer, kPeerFields);
   if (c.mode() == OutputMode::kTable && answer->json.value("state", std::string()) == "introduced")
-    std::printf(
-        "\nNow compare the eight words over another line (phone, in person), then: tocsin peer verify %s WORDS\n",
-        answer->json.value("org_id", std::string()).substr(0, 12).c_str());
+    c.say("Now compare the eight words over another line (phone, in person), then: tocsin peer verify " +
+          answer->json.value("org_id", std::string()).substr(0, 12) + " WORDS");
   return kExitOk;
 }
 

@@ -3,21 +3,45 @@
 
 #include "node/cli/context.h"
 #include "node/cli/json_file.h"
+#include "node/cli/readers.h"
 #include "node/cli/report_filters.h"
 
 namespace tocsin::cli {
 namespace {
 
-constexpr Column kReportColumns[] = {
-    {"id", "REPORT", Show::kId}, {"kind", "KIND"}, {"observed_from", "OBSERVED", Show::kTime}, {"country", "COUNTRY"},
-    {"severity", "SEVERITY"},    {"tlp", "TLP"},   {"title", "TITLE", Show::kText, 80},        {"state", "STATE"}};
+constexpr Column kReportColumns[] = {{"id", "REPORT", Show::kId},
+                                     {"kind", "KIND"},
+                                     {"observed_from", "OBSERVED", Show::kDay},
+                                     {"country", "ISO3"},
+                                     {"severity", "SEVERITY"},
+                                     {"tlp", "TLP"},
+                                     {"title", "TITLE", Show::kText, 0, true},
+                                     {"state", "STATE", Show::kText, 0, false, "current"}};
 constexpr Field kMadeFields[] = {
     {"id", "report"}, {"channels", "channels", Show::kList}, {"channel_id", "channel"}, {"detail", "detail"}};
-constexpr Column kReaderColumns[] = {
-    {"name", "WHO CAN READ IT", Show::kText, 40}, {"org_id", "ORGANISATION", Show::kId}, {"nodes", "NODES", Show::kId}};
-
 std::string report_path(Context& c, const std::string& more = {}) {
   return "/reports/" + url_encode(c.get("report")) + more;
+}
+
+// REFERENCE or REFERENCE:GRADE, such as 5f0c6a1b:B2. A shortened reference is one that this node knows.
+std::optional<Json> read_source(Context& c, const std::string& given) {
+  const auto colon = given.find(':');
+  Json source{{"reference", given.substr(0, colon)}};
+  if (source["reference"].get_ref<const std::string&>().size() < 32) {
+    auto known = c.call("GET", "/sources/" + url_encode(given.substr(0, colon)));
+    if (!known) return std::nullopt;
+    source["reference"] = known->json["reference"];
+  }
+  if (colon == std::string::npos) return source;
+  const auto grade = given.substr(colon + 1);
+  if (grade.size() != 2) {
+    c.set_exit(c.fail("bad_value", "A grade is a letter A to F and a digit 1 to 6, such as B2: --source " + given,
+                      kExitUsage));
+    return std::nullopt;
+  }
+  source["reliability"] = grade.substr(0, 1);
+  source["credibility"] = grade.substr(1, 1);
+  return source;
 }
 
 // The report object of `new` and `correct`: a file, with single options on top.
@@ -35,6 +59,12 @@ std::optional<Json> read_report(Context& c, int& exit) {
     for (auto& ch : field) ch = ch == '-' ? '_' : ch;
     report[field] = c.get(key);
   }
+  for (const auto& given : c.all("source")) {
+    auto source = read_source(c, given);
+    if (!source) return exit = c.exit_code(), std::nullopt;
+    if (!report["sources"].is_array()) report["sources"] = Json::array();
+    report["sources"].push_back(std::move(*source));
+  }
   if (c.has("country")) {
     if (!report["place"].is_object()) report["place"] = Json::object();
     report["place"]["iso3"] = c.get("country");
@@ -42,16 +72,9 @@ std::optional<Json> read_report(Context& c, int& exit) {
   return report;
 }
 
-int show_readers(Context& c, const Context::Answer& answer) {
-  if (c.mode() != OutputMode::kTable) return c.show_object(answer, {});
-  const auto readers = answer.json.value("readers", Json::array());
-  if (readers.empty())
-    std::puts("Nobody: this report is private.");
-  else
-    std::fputs(format_table(readers, kReaderColumns, terminal_width()).c_str(), stdout);
-  for (const auto& warning : answer.json.value("warnings", Json::array()))
-    std::printf("warning: %s\n", printable(warning.get<std::string>()).c_str());
-  return kExitOk;
+int show_made(Context& c, Context::Answer& answer) {
+  name_channels(c, answer.json);
+  return c.show_object(answer, kMadeFields);
 }
 
 int report_new(Context& c) {
@@ -63,11 +86,11 @@ int report_new(Context& c) {
   if (c.has("allow-government")) body["allow_government"] = c.all("allow-government");
   auto answer = c.call("POST", "/reports", body);
   if (!answer) return c.exit_code();
-  return c.dry_run() ? show_readers(c, *answer) : c.show_object(*answer, kMadeFields);
+  return c.dry_run() ? show_readers(c, answer->json) : show_made(c, *answer);
 }
 
 int report_list(Context& c) {
-  auto answer = c.call("GET", "/reports" + filter_query(c));
+  auto answer = c.call("GET", "/reports" + filter_query(c, {{"count", c.has("count") ? "true" : ""}}));
   if (!answer) return c.exit_code();
   static constexpr Field count[] = {{"count", "reports", Show::kCount}};
   return c.has("count") ? c.show_object(*answer, count) : c.show_list(*answer, kReportColumns, "No reports.");
@@ -81,9 +104,9 @@ int report_show(Context& c) {
                                      {"kind", "kind"},
                                      {"status", "status"},
                                      {"state/current", "state"},
-                                     {"state/disputed", "disputed by", Show::kCount},
-                                     {"state/corroborated", "corroborated by", Show::kCount},
-                                     {"state/acknowledged", "acknowledged by", Show::kCount},
+                                     {"state/disputed", "disputed by", Show::kSome},
+                                     {"state/corroborated", "corroborated by", Show::kSome},
+                                     {"state/acknowledged", "acknowledged by", Show::kSome},
                                      {"author_name", "author"},
                                      {"created", "created (claimed)", Show::kTime},
                                      {"observed_from", "observed from", Show::kTime},
@@ -102,30 +125,44 @@ int report_show(Context& c) {
                                      {"channels", "channels", Show::kList},
                                      {"entry/received", "received", Show::kTime},
                                      {"text", "text"}};
+  name_channels(c, answer->json);
   return c.show_object(*answer, fields);
 }
 
 int report_history(Context& c) {
   auto answer = c.call("GET", report_path(c, "/history"));
+  if (!answer) return c.exit_code();
+  // What has no title of its own says why instead.
+  if (c.mode() == OutputMode::kTable)
+    for (auto& item : answer->json["items"])
+      item["says"] = item.contains("why") && item["why"].is_string() && item["why"] != "" ? item["why"]
+                                                                                          : item.value("title", Json());
   static constexpr Column columns[] = {{"kind", "WHAT"},
-                                       {"author_name", "BY"},
+                                       {"author_name", "BY", Show::kText, 24},
                                        {"created", "CLAIMED AT", Show::kTime},
-                                       {"title", "TITLE", Show::kText, 60},
-                                       {"why", "WHY", Show::kText, 60},
+                                       {"says", "TITLE OR REASON", Show::kText, 0, true},
                                        {"id", "REPORT", Show::kId}};
-  return answer ? c.show_list(*answer, columns, "Nothing refers to this report.") : c.exit_code();
+  return c.show_list(*answer, columns, "Nothing refers to this report.");
 }
 
+// With --channel: who would read it there.
 int report_readers(Context& c) {
+  if (c.has("channel")) {
+    auto would = c.call("POST", report_path(c, "/share?dry_run=true"), Json{{"channel", c.get("channel")}});
+    return would ? show_readers(c, would->json) : c.exit_code();
+  }
   auto answer = c.call("GET", report_path(c, "/readers"));
-  return answer ? show_readers(c, *answer) : c.exit_code();
+  if (!answer || !add_reader_warnings(c, c.get("report"), answer->json)) return c.exit_code();
+  return show_readers(c, answer->json);
 }
 
 int report_share(Context& c) {
   Json body{{"channel", c.get("channel")}};
   if (c.has("allow-government")) body["allow_government"] = c.all("allow-government");
   auto answer = c.call("POST", report_path(c, "/share"), body);
-  return answer ? show_readers(c, *answer) : c.exit_code();
+  if (!answer) return c.exit_code();
+  c.say(c.dry_run() ? "These would read it:" : "Shared. These read it now:");
+  return show_readers(c, answer->json);
 }
 
 int report_correct(Context& c) {
@@ -135,7 +172,7 @@ int report_correct(Context& c) {
   Json body{{"report", *report}};
   if (c.has("allow-government")) body["allow_government"] = c.all("allow-government");
   auto answer = c.call("POST", report_path(c, "/correct"), body);
-  return answer ? c.show_object(*answer, kMadeFields) : c.exit_code();
+  return answer ? show_made(c, *answer) : c.exit_code();
 }
 
 // withdraw, corroborate, dispute: one sentence about another report.
@@ -147,12 +184,12 @@ int report_say(Context& c) {
   if (c.has(key)) body[std::string(key)] = c.get(key);
   if (c.has("allow-government")) body["allow_government"] = c.all("allow-government");
   auto answer = c.call("POST", report_path(c, "/" + std::string(c.command().verb)), body);
-  return answer ? c.show_object(*answer, kMadeFields) : c.exit_code();
+  return answer ? show_made(c, *answer) : c.exit_code();
 }
 
 }  // namespace
 
-std::string filter_query(Context& c) {
+std::string filter_query(Context& c, std::initializer_list<std::pair<std::string_view, std::string>> more) {
   std::string out = query_string({{"text", c.get("text")},
                                   {"kind", c.get("kind")},
                                   {"country", c.get("country")},
@@ -163,10 +200,9 @@ std::string filter_query(Context& c) {
                                   {"author", c.get("author")},
                                   {"near", c.get("near")},
                                   {"limit", c.get("limit")},
-                                  {"after", c.get("after")},
-                                  {"count", c.has("count") ? "true" : ""},
-                                  {"format", c.get("format")}});
-  return out;
+                                  {"after", c.get("after")}});
+  const auto rest = query_string(more);
+  return out.empty() || rest.empty() ? out + rest : out + "&" + rest.substr(1);
 }
 
 std::vector<Option> filter_options(bool paging) {
@@ -190,17 +226,19 @@ void add_report_commands(std::vector<Command>& out) {
   const Option government{"allow-government", "ISO3",
                           "share although this country's government will read it and the report names the country",
                           Arity::kMany};
-  const std::vector<Option> content = {{"file", "F.json", "the report as JSON; - for standard input"},
-                                       {"title", "TEXT", "one line that says what happened"},
-                                       {"text", "TEXT", "the report's text"},
-                                       {"country", "ISO3", "country it is about"},
-                                       {"tlp", "TLP", "RED, AMBER+STRICT, AMBER, GREEN or CLEAR"},
-                                       {"severity", "S", "Minor, Moderate, Severe, Extreme"},
-                                       {"urgency", "U", "Past, Future, Expected, Immediate"},
-                                       {"certainty", "C", "Observed, Likely, Possible, Unlikely"},
-                                       {"status", "S", "Actual, Exercise, System, Test, Draft"},
-                                       {"observed-from", "TIME", "RFC 3339"},
-                                       {"observed-to", "TIME", "RFC 3339"}};
+  const std::vector<Option> content = {
+      {"file", "F.json", "the report as JSON; - for standard input"},
+      {"title", "TEXT", "one line that says what happened"},
+      {"text", "TEXT", "the report's text"},
+      {"country", "ISO3", "country it is about"},
+      {"tlp", "TLP", "RED, AMBER+STRICT, AMBER, GREEN or CLEAR"},
+      {"severity", "S", "Minor, Moderate, Severe, Extreme"},
+      {"urgency", "U", "Past, Future, Expected, Immediate"},
+      {"certainty", "C", "Observed, Likely, Possible, Unlikely"},
+      {"status", "S", "Actual, Exercise, System, Test, Draft"},
+      {"observed-from", "TIME", "RFC 3339"},
+      {"observed-to", "TIME", "RFC 3339"},
+      {"source", "REF[:GRADE]", "a protected source, with its Admiralty grade: 5f0c6a1b:B2", Arity::kMany}};
   auto made = content;
   made.insert(made.begin(), {"kind", "KIND", "incident, situation, indicator, displacement, ...", Arity::kOne, false});
   made.push_back({"channel", "C", "share it in this channel; without one it stays private"});
@@ -231,7 +269,13 @@ void add_report_commands(std::vector<Command>& out) {
                  {},
                  "",
                  report_history});
-  out.push_back({"report", "readers", "Show who can read it", {report}, {}, "", report_readers});
+  out.push_back({"report",
+                 "readers",
+                 "Show who can read it, or with --channel who would",
+                 {report},
+                 {{"channel", "C", "as if it were shared in this channel"}},
+                 "",
+                 report_readers});
   out.push_back({"report",
                  "share",
                  "Share a report in a channel; --dry-run lists who will read it",

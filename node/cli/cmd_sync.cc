@@ -10,7 +10,7 @@ namespace {
 int sync_status(Context& c) {
   auto answer = c.call("GET", "/sync");
   static constexpr Column columns[] = {{"name", "PEER", Show::kText, 30},
-                                       {"channel_name", "CHANNEL", Show::kText, 30},
+                                       {"channel_name", "CHANNEL", Show::kText, 0, true},
                                        {"state", "STATE"},
                                        {"behind", "BEHIND", Show::kCount},
                                        {"ahead", "AHEAD", Show::kCount},
@@ -29,7 +29,10 @@ int sync_now(Context& c) {
                                      {"round_trips", "round trips"},
                                      {"seconds", "seconds"},
                                      {"unreached", "not reached", Show::kList}};
-  return answer ? c.show_object(*answer, fields) : c.exit_code();
+  if (!answer) return c.exit_code();
+  if (c.mode() == OutputMode::kTable)
+    for (auto& peer : answer->json["unreached"]) peer = unreached_line(peer);
+  return c.show_object(*answer, fields);
 }
 
 int sync_explain(Context& c) {

@@ -1,4 +1,5 @@
 // man, completion: made from the same table as the help.
+#include <algorithm>
 #include <cstdio>
 #include <set>
 
@@ -11,8 +12,13 @@ namespace {
 
 std::string roff(std::string_view text) {
   std::string out;
-  for (const char ch : text) {
-    if (ch == '\\')
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char ch = text[i];
+    // The one character outside ASCII that the texts hold.
+    if (text.substr(i).starts_with("…")) {
+      out += "\\[u2026]";
+      i += std::string_view("…").size() - 1;
+    } else if (ch == '\\')
       out += "\\e";
     else if (ch == '-')
       out += "\\-";
@@ -79,17 +85,11 @@ int text_completion(Context&) {
   std::string out =
       "# bash completion for tocsin; load with: source <(tocsin completion)\n_tocsin() {\n"
       "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words='' key=''\n"
-      "  local w; for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do [[ $w == -* ]] || key=\"${key:+$key }$w\"; done\n"
-      "  case $prev in --home|--file|--out|--terms) COMPREPLY=($(compgen -f -- \"$cur\")); return;;\n";
-  std::map<std::string, std::string> choices;
-  for (const auto& command : commands())
-    for (const auto& option : command.options)
-      if (!option.choices.empty()) choices["--" + std::string(option.name)] += " " + std::string(option.choices);
-  choices["--output"] = "table|json|ndjson";
-  for (auto& [name, words] : choices) {
-    for (auto& ch : words) ch = ch == '|' ? ' ' : ch;
-    out += "    " + name + ") COMPREPLY=($(compgen -W '" + words + "' -- \"$cur\")); return;;\n";
-  }
+      // The words of the command; what --home and --output take is none.
+      "  local w last=''; for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
+      "    [[ $w == -* || $last == --home || $last == --output ]] || key=\"${key:+$key }$w\"; last=$w\n  done\n"
+      "  case $prev in\n    --home|--file|--out|--terms) COMPREPLY=($(compgen -f -- \"$cur\")); return;;\n"
+      "    --output) COMPREPLY=($(compgen -W 'table json ndjson' -- \"$cur\")); return;;\n";
   out += "  esac\n  case \"$key\" in\n    '') words='" + first + " --home --output --version --help';;\n";
   for (const auto noun : nouns) {
     std::string verbs;
@@ -99,7 +99,14 @@ int text_completion(Context&) {
   }
   for (const auto& command : commands()) {
     const std::string key = (command.noun.empty() ? "" : std::string(command.noun) + " ") + std::string(command.verb);
-    out += "    '" + key + "'*) words='" + option_words(command) + "';;\n";
+    out += "    '" + key + "'*) words='" + option_words(command) + "'\n      case $prev in\n";
+    for (const auto& option : command.options) {
+      if (option.choices.empty()) continue;
+      std::string choices(option.choices);
+      std::replace(choices.begin(), choices.end(), '|', ' ');
+      out += "        --" + std::string(option.name) + ") words='" + choices + "';;\n";
+    }
+    out += "      esac;;\n";
   }
   out +=
       "  esac\n  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"

@@ -42,6 +42,20 @@ std::string one_line(const Json& json) { return json.dump(-1, ' ', false, Json::
 
 }  // namespace
 
+void complain(std::string_view label, std::string_view text) {
+  const std::string head = std::string(label) + (label == " " ? " " : ": ");
+  std::cerr << head << wrap(printable(text), wrap_width(STDERR_FILENO), head.size()) << "\n";
+}
+
+std::string refused_line(const Json& row) {
+  return "line " + std::to_string(row.value("line", 0)) + ", column " + std::to_string(row.value("column", 0)) + ": " +
+         row.value("detail", row.value("code", std::string()));
+}
+
+std::string unreached_line(const Json& peer) {
+  return peer.value("name", std::string("a peer")) + ": " + peer.value("code", std::string("unreachable"));
+}
+
 bool is_damage(std::string_view code) {
   for (const auto damage : {store::kStoreDamaged, protocol::kStoreFailed, protocol::kDamagedRecord})
     if (code == damage.text()) return true;
@@ -73,12 +87,26 @@ bool Context::confirm(std::string_view question) {
     exit_ = fail("confirmation_needed", std::string(question) + " Say --yes to answer without a terminal.");
     return false;
   }
-  std::cerr << question << " [y/N] " << std::flush;
+  // A script that has our standard error reads one problem object there and nothing else.
+  std::ofstream terminal;
+  if (mode_ != OutputMode::kTable) terminal.open("/dev/tty");
+  (terminal.is_open() ? static_cast<std::ostream&>(terminal) : std::cerr) << question << " [y/N] " << std::flush;
   std::string answer;
   std::getline(std::cin, answer);
   if (answer == "y" || answer == "Y" || answer == "yes") return true;
   exit_ = fail("not_confirmed", "Nothing was done.");
   return false;
+}
+
+void Context::say(std::string_view text) const {
+  if (mode_ == OutputMode::kTable) print(wrap(printable(text), wrap_width(STDOUT_FILENO)) + "\n");
+}
+
+Json Context::ask(const std::string& path) const {
+  auto response = http_call(home_, {.method = "GET", .path = "/api/v1" + path});
+  if (!response || response->status != 200) return nullptr;
+  auto json = Json::parse(response->body, nullptr, false);
+  return json.is_discarded() ? Json(nullptr) : json;
 }
 
 std::optional<Context::Answer> Context::call(std::string_view method, const std::string& path, const Json& body) {
@@ -109,21 +137,23 @@ int Context::fail_answer(const Answer& answer) {
     std::cerr << one_line(answer.json);
     return exit_for(code, answer.status);
   }
-  std::cerr << "error: " << printable(answer.json.value("detail", code)) << "\n";
-  if (answer.json.contains("hint"))
-    std::cerr << "hint: " << printable(answer.json.value("hint", std::string())) << "\n";
+  complain("error", answer.json.value("detail", code));
+  if (answer.json.contains("hint")) complain("hint", answer.json.value("hint", std::string()));
   if (answer.json.contains("refused"))
-    for (const auto& row : answer.json["refused"])
-      std::cerr << "  line " << row.value("line", 0) << ", column " << row.value("column", 0) << ": "
-                << printable(row.value("detail", std::string())) << "\n";
+    for (const auto& row : answer.json["refused"]) complain(" ", refused_line(row));
+  if (answer.json.contains("unreached"))
+    for (const auto& peer : answer.json["unreached"]) complain(" ", unreached_line(peer));
   return exit_for(code, answer.status);
 }
 
-int Context::fail(std::string_view code, std::string_view detail, int exit) {
+int Context::fail(std::string_view code, std::string_view detail, int exit, std::string_view hint) {
   if (mode_ == OutputMode::kTable) {
-    std::cerr << "error: " << printable(detail) << "\n";
+    complain("error", detail);
+    if (!hint.empty()) complain("hint", hint);
   } else {
-    std::cerr << one_line(Json{{"code", code}, {"title", code}, {"detail", detail}, {"exit", exit}});
+    Json problem{{"code", code}, {"title", code}, {"detail", detail}, {"exit", exit}};
+    if (!hint.empty()) problem["hint"] = hint;
+    std::cerr << one_line(problem);
   }
   return exit;
 }
@@ -149,7 +179,7 @@ int Context::show_list(const Answer& answer, std::span<const Column> columns, st
 }
 
 int Context::show_object(const Json& object, std::span<const Field> fields) {
-  print(mode_ == OutputMode::kTable ? format_fields(object, fields) : one_line(object));
+  print(mode_ == OutputMode::kTable ? format_fields(object, fields, wrap_width(STDOUT_FILENO)) : one_line(object));
   return kExitOk;
 }
 

@@ -43,7 +43,10 @@ class Context {
   std::optional<Answer> call(std::string_view method, const std::string& path, const Json& body = nullptr);
   // Its path begins with /api/v1. `on_piece` as in http_call.
   std::optional<Answer> call(HttpRequest request, const std::function<bool(std::string_view)>& on_piece = {});
+  // The same where a table would like to know more: without an answer there is simply nothing (null).
+  Json ask(const std::string& path) const;
   int exit_code() const { return exit_; }
+  void set_exit(int code) { exit_ = code; }
 
   // Prints the answer: as it is (json), one item a line (ndjson), or by `columns` (table).
   int show_list(const Answer& answer, std::span<const Column> columns, std::string_view empty_text);
@@ -51,8 +54,10 @@ class Context {
   // For what was made without a node (init, fsck).
   int show_object(const Json& object, std::span<const Field> fields);
 
-  // Problem object on standard error; gives the exit code for it.
-  int fail(std::string_view code, std::string_view detail, int exit = kExitFailure);
+  // One line or paragraph of a table's answer, broken at the terminal's width; nothing in the other modes.
+  void say(std::string_view text) const;
+  // Problem object on standard error (table: `error:` and `hint:` lines); gives the exit code for it.
+  int fail(std::string_view code, std::string_view detail, int exit = kExitFailure, std::string_view hint = {});
   int fail(const Error& error, int exit = kExitFailure);
 
  private:
@@ -64,6 +69,11 @@ class Context {
   int exit_ = kExitOk;
 };
 
+// `error: ` or `hint: ` and the text, broken at the width of standard error.
+void complain(std::string_view label, std::string_view text);
+// A row that an import refused, and a peer that a sync did not reach, in words.
+std::string refused_line(const Json& row);
+std::string unreached_line(const Json& peer);
 // Whether the code says that what is stored is damaged: exit 6.
 bool is_damage(std::string_view code);
 // Percent-encodes a path segment or query value.

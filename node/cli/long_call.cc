@@ -15,7 +15,7 @@ constexpr auto kAskEvery = std::chrono::milliseconds(200);
 
 void show_progress(const std::string& home, const std::string& key, std::string_view what,
                    const std::atomic<bool>& ended) {
-  Progress progress(what);
+  Progress progress(what, true);
   while (!ended) {
     std::this_thread::sleep_for(kAskEvery);
     if (ended) break;
@@ -35,7 +35,7 @@ std::optional<Context::Answer> long_call(Context& context, HttpRequest request, 
   request.idempotency_key = to_hex(key);
   std::atomic<bool> ended = false;
   std::thread watcher;
-  if (is_terminal(STDERR_FILENO))
+  if (context.mode() == OutputMode::kTable && is_terminal(STDERR_FILENO))
     watcher = std::thread([&] { show_progress(context.home(), request.idempotency_key, what, ended); });
   auto answer = context.call(request);
   ended = true;

@@ -49,15 +49,15 @@ std::string bytes_text(double n) {
   return out;
 }
 
-std::string age_text(const std::string& time) {
+std::string age_text(const std::string& time, const std::string& ago) {
   std::tm parts{};
   if (!strptime(time.c_str(), "%Y-%m-%dT%H:%M:%S", &parts)) return time;
   const auto age = std::time(nullptr) - timegm(&parts);
   if (age < 0) return "in the future";
-  if (age < 90) return std::to_string(age) + " s ago";
-  if (age < 90 * 60) return std::to_string(age / 60) + " min ago";
-  if (age < 36 * 3600) return std::to_string(age / 3600) + " h ago";
-  return std::to_string(age / 86400) + " d ago";
+  if (age < 90) return std::to_string(age) + " s" + ago;
+  if (age < 90 * 60) return std::to_string(age / 60) + " min" + ago;
+  if (age < 36 * 3600) return std::to_string(age / 3600) + " h" + ago;
+  return std::to_string(age / 86400) + " d" + ago;
 }
 
 // Cut to `width` columns, with an ellipsis where something was left out.
@@ -132,6 +132,7 @@ std::size_t display_width(std::string_view text) {
 
 std::string format_value(const Json& value, Show show) {
   if (value.is_null()) return "-";
+  if (value.is_array() && show == Show::kSize) return std::to_string(value.size());
   if (value.is_array()) {
     std::string out;
     for (const auto& item : value) {
@@ -144,7 +145,8 @@ std::string format_value(const Json& value, Show show) {
   if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
   if (value.is_number_integer()) {
     if (show == Show::kBytes) return bytes_text(value.get<double>());
-    return show == Show::kCount ? with_commas(value.get<std::int64_t>()) : std::to_string(value.get<std::int64_t>());
+    return show == Show::kCount || show == Show::kSome ? with_commas(value.get<std::int64_t>())
+                                                       : std::to_string(value.get<std::int64_t>());
   }
   if (value.is_number()) {
     char out[48];
@@ -158,76 +160,154 @@ std::string format_value(const Json& value, Show show) {
       return text.substr(0, 12);
     case Show::kTime:
       return text.size() >= 16 && text[10] == 'T' ? text.substr(0, 10) + " " + text.substr(11, 5) : text;
+    case Show::kDay:
+      return text.size() >= 10 ? text.substr(0, 10) : text;
     case Show::kAge:
-      return age_text(text);
+      return age_text(text, " ago");
+    case Show::kSince:
+      return age_text(text, "");
     default:
       return text.empty() ? "-" : text;
   }
 }
 
-std::string format_table(const Json& items, std::span<const Column> columns, std::size_t width) {
-  std::vector<std::vector<std::string>> rows;
+namespace {
+
+constexpr std::size_t kIdLeast = 8, kDayWidth = 10, kTextLeast = 12, kRoomLeast = 24, kAnyLeast = 8;
+
+// The cells of the columns that say something, and how wide each of them is.
+struct Grid {
+  std::vector<const Column*> columns;
+  std::vector<std::vector<std::string>> cells;  // by column
   std::vector<std::size_t> widths;
-  for (const auto& column : columns) widths.push_back(display_width(column.title));
-  for (const auto& item : items) {
-    auto& row = rows.emplace_back();
-    for (std::size_t c = 0; c < columns.size(); ++c) {
-      const auto* value = find(item, columns[c].key);
-      auto text = value ? format_value(*value, columns[c].show) : std::string("-");
-      if (columns[c].width_max) text = fit(text, columns[c].width_max);
-      widths[c] = std::max(widths[c], display_width(text));
-      row.push_back(std::move(text));
-    }
-  }
-  // The widest column of text gives way, never an id, a time or a number, until the line fits the terminal.
-  auto total = [&] {
-    std::size_t sum = 2 * (columns.size() - 1);
-    for (auto w : widths) sum += w;
+
+  std::size_t total() const {
+    std::size_t sum = columns.empty() ? 0 : 2 * (columns.size() - 1);
+    for (const auto w : widths) sum += w;
     return sum;
-  };
-  const auto gives_way = [&](std::size_t c) {
-    const auto show = columns[c].show;
-    return show == Show::kText || show == Show::kList ? widths[c] : std::size_t{0};
-  };
-  while (total() > width) {
-    std::size_t widest = 0;
-    for (std::size_t c = 1; c < columns.size(); ++c)
-      if (gives_way(c) > gives_way(widest)) widest = c;
-    if (gives_way(widest) <= 8) break;
-    --widths[widest];
   }
-  std::string out, line;
-  auto emit = [&](const auto& cell_of, bool header) {
-    line.clear();
-    for (std::size_t c = 0; c < columns.size(); ++c) {
-      const bool right = !header && (columns[c].show == Show::kCount || columns[c].show == Show::kBytes);
-      append_cell(line, fit(cell_of(c), widths[c]), widths[c], right, c + 1 == columns.size());
+  std::size_t least(std::size_t c, std::size_t otherwise) const {
+    return std::max(otherwise, display_width(columns[c]->title));
+  }
+  // Takes from the columns that `may`, the widest first, until the line fits or none of them is wider than its least.
+  template <typename May>
+  void take(std::size_t width, std::size_t least_width, May may) {
+    while (total() > width) {
+      std::size_t widest = columns.size();
+      for (std::size_t c = 0; c < columns.size(); ++c)
+        if (may(*columns[c]) && widths[c] > least(c, least_width) &&
+            (widest == columns.size() || widths[c] > widths[widest]))
+          widest = c;
+      if (widest == columns.size()) return;
+      --widths[widest];
     }
+  }
+};
+
+Grid grid_of(const Json& items, std::span<const Column> columns) {
+  Grid grid;
+  for (const auto& column : columns) {
+    std::vector<std::string> cells;
+    std::size_t width = display_width(column.title);
+    bool says = false;
+    for (const auto& item : items) {
+      const auto* value = find(item, column.key);
+      auto text = value ? format_value(*value, column.show) : std::string("-");
+      if (!column.quiet.empty() && text == column.quiet) text = "-";
+      if (column.width_max) text = fit(text, column.width_max);
+      says |= text != "-";
+      width = std::max(width, display_width(text));
+      cells.push_back(std::move(text));
+    }
+    if (!says) continue;
+    grid.columns.push_back(&column);
+    grid.cells.push_back(std::move(cells));
+    grid.widths.push_back(width);
+  }
+  return grid;
+}
+
+bool is_number(Show show) { return show == Show::kCount || show == Show::kBytes || show == Show::kSize; }
+bool is_text(Show show) { return show == Show::kText || show == Show::kList; }
+
+// An id and a time are cut without a mark: what is left is still good to be typed and to be read.
+std::string cell_text(const std::string& text, Show show, std::size_t width) {
+  return show == Show::kId || show == Show::kTime ? text.substr(0, std::min(text.size(), width)) : fit(text, width);
+}
+
+}  // namespace
+
+std::string format_table(const Json& items, std::span<const Column> columns, std::size_t width) {
+  auto grid = grid_of(items, columns);
+  for (const auto& [show, least] : {std::pair{Show::kId, kIdLeast}, std::pair{Show::kTime, kDayWidth}})
+    for (std::size_t c = 0; c < grid.columns.size(); ++c)
+      if (grid.total() > width && grid.columns[c]->show == show)
+        grid.widths[c] = std::min(grid.widths[c], grid.least(c, least));
+  grid.take(width, kTextLeast, [](const Column& c) { return is_text(c.show) && !c.room; });
+  grid.take(width, kRoomLeast, [](const Column& c) { return c.room; });
+  grid.take(width, kAnyLeast, [](const Column& c) { return is_text(c.show); });
+  std::string out;
+  auto emit = [&](const auto& text_of, bool header) {
+    std::string line;
+    for (std::size_t c = 0; c < grid.columns.size(); ++c)
+      append_cell(line, text_of(c), grid.widths[c], !header && is_number(grid.columns[c]->show),
+                  c + 1 == grid.columns.size());
     while (!line.empty() && line.back() == ' ') line.pop_back();
     out += line + "\n";
   };
-  emit([&](std::size_t c) { return std::string(columns[c].title); }, true);
-  for (const auto& row : rows) emit([&](std::size_t c) { return row[c]; }, false);
+  emit([&](std::size_t c) { return fit(std::string(grid.columns[c]->title), grid.widths[c]); }, true);
+  for (std::size_t row = 0; row < items.size(); ++row)
+    emit([&](std::size_t c) { return cell_text(grid.cells[c][row], grid.columns[c]->show, grid.widths[c]); }, false);
   return out;
 }
 
-std::string format_fields(const Json& object, std::span<const Field> fields) {
-  std::size_t widest = 0;
-  for (const auto& field : fields) widest = std::max(widest, display_width(field.title));
+std::string wrap(std::string_view text, std::size_t width, std::size_t indent) {
+  if (width == 0) return std::string(text);
+  const std::size_t room = width > indent + kAnyLeast ? width - indent : kAnyLeast;
   std::string out;
-  for (const auto& field : fields) {
+  std::size_t used = 0;
+  while (true) {
+    const auto begin = text.find_first_not_of(' ');
+    if (begin == std::string_view::npos) return out;
+    text.remove_prefix(begin);
+    const auto word = text.substr(0, text.find(' '));
+    text.remove_prefix(word.size());
+    const auto columns = display_width(word);
+    if (used > 0 && used + 1 + columns > room) {
+      out += "\n" + std::string(indent, ' ');
+      used = 0;
+    } else if (used > 0) {
+      out += ' ';
+      ++used;
+    }
+    out += word;
+    used += columns;
+  }
+}
+
+std::string format_fields(const Json& object, std::span<const Field> fields, std::size_t width) {
+  const auto says = [&](const Field& field) {
     const auto* value = find(object, field.key);
-    if (!value || value->is_null() || (value->is_array() && value->empty())) continue;
-    const std::string indent(widest + 2, ' ');
-    std::string title(field.title);
-    title.resize(widest + 2, ' ');
-    if (field.show == Show::kList && value->is_array()) {
-      for (const auto& item : *value) {
-        out += title + format_value(item, Show::kText) + "\n";
-        title = indent;
-      }
+    if (!value || value->is_null() || (value->is_array() && value->empty())) return false;
+    return field.show != Show::kSome || !value->is_number_integer() || value->get<std::int64_t>() != 0;
+  };
+  std::size_t widest = 0;
+  for (const auto& field : fields)
+    if (says(field)) widest = std::max(widest, display_width(field.title));
+  const auto indent = widest + 2;
+  std::string out;
+  const auto line = [&](std::string title, const std::string& text) {
+    title.resize(indent, ' ');
+    out += title + wrap(text, width, indent) + "\n";
+  };
+  for (const auto& field : fields) {
+    if (!says(field)) continue;
+    const auto& value = *find(object, field.key);
+    if (field.show == Show::kList && value.is_array()) {
+      for (std::size_t i = 0; i < value.size(); ++i)
+        line(i ? std::string() : std::string(field.title), format_value(value[i], Show::kText));
     } else {
-      out += title + format_value(*value, field.show) + "\n";
+      line(std::string(field.title), format_value(value, field.show));
     }
   }
   return out;
@@ -238,9 +318,14 @@ std::size_t terminal_width() {
   return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40 ? size.ws_col : 100;
 }
 
+std::size_t wrap_width(int fd) {
+  winsize size{};
+  return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40 ? size.ws_col : 0;
+}
+
 bool is_terminal(int fd) { return isatty(fd) == 1; }
 
-Progress::Progress(std::string_view what) : what_(what), terminal_(is_terminal(STDERR_FILENO)) {}
+Progress::Progress(std::string_view what, bool wanted) : what_(what), terminal_(wanted && is_terminal(STDERR_FILENO)) {}
 
 Progress::~Progress() {
   if (shown_) std::fputs("\r\033[K", stderr);

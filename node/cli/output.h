@@ -16,10 +16,14 @@ enum class Show {
   kId,     // first 12 digits
   kTime,   // 2026-11-24 05:31, UTC
   kAge,    // "3 min ago"
+  kSince,  // "3 min"
   kBytes,  // 1.4 MiB
   kCount,  // 12,345
+  kSome,   // the same; 0 says nothing and is left out
+  kSize,   // how many elements the list has
   kYesNo,
   kList,  // joined by commas
+  kDay,   // 2026-11-24
 };
 
 struct Column {
@@ -27,6 +31,8 @@ struct Column {
   std::string_view title;
   Show show = Show::kText;
   std::size_t width_max = 0;  // 0: as wide as needed
+  bool room = false;          // the one that the others give way to
+  std::string_view quiet{};   // what is usual and not worth a word: shown as "-"
 };
 struct Field {
   std::string_view key;
@@ -35,11 +41,18 @@ struct Field {
 };
 
 std::string format_value(const nlohmann::ordered_json& value, Show show);
-// A table with a header line, cut to the width of the terminal.
+// A table with a header line, cut to `width`: ids give way first (to 8 digits), then times (to the day), then text,
+// last of all the column that is to have the room. A column that says nothing in any row is left out.
 std::string format_table(const nlohmann::ordered_json& items, std::span<const Column> columns, std::size_t width);
-std::string format_fields(const nlohmann::ordered_json& object, std::span<const Field> fields);
+// One line a field, those without a value left out; text goes on below itself at `width` (0: is not broken).
+std::string format_fields(const nlohmann::ordered_json& object, std::span<const Field> fields, std::size_t width = 0);
+// Broken between words at `width` (0: not at all), each line but the first after `indent` blanks, which the first is
+// taken to have before it already. No line break at the end. A word that is longer than a line stays whole.
+std::string wrap(std::string_view text, std::size_t width, std::size_t indent = 0);
 
-std::size_t terminal_width();  // 100 when unknown
+std::size_t terminal_width();  // of standard output; 100 when unknown
+// Where to break text that goes to this descriptor: 0 (nowhere) when it is no terminal.
+std::size_t wrap_width(int fd);
 bool is_terminal(int fd);
 // Display columns of UTF-8 text, combining marks and wide characters counted roughly; control characters are replaced
 // before.
@@ -47,10 +60,10 @@ std::size_t display_width(std::string_view text);
 // What came from others must not steer the terminal: control characters become '\uFFFD'.
 std::string printable(std::string_view text);
 
-// A bar on standard error, when that is a terminal; otherwise nothing.
+// A bar on standard error, when it is wanted and that is a terminal; otherwise nothing.
 class Progress {
  public:
-  explicit Progress(std::string_view what);
+  Progress(std::string_view what, bool wanted);
   ~Progress();
   void update(std::uint64_t done, std::uint64_t total);
 

@@ -1,12 +1,21 @@
 #include "node/cli/parse.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "node/cli/output.h"
 #include "node/cli/version.h"
 
 namespace tocsin::cli {
 namespace {
+
+// A name and what it means, which goes on below itself.
+std::string two_columns(std::string left, std::string_view right, std::size_t column, std::size_t width) {
+  left.resize(std::max(left.size() + 2, column), ' ');
+  return "  " + left + wrap(right, width, left.size() + 2) + "\n";
+}
 
 std::vector<std::string> split_choices(std::string_view choices) {
   std::vector<std::string> out;
@@ -86,10 +95,10 @@ std::string synopsis(const Command& command) {
 }
 
 std::string help_command(const Command& command) {
-  std::string out = std::string(command.summary) + ".\n\nUsage: " + synopsis(command) + "\n";
-  auto line = [](std::string left, std::string_view right) {
-    left.resize(std::max<std::size_t>(left.size() + 2, 30), ' ');
-    return "  " + left + std::string(right) + "\n";
+  const auto width = wrap_width(STDOUT_FILENO);
+  std::string out = std::string(command.summary) + ".\n\nUsage: " + wrap(synopsis(command), width, 7) + "\n";
+  const auto line = [width](const std::string& left, std::string_view right) {
+    return two_columns(left, right, 30, width);
   };
   if (!command.arguments.empty()) out += "\nArguments:\n";
   for (const auto& argument : command.arguments) out += line(std::string(argument.name), argument.help);
@@ -107,12 +116,10 @@ std::string help_command(const Command& command) {
 
 std::string help_noun(std::string_view noun) {
   std::string out;
-  for (const auto& command : commands()) {
-    if (command.noun != noun) continue;
-    std::string left = "tocsin " + std::string(noun) + " " + std::string(command.verb);
-    left.resize(std::max<std::size_t>(left.size() + 2, 34), ' ');
-    out += "  " + left + std::string(command.summary) + "\n";
-  }
+  for (const auto& command : commands())
+    if (command.noun == noun)
+      out += two_columns("tocsin " + std::string(noun) + " " + std::string(command.verb), command.summary, 34,
+                         wrap_width(STDOUT_FILENO));
   return "Usage: tocsin " + std::string(noun) + " VERB …\n\n" + out + "\ntocsin " + std::string(noun) +
          " VERB --help says more.\n";
 }
@@ -123,6 +130,16 @@ namespace {
 std::string first_unknown(const CLI::App& app) {
   const auto left = app.remaining(true);
   return left.empty() ? std::string("a word") : left.front();
+}
+
+// " report readers" for the words of that command: where its help is.
+std::string deepest(const std::vector<std::string>& words) {
+  for (const auto& command : commands()) {
+    if (!command.noun.empty() && words.size() > 1 && words[0] == command.noun && words[1] == command.verb)
+      return " " + words[0] + " " + words[1];
+    if (command.noun.empty() && !words.empty() && words[0] == command.verb) return " " + words[0];
+  }
+  return {};
 }
 
 std::string joined(const std::vector<std::string>& words) {
@@ -137,14 +154,13 @@ std::string help_overview() {
   std::string out =
       "Tocsin signs and encrypts risk reports and syncs them, peer to peer, with those who may read them.\n\n"
       "Usage: tocsin COMMAND …\n\n";
-  std::string_view last_noun = "\n";
+  std::string_view last_noun;
   for (const auto& command : commands()) {
-    if (!command.noun.empty() && command.noun != last_noun) out += "\n";
+    if (command.noun != last_noun) out += "\n";
     last_noun = command.noun;
-    std::string left =
-        command.noun.empty() ? std::string(command.verb) : std::string(command.noun) + " " + std::string(command.verb);
-    left.resize(std::max<std::size_t>(left.size() + 2, 24), ' ');
-    out += "  " + left + std::string(command.summary) + "\n";
+    out += two_columns(
+        command.noun.empty() ? std::string(command.verb) : std::string(command.noun) + " " + std::string(command.verb),
+        command.summary, 24, wrap_width(STDOUT_FILENO));
   }
   return out +
          "\ntocsin COMMAND --help says more; tocsin man shows the whole manual.\n"
@@ -188,7 +204,7 @@ Parsed parse(const std::vector<std::string>& arguments) {
   } catch (const CLI::CallForHelp&) {
     return parsed;
   } catch (const CLI::ExtrasError&) {
-    parsed.text = "not expected here: " + first_unknown(app) + "; see tocsin --help";
+    parsed.text = "not expected here: " + first_unknown(app) + "; see: tocsin" + deepest(arguments) + " --help";
     parsed.is_error = true;
     return parsed;
   } catch (const CLI::RequiredError& error) {

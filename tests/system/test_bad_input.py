@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 
-from support import GED, GED_ROWS, PROGRAM, NodesTestCase, introduce, wait_until
+from support import GED, GED_ROWS, PROGRAM, NodesTestCase, introduce, join, wait_until
 
 
 class BadInput(NodesTestCase):
@@ -270,6 +270,13 @@ class BadInput(NodesTestCase):
         done = node.raw("config", "check")
         self.assertEqual(done.returncode, 1)
         self.assertIn("lissten", done.stdout)
+        problem = json.loads(done.stderr)
+        self.assertEqual(problem["code"], "bad_config")
+        self.assertIn("lissten", problem["detail"])
+        self.assertTrue(problem["hint"])
+        shown = self.table(node, "config", "check", exit=1)
+        self.assertEqual(shown.stdout, "")
+        self.assertEqual([line.split(":")[0] for line in shown.stderr.splitlines()], ["error", "hint"] * 2)
         self.problem(node, "run", exit=1, code="bad_config")
 
     def test_a_configuration_that_cannot_be_read_is_no_missing_one(self):
@@ -280,6 +287,53 @@ class BadInput(NodesTestCase):
         os.mkdir(path)
         self.problem(node, "config", "check", exit=1, code="file_failed")
         self.problem(node, "run", exit=1, code="file_failed")
+
+    def table(self, node, *words, exit=0):
+        """What a person is shown."""
+        done = subprocess.run([PROGRAM, "--output", "table", "--yes", *words], env=node.environment, text=True, capture_output=True, timeout=60)
+        self.assertEqual(done.returncode, exit, f"{words}: {done.stdout[:300]} {done.stderr[:300]}")
+        return done
+
+    def test_what_a_person_is_shown(self):
+        a, b = self.node("A"), self.node("Government", "government", "MMR")
+        # A card in each form in which `card show` can be saved.
+        path = os.path.join(self.folder, "b.card")
+        card = b.run("card", "show")["card"]
+        for text in (b.raw("card", "show").stdout, self.table(b, "card", "show").stdout, card[:80] + "\n" + card[80:] + "\n"):
+            with open(path, "w") as out:
+                out.write(text)
+            self.assertEqual(a.run("peer", "add", path)["org_id"], b.org_id)
+        self.problem(a, "card", "show", "--qr", exit=2, code="usage")
+        introduce(a, b, self.folder)
+
+        target = os.path.join(self.folder, "out.csv")
+        would = a.run("report", "export", "--format", "csv", "--out", target, "--dry-run")
+        self.assertEqual((would["reports"], would["file"], would["replaces"]), (0, target, False))
+        self.assertFalse(os.path.exists(target))
+        self.problem(a, "report", "export", "--format", "csv", "--out", "/missing/out.csv", "--dry-run", exit=1, code="file_not_writable")
+
+        rows = os.path.join(self.folder, "rows.json")
+        with open(rows, "w") as out:
+            json.dump([{"kind": "incident", "title": "good"}, {"kind": "nonsense", "title": "bad"}], out)
+        shown = self.table(a, "report", "import", rows, "--format", "json", "--partial", exit=3).stdout
+        self.assertIn("line 1, column ", shown)
+        self.assertNotIn("{", shown)
+
+        channel = a.run("channel", "create", "c")["channel_id"]
+        join(a, channel, b)
+        report = a.run("report", "new", "--kind", "incident", "--title", "Village burnt", "--country", "MMR")["id"]
+        self.assertEqual(a.run("report", "readers", report)["warnings"], [])
+        self.assertIn("MMR", a.run("report", "readers", report, "--channel", "c")["warnings"][0])
+        a.run("report", "share", report, "--channel", "c", "--allow-government", "MMR")
+        self.assertIn("MMR", a.run("report", "readers", report)["warnings"][0])
+        self.assertIn("warning: ", self.table(a, "report", "readers", report).stdout)
+        self.assertIn("key ", " ".join(check["name"] for check in a.run("doctor")["checks"]))
+
+        b.end()
+        shown = self.table(a, "sync", "now", exit=5)
+        self.assertEqual(shown.stdout, "")
+        self.assertIn("Government: ", shown.stderr)
+        self.assertNotIn("{", shown.stderr)
 
     def init(self, home, *more, preexec_fn=None):
         passphrase = os.path.join(self.folder, "passphrase")
