@@ -1,17 +1,12 @@
 #include "tools/bench/bench_node.h"
 
 #include <chrono>
-#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 
 #include "tools/founding/founding.h"
 
 namespace tocsin::bench {
-void fail(const std::string& text) {
-  std::fprintf(stderr, "error: %s\n", text.c_str());
-  std::_Exit(1);
-}
 
 double seconds_now() {
   using namespace std::chrono;

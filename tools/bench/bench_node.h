@@ -11,8 +11,12 @@
 #include "node/engine/engine.h"
 #include "node/engine/system_clock.h"
 #include "node/store/store.h"
+#include "tools/founding/must.h"
 
 namespace tocsin::bench {
+
+using tools::fail;
+using tools::must;
 
 class BenchNode {
  public:
@@ -45,15 +49,6 @@ class BenchNode {
   std::unique_ptr<std::thread> thread_;
 };
 
-[[noreturn]] void fail(const std::string& text);
-template <class T>
-T must(Result<T> result, const char* what) {
-  if (!result) fail(std::string(what) + ": " + std::string(result.error().code.text()) + " " + result.error().detail);
-  return std::move(*result);
-}
-inline void must(Result<void> result, const char* what) {
-  if (!result) fail(std::string(what) + ": " + std::string(result.error().code.text()) + " " + result.error().detail);
-}
 double seconds_now();
 // RssAnon of this process.
 std::uint64_t rss_anon_kib();

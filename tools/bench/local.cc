@@ -3,11 +3,16 @@
 #include <sodium.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "crypto/body.h"
 #include "node/index/index.h"
+#include "node/index/projection.h"
+#include "node/index/schema.h"
+#include "node/reports/rank.h"
 #include "protocol/entry_chunk.h"
 #include "protocol/report.h"
+#include "tools/bench/bare_index.h"
 #include "tools/bench/bench_node.h"
 #include "tools/bench/parts.h"
 
@@ -17,7 +22,6 @@ namespace {
 using namespace protocol;
 
 constexpr std::size_t kChunkBytes = 1024 * 1024;
-constexpr std::size_t kQueries = 51;  // odd: the median is one of them
 
 void append_all(BenchNode& node, const std::vector<Bytes>& payloads, FeedKind kind) {
   for (std::size_t begin = 0; begin < payloads.size(); begin += kBatch) {
@@ -67,18 +71,6 @@ std::vector<Bytes> make_reports(const OrgId& author, std::size_t count) {
     out.push_back(must(encode_report(report), "report"));
   }
   return out;
-}
-
-template <class Act>
-double median_ms(Act act) {
-  std::vector<double> times;
-  for (std::size_t i = 0; i < kQueries; ++i) {
-    const double start = seconds_now();
-    act(i);
-    times.push_back((seconds_now() - start) * 1e3);
-  }
-  std::nth_element(times.begin(), times.begin() + kQueries / 2, times.end());
-  return times[kQueries / 2];
 }
 
 struct Filled {
@@ -145,49 +137,116 @@ nlohmann::ordered_json bench_append(const std::string& folder, std::size_t entri
 
 nlohmann::ordered_json bench_open(const std::string& folder, std::size_t entries) {
   auto filled = fill_index(folder, entries);
+  const auto stats = must(filled.index->stats(), "stats");
+  const auto memory_kib = rss_anon_kib();
   // Decrypting alone.
   EntryOpener opener(filled.node->table());
   double seconds = 0;
-  std::size_t opened = 0;
+  std::size_t opened = 0, body_bytes = 0;
+  std::vector<std::string> words;
   for (Arrival cursor; cursor < filled.node->store().newest_arrival();) {
-    must(filled.node->store().read_arrivals(cursor, kChunkBytes,
-                                            [&](const StoredEntry& entry) {
-                                              cursor = entry.arrival;
-                                              const double start = seconds_now();
-                                              opened += opener.open(entry.entry).ok();
-                                              seconds += seconds_now() - start;
-                                              return true;
-                                            }),
+    must(filled.node->store().read_arrivals(
+             cursor, kChunkBytes,
+             [&](const StoredEntry& entry) {
+               cursor = entry.arrival;
+               const double start = seconds_now();
+               const auto content = opener.open(entry.entry);
+               seconds += seconds_now() - start;
+               if (!content) return true;
+               ++opened;
+               body_bytes += entry.entry.body.size();
+               if (content->kind == FeedKind::kReport)
+                 words.push_back(reports::search_text(must(decode_report(content->payload), "report")));
+               return true;
+             }),
          "read");
   }
-  const auto stats = must(filled.index->stats(), "stats");
-  return {{"entries", entries},
-          {"open_per_s", static_cast<double>(opened) / seconds},
-          {"index_per_s", static_cast<double>(entries) / filled.seconds},
-          {"index_bytes", stats.bytes},
-          {"rss_anon_kib", rss_anon_kib()}};
+  const auto opening = measure_opening(opened, body_bytes / opened);
+  const double insert_us = BareIndex(*filled.index, folder).insert_us(words);
+  const double open_rate = static_cast<double>(opened) / seconds,
+               index_rate = static_cast<double>(entries) / filled.seconds;
+  const double open_bound = 1e6 / opening.sum_us(), index_bound = 1e6 / (opening.sum_us() + insert_us);
+  return {
+      {"entries", entries},
+      {"open_per_s", open_rate},
+      {"bound_open_per_s", open_bound},
+      {"ratio_open", open_rate / open_bound},
+      {"index_per_s", index_rate},
+      {"bound_index_per_s", index_bound},
+      {"ratio_index", index_rate / index_bound},
+      {"parts", {{"keys_us", opening.keys_us}, {"decrypt_us", opening.decrypt_us}, {"sqlite_insert_us", insert_us}}},
+      {"index_bytes", stats.bytes},
+      {"rss_anon_kib", memory_kib}};
 }
+
+namespace {
+
+// Rows of a list as SQLite gives them in one statement; the last place is the row before which they begin.
+std::string bare_list(const std::string& where) {
+  return "SELECT r.row, f.id, r.kind, r.status, r.author, r.created, r.seen_from, r.seen_to, r.shape, r.country, "
+         "f.place, r.lat, r.lon, r.tlp, r.severity, r.urgency, r.certainty, r.likelihood, r.confidence, f.title, "
+         "r.flags, r.content, r.channel, r.log, r.number FROM report r CROSS JOIN face f ON f.row = r.row WHERE "
+         "(r.flags & " +
+         std::to_string(index::kFlagAct) + ") = 0" + where + " AND r.row < ? ORDER BY r.row DESC LIMIT " +
+         std::to_string(index::kPageDefault);
+}
+
+// A figure with its bound; the ratio is the bound's share of it, so that 1 is as good as the bare statement.
+void add_query(nlohmann::ordered_json& out, const std::string& name, double ms, double bound_ms) {
+  out[name + "_ms"] = ms;
+  out["bound_" + name + "_ms"] = bound_ms;
+  out["ratio_" + name] = bound_ms / ms;
+}
+
+void same_work(const char* what, std::uint64_t ours, std::uint64_t bare) {
+  if (ours != bare)
+    fail(std::string(what) + ": the index found " + std::to_string(ours) + ", the bare statement " +
+         std::to_string(bare));
+}
+
+}  // namespace
 
 nlohmann::ordered_json bench_query(const std::string& folder, std::size_t entries) {
   auto filled = fill_index(folder, entries);
   auto& index = *filled.index;
+  BareIndex bare(index, folder);
+  constexpr auto kFromNewest = std::numeric_limits<std::int64_t>::max();
+  nlohmann::ordered_json out{{"entries", entries}};
+
   index::ReportQuery list, search, filter, count;
+  std::size_t rows = 0;
+  const double list_ms = median_ms([&](std::size_t) { rows = must(index.list(list), "list").rows.size(); });
+  const auto bare_all = bare.ask(bare_list(""), {}, {kFromNewest});
+  same_work("list", rows, bare_all.rows);
+  add_query(out, "list_50", list_ms, bare_all.ms);
+
+  const double page_ms = median_ms([&](std::size_t) { list.after = must(index.list(list), "list").next; });
+  add_query(out, "next_page", page_ms, bare.ask(bare_list(""), {}, {kFromNewest}, true).ms);
+
   search.text = "zanzibar";
+  std::size_t found = 0;
+  const double search_ms = median_ms([&](std::size_t) { found = must(index.list(search), "search").rows.size(); });
+  const auto bare_search = bare.ask("SELECT rowid FROM words WHERE words MATCH ?", {"\"zanzibar\" *"}, {});
+  same_work("search", found, bare_search.rows);
+  add_query(out, "search_rare", search_ms, bare_search.ms);
+
   filter.countries = {"MMR"};
   filter.severity_min = Severity::kSevere;
-  const double list_ms = median_ms([&](std::size_t) { must(index.list(list), "list"); });
-  auto deep = list;
-  const double page_ms = median_ms([&](std::size_t) { deep.after = must(index.list(deep), "list").next; });
-  const double search_ms = median_ms([&](std::size_t) { must(index.list(search), "search"); });
-  const double filter_ms = median_ms([&](std::size_t) { must(index.list(filter), "filter"); });
-  const double count_ms = median_ms([&](std::size_t) { must(index.count(count), "count"); });
-  return {{"entries", entries},
-          {"list_50_ms", list_ms},
-          {"next_page_ms", page_ms},
-          {"search_rare_ms", search_ms},
-          {"filter_ms", filter_ms},
-          {"count_ms", count_ms},
-          {"found", must(index.list(search), "search").rows.size()}};
+  const double filter_ms = median_ms([&](std::size_t) { rows = must(index.list(filter), "filter").rows.size(); });
+  const auto bare_filter = bare.ask(bare_list(" AND r.country = ? AND r.severity IN (?, ?)"), {},
+                                    {index::pack_country("MMR"), static_cast<std::int64_t>(Severity::kSevere),
+                                     static_cast<std::int64_t>(Severity::kExtreme), kFromNewest});
+  same_work("filter", rows, bare_filter.rows);
+  add_query(out, "filter", filter_ms, bare_filter.ms);
+
+  std::uint64_t counted = 0;
+  const double count_ms = median_ms([&](std::size_t) { counted = must(index.count(count), "count"); });
+  const auto bare_count =
+      bare.ask("SELECT count(*) FROM report r WHERE (r.flags & ?) = 0", {}, {std::int64_t{index::kFlagAct}});
+  same_work("count", counted, static_cast<std::uint64_t>(bare_count.first_cell));
+  add_query(out, "count", count_ms, bare_count.ms);
+  out["found"] = found;
+  return out;
 }
 
 }  // namespace tocsin::bench

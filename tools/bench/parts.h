@@ -1,8 +1,12 @@
 // What the bare parts of a sync cost on this machine, now: the bound that a figure is compared with.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <vector>
+
+#include "tools/bench/bench_node.h"
 
 namespace tocsin::bench {
 
@@ -18,5 +22,20 @@ struct Parts {
 // `entry_bytes`: header, signature and body as stored; `body_bytes` of it the body; `wire_bytes` on the wire.
 Parts measure_parts(const std::string& folder, std::size_t entries, std::size_t entry_bytes, std::size_t body_bytes,
                     std::size_t wire_bytes);
+
+inline constexpr std::size_t kQueries = 51;  // odd: the median is one of them
+
+// Of `act(0)`, `act(1)`, …: questions, and the bare statements that they are compared with.
+template <class Act>
+double median_ms(Act act) {
+  std::vector<double> times;
+  for (std::size_t i = 0; i < kQueries; ++i) {
+    const double start = seconds_now();
+    act(i);
+    times.push_back((seconds_now() - start) * 1e3);
+  }
+  std::nth_element(times.begin(), times.begin() + kQueries / 2, times.end());
+  return times[kQueries / 2];
+}
 
 }  // namespace tocsin::bench

@@ -14,24 +14,17 @@
 #include "protocol/feed.h"
 #include "protocol/frontier.h"
 #include "tools/founding/founding.h"
+#include "tools/founding/must.h"
 #include "tools/founding/seeded_random.h"
 
 namespace {
 
 using namespace tocsin;
 using namespace tocsin::protocol;
+using tools::must;
 using Json = nlohmann::ordered_json;
 
 std::string hex(ByteView bytes) { return to_hex(bytes); }
-
-template <class T>
-T must(Result<T> result, const char* what) {
-  if (!result) {
-    std::fprintf(stderr, "error: %s: %s\n", what, std::string(result.error().code.text()).c_str());
-    std::exit(1);
-  }
-  return std::move(*result);
-}
 
 Json entry_json(const EntryView& entry) {
   return {{"entry", hex(encode_entry(entry))},

@@ -19,11 +19,14 @@
 #include "protocol/card.h"
 #include "protocol/link.h"
 #include "protocol/wire.h"
+#include "tools/founding/must.h"
 
 namespace {
 
 using namespace tocsin;
 using namespace tocsin::protocol;
+using tools::fail;
+using tools::must;
 using Json = nlohmann::ordered_json;
 
 constexpr int kAnswerMs = 3000;  // silence for so long counts as no answer
@@ -42,26 +45,10 @@ constexpr char kHelp[] =
     "says whether the two answers are alike. Exit: 0 alike, 6 the node tells them apart or gave something away, 1 "
     "failure, 2 usage.\n";
 
-[[noreturn]] void fail(int code, const std::string& text) {
-  std::fprintf(stderr, "error: %s\n", text.c_str());
-  std::exit(code);
-}
-
 std::string slurp(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) fail(1, "cannot read " + path);
+  if (!file) fail("cannot read " + path);
   return {std::istreambuf_iterator<char>(file), {}};
-}
-
-template <class T>
-T must(Result<T> result, const char* what) {
-  if (!result)
-    fail(1, std::string(what) + ": " + std::string(result.error().code.text()) + " " + result.error().detail);
-  return std::move(*result);
-}
-void must(Result<void> result, const char* what) {
-  if (!result)
-    fail(1, std::string(what) + ": " + std::string(result.error().code.text()) + " " + result.error().detail);
 }
 
 int dial(const std::string& address) {
@@ -69,18 +56,18 @@ int dial(const std::string& address) {
   addrinfo hints{}, *found = nullptr;
   hints.ai_socktype = SOCK_STREAM;
   if (::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0 || !found)
-    fail(1, "cannot resolve " + host);
+    fail("cannot resolve " + host);
   const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const bool connected = fd >= 0 && ::connect(fd, found->ai_addr, found->ai_addrlen) == 0;
   ::freeaddrinfo(found);
-  if (!connected) fail(1, "cannot connect to " + address);
+  if (!connected) fail("cannot connect to " + address);
   return fd;
 }
 
 void write_all(int fd, ByteView bytes) {
   while (!bytes.empty()) {
     const auto n = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (n <= 0) fail(1, "the node closed the connection");
+    if (n <= 0) fail("the node closed the connection");
     bytes = bytes.subspan(static_cast<std::size_t>(n));
   }
 }
@@ -137,8 +124,7 @@ Peer connect_as(const NodeSecrets& secrets, const OpenCard& own, const OpenCard&
       continue;
     }
     const auto message = read_message(out.fd);
-    if (!message)
-      fail(1, "the node closed during the handshake: it does not know this node, or the address is another's");
+    if (!message) fail("the node closed during the handshake: it does not know this node, or the address is another's");
     must(out.link.read_handshake(*message), "handshake");
   }
   return out;
@@ -216,7 +202,7 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string name = argv[i];
     if (name == "--help" || name == "-h") return std::fputs(kHelp, stdout), 0;
-    if (i + 1 >= argc) fail(2, name + " needs a value; see --help");
+    if (i + 1 >= argc) fail(name + " needs a value; see --help", 2);
     const std::string value = argv[++i];
     if (name == "--home")
       home = value;
@@ -230,17 +216,17 @@ int main(int argc, char** argv) {
       address = value;
     else if (name == "--log") {
       const auto log = fixed_from_hex<LogKey>(value);
-      if (!log) fail(2, "--log takes 64 hexadecimal digits");
+      if (!log) fail("--log takes 64 hexadecimal digits", 2);
       logs.push_back(*log);
     } else
-      fail(2, "there is no option " + name + "; see --help");
+      fail("there is no option " + name + "; see --help", 2);
   }
   const auto channel = fixed_from_hex<ChannelId>(channel_text);
   if (home.empty() || card.empty() || peer_card.empty() || !channel)
-    fail(2, "--home, --card, --peer and --channel are needed; see --help");
+    fail("--home, --card, --peer and --channel are needed; see --help", 2);
   must(crypto::init(), "libsodium");
   const char* passphrase_file = std::getenv("TOCSIN_PASSPHRASE_FILE");
-  if (!passphrase_file) fail(1, "name the passphrase's file in TOCSIN_PASSPHRASE_FILE");
+  if (!passphrase_file) fail("name the passphrase's file in TOCSIN_PASSPHRASE_FILE");
   auto passphrase = slurp(passphrase_file);
   passphrase = passphrase.substr(0, passphrase.find('\n'));
   auto keystore = must(store::Keystore::open(std::filesystem::path(home) / "keys", passphrase), "keys");
@@ -257,7 +243,7 @@ int main(int argc, char** argv) {
   const auto own = must(open_card(own_text, network, verifier), "own card");
   const auto peer = must(open_card(peer_text, network, verifier), "peer's card");
   if (address.empty()) {
-    if (peer.card.addresses.empty()) fail(1, "the peer's card has no address; name one with --address");
+    if (peer.card.addresses.empty()) fail("the peer's card has no address; name one with --address");
     address = peer.card.addresses.front();
   }
   const auto nowhere = crypto::random_fixed<ChannelId>(random);
