@@ -1,29 +1,15 @@
 // Sources of "randomness" for tests.
 #pragma once
 
-#include <sodium.h>
-
-#include <array>
+#include <algorithm>
 #include <stdexcept>
 
 #include "crypto/random.h"
+#include "tools/founding/seeded_random.h"
 
 namespace tocsin::crypto {
 
-// A stream that depends on the seed alone.
-class SeededRandom final : public Random {
- public:
-  explicit SeededRandom(std::uint64_t seed = 1) { store_le64(seed_.data(), seed); }
-  void fill(MutableByteView out) override {
-    if (out.empty()) return;
-    store_le64(seed_.data() + 8, ++calls_);
-    randombytes_buf_deterministic(out.data(), out.size(), seed_.data());
-  }
-
- private:
-  std::array<std::uint8_t, randombytes_SEEDBYTES> seed_{};
-  std::uint64_t calls_ = 0;
-};
+using tools::SeededRandom;
 
 // A broken generator: the same byte again and again.
 class ConstantRandom final : public Random {

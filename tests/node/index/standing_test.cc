@@ -3,6 +3,7 @@
 #include <rapidcheck/gtest.h>
 
 #include <numeric>
+#include <random>
 
 #include "tests/node/index/world.h"
 

@@ -3,7 +3,6 @@
 
 #include <map>
 #include <memory>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -13,19 +12,9 @@
 #include "protocol/feed.h"
 #include "protocol/reading_table.h"
 #include "protocol/report.h"
+#include "tools/founding/seeded_random.h"
 
 namespace tocsin::index::test {
-
-class SeededRandom final : public crypto::Random {
- public:
-  explicit SeededRandom(std::uint64_t seed) : engine_(seed) {}
-  void fill(MutableByteView out) override {
-    for (auto& byte : out) byte = static_cast<std::uint8_t>(engine_());
-  }
-
- private:
-  std::mt19937_64 engine_;
-};
 
 // An id that shows where it comes from: `tag`, then `n`.
 template <class Id>
@@ -82,7 +71,7 @@ class World {
   std::unique_ptr<Index> make_index(IndexOptions options = {}) const;
 
   protocol::ReadingTable table;
-  SeededRandom random;
+  tools::SeededRandom random;
 
  private:
   struct Channel {
