@@ -7,6 +7,9 @@
 
 namespace tocsin::engine {
 
+// A peer that says nothing for so long after the handshake: `peer connect` gives up.
+inline constexpr std::int64_t kFirstFrameMs = 20'000;
+
 struct Hub::Impl {
   struct LinkState {
     LinkId id;
