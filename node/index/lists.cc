@@ -224,10 +224,12 @@ Location Lists::location(const Spot& spot) const {
 Result<ReportRow> Lists::row(std::int64_t number) {
   ReportRow out;
   std::int64_t flags = 0, content = 0;
+  Spot spot;
   {
     TOCSIN_ASSIGN(s, db_.use("SELECT f.id, r.kind, r.status, r.author, r.created, r.seen_from, r.seen_to, r.shape,"
                              " r.country, f.place, r.lat, r.lon, r.tlp, r.severity, r.urgency, r.certainty,"
-                             " r.likelihood, r.confidence, f.title, r.flags, r.content"
+                             " r.likelihood, r.confidence, f.title, r.flags, r.content,"
+                             " ifnull(r.at, r.row), r.channel, r.log, r.number"
                              " FROM report r CROSS JOIN face f ON f.row = r.row WHERE r.row = ?1"));
     s->bind(1, number);
     TOCSIN_ASSIGN(found, s->step());
@@ -253,12 +255,12 @@ Result<ReportRow> Lists::row(std::int64_t number) {
     out.title = s->text(18);
     flags = s->integer(19);
     content = s->integer(20);
+    spot = {s->integer(21), s->integer(22), s->integer(23), s->integer(24)};
   }
   out.done = (flags & kFlagDone) != 0;
   if ((flags & kFlagAct) != 0) out.target = standings_.target_of(number);
   TOCSIN_ASSIGN(standing, standings_.standing(number, flags));
   out.standing = std::move(standing);
-  TOCSIN_ASSIGN(spot, rows_.spot(number));
   out.location = out.content = location(spot);
   if (content != 0) {
     TOCSIN_ASSIGN(shown, rows_.spot(content));
