@@ -11,6 +11,7 @@ namespace tocsin::cli {
 namespace {
 
 int care_fsck(Context& c) {
+  if (auto there = home_is_there(c.home()); !there) return c.fail(there.error());
   auto passphrase = node_passphrase(false);
   if (!passphrase) return c.fail(passphrase.error());
   Result<host::FsckReport> report = [&] {

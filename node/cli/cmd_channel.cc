@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "node/cli/context.h"
+#include "node/cli/readers.h"
 
 namespace tocsin::cli {
 namespace {
@@ -92,12 +93,21 @@ constexpr Field kActFields[] = {{"channel_id", "channel"}, {"org_id", "organisat
                                 {"state", "state"},        {"epoch", "epoch"},         {"still_has", "still has"},
                                 {"detail", "detail"},      {"terms", "terms"}};
 
+// --dry-run of add and remove: who would read the channel then.
+int show_would_be(Context& c, const Context::Answer& answer) {
+  c.show_object(answer, kActFields);
+  if (c.mode() != OutputMode::kTable) return kExitOk;
+  std::puts("");
+  return show_readers(c, answer.json);
+}
+
 int channel_add(Context& c) {
   auto answer =
       c.call("POST", channel_path(c, "/members"), Json{{"org", c.get("org")}, {"role", c.get("role", "member")}});
   if (!answer) return c.exit_code();
+  if (c.dry_run()) return show_would_be(c, *answer);
   c.show_object(*answer, kActFields);
-  if (!c.dry_run()) c.say("It gets no key before it accepts. Over there: tocsin channel accept " + c.get("channel"));
+  c.say("It gets no key before it accepts. Over there: tocsin channel accept " + c.get("channel"));
   return kExitOk;
 }
 
@@ -105,7 +115,8 @@ int channel_remove(Context& c) {
   if (!c.dry_run() && !c.confirm("Remove this organisation? It keeps what it has; nothing new will reach it."))
     return c.exit_code();
   auto answer = c.call("DELETE", channel_path(c, "/members/" + url_encode(c.get("org"))));
-  return answer ? c.show_object(*answer, kActFields) : c.exit_code();
+  if (!answer) return c.exit_code();
+  return c.dry_run() ? show_would_be(c, *answer) : c.show_object(*answer, kActFields);
 }
 
 // 202: accepted, and no epoch has come yet.

@@ -4,12 +4,15 @@
 #include <cctype>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 
 #include "node/cli/api_client.h"
 #include "node/cli/context.h"
 #include "node/cli/passphrase.h"
 #include "node/host/host.h"
+#include "node/reports/vocab.h"
+#include "node/store/codes.h"
 
 namespace tocsin::cli {
 namespace {
@@ -39,7 +42,19 @@ void ask_recovery_key_back(const Context& c, const std::string& key) {
   complain("hint", "the recovery key was not confirmed; check what you wrote before this window is closed");
 }
 
+// What would be refused anyway is refused before three passphrases are typed.
+Result<void> check_before_asking(Context& c) {
+  std::error_code error;
+  const std::filesystem::path home = c.home();
+  if (std::filesystem::exists(home, error) && !std::filesystem::is_empty(home, error))
+    return caller_error(store::kHomeExists, home.string() + " exists already and is not an empty folder");
+  if (!reports::find_country(c.get("country")))
+    return caller_error(Code{"bad_country"}, "country is an ISO 3166-1 alpha-3 code, such as BGD");
+  return kOk;
+}
+
 int node_init(Context& c) {
+  if (auto fine = check_before_asking(c); !fine) return c.fail(fine.error());
   auto passphrase = node_passphrase(true);
   if (!passphrase) return c.fail(passphrase.error());
   // A single root may share the node's passphrase under --yes; `status` warns of it.
@@ -84,6 +99,7 @@ int node_init(Context& c) {
 }
 
 int node_run(Context& c) {
+  if (auto there = home_is_there(c.home()); !there) return c.fail(there.error());
   auto passphrase = node_passphrase(false);
   if (!passphrase) return c.fail(passphrase.error());
   host::RunRequest request{.home = c.home(), .passphrase = std::move(*passphrase), .listen = c.get("listen")};

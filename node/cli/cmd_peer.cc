@@ -80,8 +80,10 @@ int card_show(Context& c) {
                                      {"node_id", "node"},
                                      {"addresses", "addresses", Show::kList}};
   c.show_object(*answer, fields);
-  if (answer->json.contains("addresses") && answer->json["addresses"].empty())
+  if (answer->json.contains("addresses") && answer->json["addresses"].empty()) {
+    c.say("");
     c.say("This node advertises no address: it dials out only. Name one with `advertise` in the configuration.");
+  }
   return kExitOk;
 }
 
@@ -112,9 +114,11 @@ int peer_add(Context& c) {
   auto answer = c.call("POST", "/peers", Json{{"card", card_in(*text)}});
   if (!answer) return c.exit_code();
   c.show_object(*answer, kPeerFields);
-  if (c.mode() == OutputMode::kTable && answer->json.value("state", std::string()) == "introduced")
+  if (c.mode() == OutputMode::kTable && answer->json.value("state", std::string()) == "introduced") {
+    c.say("");
     c.say("Now compare the eight words over another line (phone, in person), then: tocsin peer verify " +
           answer->json.value("org_id", std::string()).substr(0, 12) + " WORDS");
+  }
   return kExitOk;
 }
 

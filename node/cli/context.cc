@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -210,6 +211,12 @@ std::string query_string(std::initializer_list<std::pair<std::string_view, std::
     out += (out.empty() ? "?" : "&") + std::string(name) + "=" + url_encode(value);
   }
   return out;
+}
+
+Result<void> home_is_there(const std::string& home) {
+  std::error_code error;
+  if (std::filesystem::exists(home, error) || error) return kOk;  // what else may be wrong is found when it is opened
+  return caller_error(store::kHomeMissing, "there is no home at " + home + "; make one with: tocsin init");
 }
 
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {

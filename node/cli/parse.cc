@@ -204,12 +204,15 @@ Parsed parse(const std::vector<std::string>& arguments) {
   } catch (const CLI::CallForHelp&) {
     return parsed;
   } catch (const CLI::ExtrasError&) {
-    parsed.text = "not expected here: " + first_unknown(app) + "; see: tocsin" + deepest(arguments) + " --help";
+    const auto unknown = first_unknown(app);
+    parsed.text = !arguments.empty() && unknown == arguments[0] && unknown[0] != '-'
+                      ? "no such command: tocsin " + unknown + "; see: tocsin --help"
+                      : "not expected here: " + unknown + "; see: tocsin" + deepest(arguments) + " --help";
     parsed.is_error = true;
     return parsed;
   } catch (const CLI::RequiredError& error) {
     const bool verb_missing = std::string_view(error.what()).find("subcommand") != std::string_view::npos;
-    parsed.text = verb_missing ? "no such command: tocsin" + joined(arguments) + "; see tocsin --help" : error.what();
+    parsed.text = verb_missing ? "no such command: tocsin" + joined(arguments) + "; see: tocsin --help" : error.what();
     parsed.is_error = true;
     return parsed;
   } catch (const CLI::ParseError& error) {

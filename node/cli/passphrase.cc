@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t kFileBytesMax = 64 * 1024;
 constexpr std::size_t kPassphraseBytesMax = 1024;
+constexpr std::size_t kPassphraseBytesMin = 8;  // as host::init_home has it
 
 // The terminal as it was, for a signal that ends the program while it asks.
 int asked_fd = -1;
@@ -119,15 +120,21 @@ Result<crypto::SecretBuffer> ask(const std::string& prompt) {
   return crypto::SecretBuffer::copy_of(buffer.view().first(have));
 }
 
+// Twice; a short one is refused before it has to be typed again.
+Result<crypto::SecretBuffer> ask_twice(const std::string& prompt) {
+  TOCSIN_ASSIGN(first, ask(prompt));
+  if (first.size() < kPassphraseBytesMin)
+    return caller_error(Code{"weak_passphrase"}, "a passphrase has at least 8 characters; five random words are good");
+  TOCSIN_ASSIGN(second, ask("The same again"));
+  if (!first.equal(second.view())) return caller_error(Code{"passphrases_differ"}, "the two passphrases differ");
+  return first;
+}
+
 }  // namespace
 
 Result<crypto::SecretBuffer> node_passphrase(bool fresh) {
   if (const char* path = std::getenv("TOCSIN_PASSPHRASE_FILE"); path && *path) return from_file(path, 0);
-  TOCSIN_ASSIGN(first, ask(fresh ? "Passphrase for this node (at least 8 characters)" : "Passphrase"));
-  if (!fresh) return first;
-  TOCSIN_ASSIGN(second, ask("The same again"));
-  if (!first.equal(second.view())) return caller_error(Code{"passphrases_differ"}, "the two passphrases differ");
-  return first;
+  return fresh ? ask_twice("Passphrase for this node (at least 8 characters)") : ask("Passphrase");
 }
 
 Result<std::optional<crypto::SecretBuffer>> root_passphrase(std::size_t index, std::string_view what,
@@ -137,10 +144,8 @@ Result<std::optional<crypto::SecretBuffer>> root_passphrase(std::size_t index, s
     return std::optional<crypto::SecretBuffer>(std::move(line));
   }
   if (fallback_allowed) return std::optional<crypto::SecretBuffer>();
-  TOCSIN_ASSIGN(first, ask("Passphrase for the " + std::string(what)));
-  TOCSIN_ASSIGN(second, ask("The same again"));
-  if (!first.equal(second.view())) return caller_error(Code{"passphrases_differ"}, "the two passphrases differ");
-  return std::optional<crypto::SecretBuffer>(std::move(first));
+  TOCSIN_ASSIGN(typed, ask_twice("Passphrase for the " + std::string(what)));
+  return std::optional<crypto::SecretBuffer>(std::move(typed));
 }
 
 }  // namespace tocsin::cli

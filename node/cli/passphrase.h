@@ -9,8 +9,8 @@
 namespace tocsin::cli {
 
 // The node's passphrase: first line of TOCSIN_PASSPHRASE_FILE, else asked for on the terminal (twice when `fresh`).
-// Errors: no_passphrase (neither there), passphrases_differ, file_not_readable, exposed_file (the file is readable by
-// others).
+// Errors: no_passphrase (neither there), passphrases_differ, weak_passphrase, file_not_readable, exposed_file (the file
+// is readable by others).
 Result<crypto::SecretBuffer> node_passphrase(bool fresh);
 // Line `index` (0: the root, 1: the next root) of TOCSIN_ROOT_PASSPHRASE_FILE, else asked for. Nothing when there is
 // neither and `fallback_allowed`.
