@@ -41,6 +41,7 @@ int exchange_import(Context& c) {
   if (!answer) return c.exit_code();
   if (c.mode() == OutputMode::kTable && answer->json.contains("refused"))
     for (auto& row : answer->json["refused"]) row = refused_line(row);
+  if (c.dry_run()) c.say("Nothing was imported. This would come of it:");
   static constexpr Field fields[] = {{"read", "rows read", Show::kCount},
                                      {"new", "new", Show::kCount},
                                      {"known", "already known", Show::kCount},
