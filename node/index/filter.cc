@@ -44,6 +44,7 @@ class Builder {
 template <class Enum>
 std::vector<std::int64_t> numbers(const std::vector<Enum>& values) {
   std::vector<std::int64_t> out;
+  out.reserve(values.size());
   for (const Enum value : values) out.push_back(static_cast<std::int64_t>(value));
   return out;
 }

@@ -168,13 +168,13 @@ Result<std::vector<ReportId>> all_done(Parts& p) {
 
 Result<void> Index::set_done(std::span<const ReportId> reports) {
   if (reports.size() > kDoneMax) return caller_error(kTooMany, "done: at most 1,000,000 reports");
-  const auto out = impl_->change([&](Parts& p) { return replace_done(p, reports); });
+  auto out = impl_->change([&](Parts& p) { return replace_done(p, reports); });
   impl_->parts->intake.set_any_done(true);
   return out;
 }
 
 Result<void> Index::mark_done(const ReportId& report, bool done) {
-  const auto out = impl_->change([&](Parts& p) { return put_done(p, report, done); });
+  auto out = impl_->change([&](Parts& p) { return put_done(p, report, done); });
   impl_->parts->intake.set_any_done(true);
   return out;
 }

@@ -7,20 +7,20 @@ IndexThread::IndexThread(const protocol::ReadingTable& table, IndexOptions optio
 
 IndexThread::~IndexThread() { stop(); }
 
-void IndexThread::enqueue_question(Job job) {
-  std::optional<Error> refusal;
-  {
+void IndexThread::enqueue(std::deque<Job>& queue, std::size_t jobs_max, const char* full, Job job) {
+  const auto refusal = [&]() -> std::optional<Error> {
     const std::lock_guard lock(mutex_);
-    if (stopping_) {
-      refusal = environment_error(kIndexStopped, "the index has been stopped");
-    } else if (questions_.size() >= kQuestionsMax) {
-      refusal = environment_error(kIndexBusy, "too many questions wait for the index");
-    } else {
-      questions_.push_back(std::move(job));
-    }
-  }
-  if (refusal) return job(nullptr, &*refusal);
+    if (stopping_) return environment_error(kIndexStopped, "the index has been stopped");
+    if (queue.size() >= jobs_max) return environment_error(kIndexBusy, full);
+    queue.push_back(std::move(job));
+    return std::nullopt;
+  }();
+  if (refusal) return job(nullptr, &*refusal);  // it was not taken
   wake_.notify_one();
+}
+
+void IndexThread::enqueue_question(Job job) {
+  enqueue(questions_, kQuestionsMax, "too many questions wait for the index", std::move(job));
 }
 
 void IndexThread::feed(std::unique_ptr<protocol::EntryChunk> chunk, FeedAs as, Fed done) {
@@ -39,19 +39,7 @@ void IndexThread::feed(std::unique_ptr<protocol::EntryChunk> chunk, FeedAs as, F
       done(std::move(*answer), std::move(*shared));
     });
   };
-  std::optional<Error> refusal;
-  {
-    const std::lock_guard lock(mutex_);
-    if (stopping_) {
-      refusal = environment_error(kIndexStopped, "the index has been stopped");
-    } else if (chunks_.size() >= kChunksMax) {
-      refusal = environment_error(kIndexBusy, "too many chunks wait for the index");
-    } else {
-      chunks_.push_back(std::move(job));
-    }
-  }
-  if (refusal) return job(nullptr, &*refusal);
-  wake_.notify_one();
+  enqueue(chunks_, kChunksMax, "too many chunks wait for the index", std::move(job));
 }
 
 Result<std::unique_ptr<Index>> IndexThread::make(const protocol::ReadingTable& table, IndexOptions options) {

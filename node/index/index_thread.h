@@ -73,6 +73,8 @@ class IndexThread {
     }
   }
   static Result<std::unique_ptr<Index>> make(const protocol::ReadingTable& table, IndexOptions options);
+  // Jobs that find no room, or come after stop, are told so at once, on the caller's thread.
+  void enqueue(std::deque<Job>& queue, std::size_t jobs_max, const char* full, Job job);
   void enqueue_question(Job job);
   void run(const protocol::ReadingTable& table, IndexOptions options);
 

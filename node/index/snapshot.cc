@@ -42,7 +42,7 @@ Result<void> write_all(SnapshotFile& file, const SnapshotContext& context, crypt
   crypto::SealedWriter writer(context.key.view(), crypto::kLabelIndexSnapshot, associated_of(context), random);
   Bytes sealed;
   const auto flush = [&]() -> Result<void> {
-    const auto done = file.append(sealed);
+    auto done = file.append(sealed);
     sealed.clear();
     return done;
   };
@@ -151,7 +151,7 @@ Result<void> read_magic(SnapshotFile& file) {
 Result<void> write_snapshot(SnapshotFile& file, const SnapshotContext& context, crypto::Random& random, Arrival cursor,
                             ByteView image) {
   assert(context.build.size() <= kBuildBytesMax);
-  const auto done = write_all(file, context, random, cursor, image);
+  auto done = write_all(file, context, random, cursor, image);
   if (!done) file.abandon();
   return done;
 }
@@ -167,7 +167,7 @@ Result<LoadedSnapshot> read_snapshot(SnapshotFile& file, const SnapshotContext& 
   const auto hand_over = [&](const Result<void>& read) -> Result<void> {
     if (!read) return stream_error(read.error(), opened_any);
     opened_any = opened_any || !plain.empty();
-    const auto taken = receiver.take(plain);
+    auto taken = receiver.take(plain);
     plain.clear();
     return taken;
   };
