@@ -11,6 +11,7 @@ inline constexpr std::size_t kSignatureBytes = 64;      // Ed25519
 inline constexpr std::size_t kRootSignatureBytes = 65;  // index byte and Ed25519 signature, organisation log
 inline constexpr std::size_t kRootsMax = 16;            // root keys of an organisation; bounds the signature field
 inline constexpr std::size_t kSignatureFieldBytesMax = kRootSignatureBytes * kRootsMax;
+inline constexpr std::size_t kForkProofBytes = 2 * (kEntryHeaderBytes + kSignatureBytes);  // two entries, no bodies
 inline constexpr std::size_t kBodyBytesMax = 48 * 1024;     // rule 8: an entry always fits one frame
 inline constexpr std::size_t kFrameBytesMax = 65519;        // plaintext of one Noise message; with the tag 65,535
 inline constexpr std::size_t kChunkEntriesMax = 1024;       // rule 10: one signature check for each chunk

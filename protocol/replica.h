@@ -294,6 +294,15 @@ class Replica {
   // A head of the same number with another hash was seen: ask for that entry, then give it here to keep the proof (rule
   // 12).
   Result<void> fork_candidate(const ChannelId& channel, const EntryView& entry);
+  // The number of the two entries that prove a fork of this log; nothing: no such proof is held, durably. What is held
+  // from there on is disputed.
+  std::optional<Number> fork_of(const LogKey& log) const;
+  // The proof for another node: both entries without their bodies, header ‖ signature twice (kForkProofBytes). Nothing
+  // for organisation logs.
+  std::optional<Bytes> fork_proof(const LogKey& log) const;
+  // What fork_proof gave elsewhere. Kept when both verify and contradict each other: then the log takes nothing new.
+  // Errors (peer): bad_entry, bad_signature (the peer lies); not_acceptable, past_pin.
+  Result<void> take_fork_proof(const ChannelId& channel, const LogKey& log, ByteView entries);
 
   std::vector<Mail> mail_for(const OrgId& org, const NodeId& node) const;
   // Errors (peer): bad_mail, not_for_us, bad_invitation, bad_acceptance, unknown_channel, bad_signature; harmless

@@ -37,6 +37,7 @@ struct LogState {
   // Feeds.
   std::optional<FeedOwner> owner;    // nothing: no certificate could be opened here
   Number first_absent;               // first number held whose body never came; 0: none
+  Number forked_at;                  // of the two entries of the proof; 0: none is held (rule 12)
   Number checkpoint;                 // own feed
   Time checkpoint_time;              // own feed: of its newest checkpoint, or of its start
   bool feed_record_changed = false;  // the lines above are to be written with the next change of this log
@@ -257,7 +258,10 @@ struct ReplicaCore {
   void inspect_opened(Change& change, Channel& channel, const FeedOwner& owner, FeedKind kind, ByteView payload);
 
   // ---- replica_forks.cc
+  // Keeps the proof, and takes nothing more of the log. `held` is null where nothing is at hand that proves it to
+  // others.
   void keep_fork(Change& change, LogState& log, const EntryView* held, const EntryView& other);
+  Result<void> load_forks();
   Result<Entry> stored_entry(const LogKey& log, Number number) const;
   std::optional<EntryHash> stored_hash(const LogState& log, Number number) const;
 

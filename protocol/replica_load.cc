@@ -226,6 +226,7 @@ Result<void> ReplicaCore::load_feeds(const std::vector<LogRecord>& records) {
     log->checkpoint_time = feed.checkpoint_time;
     if (log->owner) table.set_feed(key, *log->owner);
   }
+  TOCSIN_TRY(load_forks());
   for (const auto& [key, log] : logs) {
     if (log.accepted.type == LogType::kFeed) note_feed(*find_channel(*log.channel), log);
   }

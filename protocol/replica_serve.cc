@@ -239,7 +239,13 @@ ReplicaStatus Replica::status() const {
     for (const LogKey& key : channel->logs) {
       const LogState* log = impl_->find_log(key);
       if (log != nullptr && log->accepted.frozen != 0) {
-        warn(in + "a fork of log " + to_hex(key.view()).substr(0, 16) + " is proven; it takes nothing new");
+        const OrgState* org = log->owner ? impl_->find_org(log->owner->org) : nullptr;
+        const std::string whose = log->accepted.type == LogType::kControl ? "its chair"
+                                  : org != nullptr                        ? org->accepted.profile().name
+                                                                          : "a member";
+        warn(in + whose + " signed two histories of log " + to_hex(key.view()).substr(0, 16) +
+             (log->accepted.frozen == 1 ? ", which is proven" : "") +
+             "; nothing new of it is taken, and what differs is shown as forked");
       }
     }
   }

@@ -93,6 +93,8 @@ Result<void> Session::Impl::dispatch(const wire::Message& message) {
       return handle_pong(payload);
     case MessageType::kBye:
       return handle_bye(payload);
+    case MessageType::kForkProof:
+      return handle_fork_proof(payload);
   }
   return peer_error(wire::kUnknownMessage);
 }
@@ -144,6 +146,7 @@ void Session::Impl::fill(wire::FrameWriter& out) {
   if (!hello_seen) return;
   put_pings(out);
   put_not_held(out);
+  put_fork_proofs(out);
   put_compare(out);
   put_credit(out);
   if (!done_sent) {
@@ -202,6 +205,7 @@ std::optional<std::int64_t> Session::Impl::next_deadline() const {
   if (!ping_out && !ping_due) out = std::min(out, last_in_ms + ping_after_ms());
   if (store_retry_ms != 0) out = std::min(out, store_retry_ms);
   if (!elsewhere.empty()) out = std::min(out, elsewhere_retry_ms);
+  if (done_sent) return out;  // a receipt that has become due since waits for the next session
   const bool is_quiet = quiet();
   for (const auto& [id, channel] : channels) {
     if (const auto time = receipt_time(channel, is_quiet)) out = std::min(out, *time);
@@ -225,7 +229,7 @@ bool Session::Impl::nothing_to_fetch() const {
 bool Session::Impl::nothing_to_send() const {
   if (slots_due || channels_due || own_org_changed || mail_due || prekeys_due || ping_due) return false;
   if (!answers.empty() || !wants_out.empty() || !not_held.empty() || !pongs.empty() || !mail_out.empty()) return false;
-  if (servings_count() > 0) return false;
+  if (servings_count() > 0 || !proofs_due.empty()) return false;
   return std::none_of(channels.begin(), channels.end(), [](const auto& each) {
     return each.second.peer_slot && (each.second.send_root || !each.second.changed.empty());
   });
@@ -268,13 +272,15 @@ std::vector<Session::ChannelState> Session::channel_states() const {
     if (!channel.peer_slot) continue;
     ChannelState state{id, false, 0, 0};
     for (const auto& [log, target] : impl_->targets) {
+      if (target.channel != id || impl_->has_all(target.leaf)) continue;
       const Number own = impl_->replica.accepted_head(log);
-      if (target.channel == id && target.leaf.head > own) state.behind += target.leaf.head.value - own.value;
+      state.behind += target.leaf.head == kForkedHead ? 1 : target.leaf.head.value - own.value;
     }
     const Frontier& frontier = impl_->replica.frontier(id);
     for (const auto& [log, theirs] : impl_->peer_heads) {
       const Leaf* leaf = frontier.find(log);
-      if (leaf != nullptr && leaf->head > theirs) state.ahead += leaf->head.value - theirs.value;
+      if (leaf == nullptr || leaf->head <= theirs) continue;
+      state.ahead += leaf->head == kForkedHead ? 1 : leaf->head.value - theirs.value;
     }
     state.equal = channel.compared && !channel.root_awaited && channel.places.empty() && channel.asked.empty() &&
                   state.behind == 0 && state.ahead == 0;

@@ -71,8 +71,7 @@ void Session::Impl::note_peer_head(const LogKey& log, Number head) {
 
 void Session::Impl::note_leaf(const std::optional<ChannelId>& id, const Leaf& leaf, std::uint64_t depth) {
   note_peer_head(leaf.log, leaf.head);
-  const Number own = replica.accepted_head(leaf.log);
-  if (leaf.head > own) {
+  if (!has_all(leaf)) {
     const auto known = targets.find(leaf.log);
     if (known != targets.end()) {
       if (leaf.head <= known->second.leaf.head) return;
@@ -111,6 +110,7 @@ Result<void> Session::Impl::handle_ask(ByteView payload) {
 
 Result<void> Session::Impl::handle_heads(ByteView payload) {
   TOCSIN_ASSIGN(heads, wire::decode_heads(payload));
+  if (done_sent) return kOk;  // nothing more is asked for in this session
   if (heads.slot == wire::kNoChannel) {
     const LogKey log{config.peer_org.bytes()};
     for (const Leaf& leaf : heads.leaves) {

@@ -118,7 +118,7 @@ void show_report(App& app, const Request& request, ResponderPtr responder) {
       auto out = reports::to_json_value(loaded->content, {id, audience});
       out["author_name"] = app.desk.org_name(row.author);
       out["channels"] = hex_list(channels);
-      out["state"] = standing_json(row.standing);
+      out["state"] = standing_json(app, row);
       const auto entry = app.replica().read_entry(row.location.log, row.location.number);
       Json place{{"log", hex(row.location.log)},
                  {"number", row.location.number.value},

@@ -15,17 +15,6 @@
 #include "protocol/card.h"
 
 namespace tocsin::api {
-namespace {
-
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = beast::http;
-using Unix = asio::local::stream_protocol;
-using Tcp = asio::ip::tcp;
-using boost::system::error_code;
-
-constexpr std::size_t kHeaderBytesMax = 16 * 1024;
-constexpr auto kAcceptPause = std::chrono::milliseconds(250);
 
 // A connection, whatever it runs over, as the server keeps it.
 class Connection {
@@ -40,6 +29,18 @@ struct Shared {
   std::set<Connection*> connections;
   bool stopping = false;
 };
+
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using Unix = asio::local::stream_protocol;
+using Tcp = asio::ip::tcp;
+using boost::system::error_code;
+
+constexpr std::size_t kHeaderBytesMax = 16 * 1024;
+constexpr auto kAcceptPause = std::chrono::milliseconds(250);
 
 template <class Protocol>
 class HttpConnection final : public Connection, public std::enable_shared_from_this<HttpConnection<Protocol>> {

@@ -23,8 +23,16 @@ Json page_json(Json items, const std::string& next) {
   return Json{{"items", std::move(items)}, {"next", next.empty() ? Json(nullptr) : Json(next)}};
 }
 
-Json standing_json(const index::Standing& s) {
-  std::string current = s.withdrawn ? "withdrawn" : s.conflict ? "conflict" : s.corrected ? "corrected" : "current";
+Json standing_json(App& app, const index::ReportRow& row) {
+  const auto& s = row.standing;
+  // Its writer signed another entry in the place of this one, or of one before it (rule 12).
+  const auto fork = app.replica().fork_of(row.location.log);
+  const bool forked = fork && row.location.number >= *fork;
+  std::string current = s.withdrawn   ? "withdrawn"
+                        : forked      ? "forked"
+                        : s.conflict  ? "conflict"
+                        : s.corrected ? "corrected"
+                                      : "current";
   Json out{{"current", current},
            {"disputed", s.disputed},
            {"corroborated", s.corroborated},
@@ -64,7 +72,7 @@ Json row_json(App& app, const index::ReportRow& row) {
            {"likelihood", word(row.likelihood)},
            {"confidence", word(row.confidence)},
            {"title", row.title},
-           {"state", standing_json(row.standing)["current"]}};
+           {"state", standing_json(app, row)["current"]}};
   if (row.target) out["target"] = hex(*row.target);
   return out;
 }

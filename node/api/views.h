@@ -15,7 +15,8 @@ std::string hex(const Id& id) {
 Json hex_list(const std::vector<protocol::ChannelId>& ids);
 
 Json row_json(App& app, const index::ReportRow& row);
-Json standing_json(const index::Standing& standing);
+// `current`: withdrawn, forked (its writer showed two histories, rule 12), conflict, corrected or current.
+Json standing_json(App& app, const index::ReportRow& row);
 // {"items":[…],"next":…}
 Json page_json(Json items, const std::string& next);
 Json readers_json(App& app, const std::vector<reports::Reader>& readers);

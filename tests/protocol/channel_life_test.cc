@@ -462,7 +462,7 @@ TEST_F(ChannelLife, rule_32_without_a_fresh_prekey_the_certificates_key_is_used_
 TEST_F(ChannelLife, rule_32_which_prekey_has_opened_an_epoch_is_known_after_a_restart) {
   const auto month = month_of(clock.now());
   EXPECT_EQ(a.replica().newest_prekey_used(), month) << "its private channel";
-  const ChannelId id = make_channel(a, {&b});
+  make_channel(a, {&b});
   EXPECT_EQ(b.replica().newest_prekey_used(), month);
   clock.advance_days(62);
   a.replica().handle_tick();

@@ -2,6 +2,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import time
 
@@ -96,6 +97,35 @@ class Sharing(NodesTestCase):
         self.problem(stays, "report", "show", late, exit=1, code="unknown_report")
         stays.run("index", "rebuild")
         self.assertEqual(stays.count(), 1)
+
+    def test_rule_12_a_node_that_was_set_back_is_proven_to_have_two_histories_and_everybody_shows_it(self):
+        owner, stays, goes, channel = self.owner_and_two_members()
+        new = lambda title: owner.run("report", "new", "--kind", "incident", "--title", title, "--channel", channel)["id"]
+        states = lambda node: {r["title"]: r["state"] for r in node.run("report", "list")["items"]}
+        new("common")
+        wait_until("both have it", lambda: stays.count() == 1 and goes.count() == 1, 20)
+        goes.end()
+        owner.end()
+        shutil.copytree(owner.home, owner.home + ".before", ignore=shutil.ignore_patterns("*.sock"))
+        owner.start()
+        new("told to Stays")
+        wait_until("Stays has it", lambda: stays.count() == 2, 30)
+        owner.end()
+        stays.end()
+        shutil.rmtree(owner.home)
+        os.rename(owner.home + ".before", owner.home)
+        owner.start()
+        goes.start()
+        goes.run("peer", "connect", owner.org_id, owner.listen)
+        new("told to Goes")
+        wait_until("Goes has it", lambda: goes.count() == 2, 30)
+        owner.end()
+        stays.start()
+        stays.run("peer", "connect", goes.org_id, goes.listen)
+        wait_until("Stays shows the fork", lambda: states(stays) == {"common": "current", "told to Stays": "forked"}, 30)
+        wait_until("Goes shows the fork", lambda: states(goes) == {"common": "current", "told to Goes": "forked"}, 30)
+        for node in (stays, goes):
+            self.assertTrue([w for w in node.run("status")["warnings"] if "Owner signed two histories" in w])
 
     def test_correct_withdraw_dispute_and_corroborate_reach_the_others(self):
         a, b = self.node("Author"), self.node("Reader")
