@@ -1,7 +1,5 @@
 // A node from start to end: opens everything in order, runs the loop, closes everything in the reverse order.
 #include <malloc.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,6 +19,7 @@
 #include "node/host/checks.h"
 #include "node/host/config.h"
 #include "node/host/identity.h"
+#include "node/host/notify.h"
 #include "node/store/store.h"
 
 namespace tocsin::host {
@@ -32,24 +31,6 @@ constexpr std::uint64_t kSnapshotAfterEntries = 2'000;
 constexpr auto kSnapshotQuiet = std::chrono::seconds(30);
 constexpr auto kPrekeysEvery = std::chrono::hours(6);  // whether a month has begun or ended is looked at this often
 constexpr auto kTrimQuiet = std::chrono::seconds(2);   // after the last new report: memory goes back to the system
-
-// sd_notify(3) without its library: one datagram to the service manager's socket.
-void notify_service_manager(std::string_view state) {
-  const char* path = std::getenv("NOTIFY_SOCKET");
-  if (!path || !*path) return;
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::string_view text(path);
-  if (text.size() >= sizeof address.sun_path) return;
-  std::copy(text.begin(), text.end(), address.sun_path);
-  if (text.front() == '@') address.sun_path[0] = '\0';
-  const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return;
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + text.size());
-  [[maybe_unused]] const auto sent =
-      ::sendto(fd, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), size);
-  ::close(fd);
-}
 
 // An exception that nobody caught may carry what it was about: only that it happened is said (rule 49).
 [[noreturn]] void end_without_a_word() {

@@ -1,0 +1,133 @@
+// Messages that travel beside the control log: invitations, acceptances, and what a member that misses its slot says.
+#include "protocol/canonical.h"
+#include "protocol/channel.capnp.h"
+#include "protocol/channel_messages.h"
+#include "protocol/limits.h"
+#include "protocol/names.h"
+
+namespace tocsin::protocol {
+
+// ---- Invitation and acceptance
+
+namespace {
+
+using canonical::take;
+
+Result<std::vector<Bytes>> read_entries(capnp::List<capnp::Data>::Reader in) {
+  if (in.size() > kOrgLogEntriesMax) return peer_error(kBadEvent, "an organisation log has at most 4096 entries");
+  std::vector<Bytes> out;
+  for (const auto entry : in) out.push_back(to_bytes(canonical::view(entry)));
+  return out;
+}
+
+Result<Invitation> read_invitation(schema::Invitation::Reader in) {
+  if (in.getFormatVersion() != kFormatVersion) return peer_error(kBadInvitation, "a version unknown here");
+  Invitation out;
+  out.genesis = to_bytes(canonical::view(in.getGenesis()));
+  out.adding_entry = to_bytes(canonical::view(in.getAddingEntry()));
+  out.adding_entry_key = to_bytes(canonical::view(in.getAddingEntryKey()));
+  out.epoch_entry = to_bytes(canonical::view(in.getEpochEntry()));
+  if (!take(out.genesis_signature, in.getGenesisSignature()) ||
+      out.adding_entry_key.size() != crypto::EntryKey::kSize) {
+    return peer_error(kBadInvitation, "a field of the invitation has a wrong size");
+  }
+  TOCSIN_ASSIGN(log, read_entries(in.getChairOrgLog()));
+  out.chair_org_log = std::move(log);
+  return out;
+}
+
+Result<Acceptance> read_acceptance(schema::Acceptance::Reader in) {
+  if (in.getFormatVersion() != kFormatVersion) return peer_error(kBadAcceptance, "a version unknown here");
+  Acceptance out;
+  if (!take(out.channel, in.getChannelId()) || !take(out.org, in.getOrgId()) || !take(out.node, in.getNodeId()) ||
+      !take(out.adding_entry, in.getAddingEntry()) || !take(out.terms_digest, in.getTermsDigest())) {
+    return peer_error(kBadAcceptance, "a field of the acceptance has a wrong size");
+  }
+  out.accepted = in.getAccepted();
+  out.created = {in.getCreated()};
+  TOCSIN_ASSIGN(log, read_entries(in.getOrgLog()));
+  out.org_log = std::move(log);
+  out.prekeys = to_bytes(canonical::view(in.getPrekeys()));
+  return out;
+}
+
+void write_entries(capnp::List<capnp::Data>::Builder out, const std::vector<Bytes>& entries) {
+  for (unsigned i = 0; i < out.size(); ++i) out.set(i, canonical::data(entries[i]));
+}
+
+}  // namespace
+
+Bytes encode_invitation(const Invitation& invitation) {
+  return canonical::encode<schema::Invitation>([&](schema::Invitation::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    out.setGenesis(canonical::data(invitation.genesis));
+    out.setGenesisSignature(canonical::data(invitation.genesis_signature));
+    out.setAddingEntry(canonical::data(invitation.adding_entry));
+    out.setAddingEntryKey(canonical::data(invitation.adding_entry_key));
+    out.setEpochEntry(canonical::data(invitation.epoch_entry));
+    write_entries(out.initChairOrgLog(static_cast<unsigned>(invitation.chair_org_log.size())),
+                  invitation.chair_org_log);
+  });
+}
+
+Result<Invitation> decode_invitation(ByteView message) {
+  return canonical::decode<schema::Invitation>(message, kInvitationBytesMax, read_invitation);
+}
+
+Bytes sign_acceptance(const Acceptance& acceptance, const crypto::SigningKey& node_key) {
+  const Bytes message = canonical::encode<schema::Acceptance>([&](schema::Acceptance::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    out.setChannelId(canonical::data(acceptance.channel));
+    out.setOrgId(canonical::data(acceptance.org));
+    out.setNodeId(canonical::data(acceptance.node));
+    out.setAddingEntry(canonical::data(acceptance.adding_entry));
+    out.setTermsDigest(canonical::data(acceptance.terms_digest));
+    out.setAccepted(acceptance.accepted);
+    out.setCreated(acceptance.created.ms);
+    write_entries(out.initOrgLog(static_cast<unsigned>(acceptance.org_log.size())), acceptance.org_log);
+    out.setPrekeys(canonical::data(acceptance.prekeys));
+  });
+  Bytes out;
+  out.reserve(crypto::Signature::kSize + message.size());
+  append(out, node_key.sign(crypto::kLabelAcceptance, {message}).view());
+  append(out, message);
+  return out;
+}
+
+Result<Acceptance> decode_acceptance(ByteView signed_acceptance) {
+  if (signed_acceptance.size() < crypto::Signature::kSize) return peer_error(kBadAcceptance, "the signature is cut");
+  return canonical::decode<schema::Acceptance>(signed_acceptance.subspan(crypto::Signature::kSize), kAcceptanceBytesMax,
+                                               read_acceptance);
+}
+
+bool verify_acceptance(ByteView signed_acceptance, const crypto::VerifyKey& node_key, crypto::Verifier& verifier) {
+  if (signed_acceptance.size() < crypto::Signature::kSize) return false;
+  return verifier.verify(node_key, crypto::kLabelAcceptance, {signed_acceptance.subspan(crypto::Signature::kSize)},
+                         *crypto::Signature::from(signed_acceptance.first(crypto::Signature::kSize)));
+}
+
+// ---- Feed kind 5
+
+Bytes encode_key_missing(const KeyMissing& missing) {
+  return canonical::encode<schema::KeyMissing>([&](schema::KeyMissing::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    out.setEpoch(missing.epoch.value);
+    out.setEpochEntry(canonical::data(missing.epoch_entry));
+    out.setNodeId(canonical::data(missing.node));
+  });
+}
+
+Result<KeyMissing> decode_key_missing(ByteView message) {
+  return canonical::decode<schema::KeyMissing>(
+      message, kBodyBytesMax, [](schema::KeyMissing::Reader in) -> Result<KeyMissing> {
+        KeyMissing out;
+        out.epoch = {in.getEpoch()};
+        if (in.getFormatVersion() != kFormatVersion || !take(out.epoch_entry, in.getEpochEntry()) ||
+            !take(out.node, in.getNodeId())) {
+          return peer_error(kBadKeyMissing, "a version or size that is not known here");
+        }
+        return out;
+      });
+}
+
+}  // namespace tocsin::protocol
