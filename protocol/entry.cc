@@ -40,7 +40,6 @@ Result<void> check_fields(const EntryHeader& header) {
   const bool in_organisation = header.type == LogType::kOrganisation;
   if (header.body_bytes > kBodyBytesMax) return peer_error("body_too_large", "an entry's body is at most 49152 bytes");
   if (header.number.value == 0) return peer_error("bad_number", "the first entry of a log has number 1");
-  if (header.number.value == UINT64_MAX) return peer_error("bad_number", "no log is that long");
   if (in_organisation != (header.epoch.value == 0)) {
     return peer_error("bad_epoch", "the epoch is 0 in an organisation log and at least 1 elsewhere");
   }

@@ -33,9 +33,7 @@ struct LogRecord {
   EntryHash before_low;  // hash that entry `low` names as its previous
   Epoch head_epoch;
   std::uint64_t bytes = 0;  // of bodies held, for quotas (rule 15)
-  // Not 0: nothing new is taken. 1: a fork proof is held (rule 12). 2: what was seen here does not convince others:
-  // only one of the two entries is held, or an entry's own signature is bad under a good one (rule 10).
-  std::uint8_t frozen = 0;
+  std::uint8_t frozen = 0;  // 1: a fork proof is held, nothing new is taken (rule 12)
   friend bool operator==(const LogRecord&, const LogRecord&) = default;
 };
 

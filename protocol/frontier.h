@@ -29,9 +29,6 @@ struct Leaf {
   friend bool operator==(const Leaf&, const Leaf&) = default;
 };
 inline constexpr std::size_t kLeafBytes = 73;
-// The head that stands in the leaf of a feed or control log of which a fork is proven here, with a zero hash: all who
-// hold a proof agree, whatever they hold of the branches (rule 12). No entry has this number.
-inline constexpr Number kForkedHead{UINT64_MAX};
 inline constexpr std::size_t kBucketLeavesMax = 16;
 
 // Nibbles of a log key, high first: a place in the trie. At most 64.

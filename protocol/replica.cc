@@ -203,24 +203,18 @@ void ReplicaCore::refresh_leaf(Channel& channel, const LogKey& key) {
   if (log == nullptr || log->durable.head.value == 0 || channel.durable == nullptr) return;
   const LogRecord& record = log->durable;
   Leaf leaf{key, record.type, record.head, record.head_hash};
-  bool pinned = false;
   if (record.type == LogType::kFeed) {
     const auto limit = limit_of(*channel.durable, key, log->owner);
     if (limit && limit->value == 0) return channel.frontier.erase(key);
-    if (limit && record.head >= *limit) {
+    if (limit && record.head > *limit) {
       const auto pin = channel.durable->pins.find(key);
       const auto held = stored_hash(*log, *limit);
       // On the branch that the pin did not choose the own head stays: what differs is to be seen.
-      pinned = pin != channel.durable->pins.end() && (!held || *held == pin->second.hash);
-      if (pinned) {
+      if (pin != channel.durable->pins.end() && (!held || *held == pin->second.hash)) {
         leaf.head = *limit;
         leaf.hash = pin->second.hash;
       }
     }
-  }
-  if (record.frozen == 1 && !pinned && record.type != LogType::kOrganisation) {
-    leaf.head = kForkedHead;
-    leaf.hash = {};
   }
   channel.frontier.set(leaf);
 }

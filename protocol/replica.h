@@ -196,7 +196,7 @@ class Replica {
   // Errors: those of encode_card.
   Result<std::string> own_card(std::vector<std::string> addresses) const;
   Bytes own_prekeys() const;  // signed list
-  // Month of the newest own prekey that has opened an epoch; nothing: none has (rule 32).
+  // Month of the newest own prekey that has opened an epoch of another's making; nothing: none has (rule 32).
   std::optional<std::uint32_t> newest_prekey_used() const;
 
   // ---- peers
@@ -294,15 +294,6 @@ class Replica {
   // A head of the same number with another hash was seen: ask for that entry, then give it here to keep the proof (rule
   // 12).
   Result<void> fork_candidate(const ChannelId& channel, const EntryView& entry);
-  // The number of the two entries that prove a fork of this log; nothing: no such proof is held, durably. What is held
-  // from there on is disputed.
-  std::optional<Number> fork_of(const LogKey& log) const;
-  // The proof for another node: both entries without their bodies, header ‖ signature twice (kForkProofBytes). Nothing
-  // for organisation logs.
-  std::optional<Bytes> fork_proof(const LogKey& log) const;
-  // What fork_proof gave elsewhere. Kept when both verify and contradict each other: then the log takes nothing new.
-  // Errors (peer): bad_entry, bad_signature (the peer lies); not_acceptable, past_pin.
-  Result<void> take_fork_proof(const ChannelId& channel, const LogKey& log, ByteView entries);
 
   std::vector<Mail> mail_for(const OrgId& org, const NodeId& node) const;
   // Errors (peer): bad_mail, not_for_us, bad_invitation, bad_acceptance, unknown_channel, bad_signature; harmless
@@ -313,9 +304,8 @@ class Replica {
   Result<void> handle_receipt(const ChannelId& channel, Epoch epoch, const NodeId& node, std::uint64_t counter,
                               ByteView sealed);
 
-  // For whoever opens all arrivals anyway (the index): give it the checkpoints (kind 4). They are compared with the
-  // heads held here and count as receipts (rule 13). Of long ranges the replica itself looks only where one has to
-  // stand.
+  // For whoever opens all arrivals anyway (the index): give it the checkpoints (kind 4), which are compared with the
+  // heads held here (rule 13). Of long ranges the replica itself looks only where one has to stand. Writes nothing.
   void handle_opened(const OpenedEntry& opened);
 
   // Chair's chores (answer acceptances, rotate after 30 days or when a member's node was added or revoked) and prekey

@@ -108,9 +108,18 @@ Result<std::optional<FeedOwner>> ReplicaCore::authorise(Channel& channel, const 
 void ReplicaCore::note_feed(Channel& channel, const LogState& log) const {
   if (log.owner && log.owner->node == own_node) return;
   FeedUse& use = channel.used[log.owner ? log.owner->org : OrgId{}];
-  use.entries += log.accepted.low > log.accepted.head ? 0 : log.accepted.head.value + 1 - log.accepted.low.value;
-  use.bytes += log.accepted.bytes;
-  if (log.owner) ++channel.feeds_of[log.owner->node];
+  const FeedUse held = held_use(log.accepted);
+  use.entries += held.entries;
+  use.bytes += held.bytes;
+  if (log.owner) {
+    ++channel.feeds_of[log.owner->node];
+  } else {
+    ++channel.nameless;
+  }
+}
+
+FeedUse held_use(const LogRecord& record) {
+  return {record.low > record.head ? 0 : record.head.value + 1 - record.low.value, record.bytes};
 }
 
 bool ReplicaCore::chair_revoked(const ChannelState& state) const {

@@ -133,6 +133,10 @@ Result<Channel*> chaired(ReplicaCore& core, const ChannelId& id) {
     return caller_error("not_chair", "the chair of this channel is " + who);
   }
   if (state.needs_newer) return caller_error(kNeedsNewer, "the channel needs a newer version of Tocsin");
+  if (const LogState* log = core.find_log(state.control_log()); log != nullptr && log->accepted.frozen != 0) {
+    return caller_error(kFrozen,
+                        "two histories of this channel's control log are signed: nobody takes another entry of it");
+  }
   if (core.chair_revoked(state)) return caller_error(kChairRevoked, "this node was revoked, and is chair no more");
   return channel;
 }

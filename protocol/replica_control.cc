@@ -24,7 +24,7 @@ EntryHeader next_header(const ChannelState& state, Epoch epoch) {
 
 }  // namespace
 
-Result<void> ReplicaCore::add_control(Change& change, Channel& channel, std::span<const Entry> entries) {
+Result<void> ReplicaCore::add_control(Change& change, Channel& channel, std::span<const Entry> entries, From from) {
   ChannelState next = channel.accepted;
   for (const Entry& entry : entries) TOCSIN_TRY(apply_control(next, entry.view(), control_context()));
   LogState* log = find_log(next.control_log());
@@ -36,7 +36,8 @@ Result<void> ReplicaCore::add_control(Change& change, Channel& channel, std::spa
       table.add_epoch(next.id(), next.genesis->pseudonym, epoch, *info.key);
     }
   }
-  if (next.opened_by > newest_prekey_used) {
+  // What this node wrapped to itself says nothing about which keys others still use.
+  if (from == From::kOthers && next.opened_by > newest_prekey_used) {
     newest_prekey_used = next.opened_by;
     change.batch.put_record(Table::kLocal, as_bytes(kPrekeyRecordName), encode_month(newest_prekey_used));
   }

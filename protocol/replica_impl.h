@@ -37,7 +37,6 @@ struct LogState {
   // Feeds.
   std::optional<FeedOwner> owner;    // nothing: no certificate could be opened here
   Number first_absent;               // first number held whose body never came; 0: none
-  Number forked_at;                  // of the two entries of the proof; 0: none is held (rule 12)
   Number checkpoint;                 // own feed
   Time checkpoint_time;              // own feed: of its newest checkpoint, or of its start
   bool feed_record_changed = false;  // the lines above are to be written with the next change of this log
@@ -79,6 +78,8 @@ struct FeedUse {
   std::uint64_t entries = 0, bytes = 0;
 };
 
+FeedUse held_use(const LogRecord& record);
+
 struct Channel {
   ChannelState accepted;
   std::shared_ptr<const ChannelState> durable;  // null before the first commit
@@ -88,6 +89,7 @@ struct Channel {
   // Accepted, of others' feeds; the zero organisation: those whose owner cannot be told here.
   std::map<OrgId, FeedUse> used;
   std::map<NodeId, std::size_t> feeds_of;  // of the feeds whose owner is known
+  std::size_t nameless = 0;                // feeds whose owner is not
 
   // Rosters of older epochs, as far as somebody asked; dropped when there are many.
   std::map<Epoch, std::shared_ptr<const ControlState>> rosters;
@@ -142,7 +144,8 @@ struct ReplicaCore {
   std::unordered_map<LogKey, LogState, FixedBytesHash> logs;
   std::map<ChannelId, std::unique_ptr<Channel>> channels;
 
-  std::uint32_t newest_prekey_used = 0;  // month of the newest prekey that ever opened an epoch (rule 32)
+  std::uint32_t newest_prekey_used =
+      0;  // month of the newest prekey that ever opened an epoch of another chair (rule 32)
   std::uint64_t failures = 0;
   std::uint64_t refused_entries = 0;
   std::uint64_t fork_proofs = 0;
@@ -202,7 +205,8 @@ struct ReplicaCore {
   const PrekeyList* prekeys_of(const OrgId& org, const NodeId& node) const;
 
   // ---- replica_control.cc
-  Result<void> add_control(Change& change, Channel& channel, std::span<const Entry> entries);
+  enum class From : std::uint8_t { kSelf, kOthers };
+  Result<void> add_control(Change& change, Channel& channel, std::span<const Entry> entries, From from = From::kSelf);
   Result<void> add_event(Change& change, Channel& channel, const ControlEvent& event);
   struct NextEpoch {
     EpochReason reason;
@@ -255,13 +259,11 @@ struct ReplicaCore {
   // ---- replica_inspect.cc
   // Looks into entries of a feed that have just been checked, for what concerns the replica itself.
   void inspect(Change& change, Channel& channel, const LogState& log);
-  void inspect_opened(Change& change, Channel& channel, const FeedOwner& owner, FeedKind kind, ByteView payload);
+  void inspect_opened(Change& change, Channel& channel, const FeedOwner& owner, FeedKind kind, ByteView payload,
+                      std::optional<Receipt>& newest);
 
   // ---- replica_forks.cc
-  // Keeps the proof, and takes nothing more of the log. `held` is null where nothing is at hand that proves it to
-  // others.
   void keep_fork(Change& change, LogState& log, const EntryView* held, const EntryView& other);
-  Result<void> load_forks();
   Result<Entry> stored_entry(const LogKey& log, Number number) const;
   std::optional<EntryHash> stored_hash(const LogState& log, Number number) const;
 

@@ -14,6 +14,7 @@ constexpr std::size_t kNewsEntriesMax = 64;
 void ReplicaCore::inspect(Change& change, Channel& channel, const LogState& log) {
   const ChannelState& state = channel.accepted;
   if (!log.owner) return;
+  std::optional<Receipt> newest;
   // By place: what is found adds records to the batch, entries never.
   const std::size_t count = change.batch.entries().size();
   const bool news = count <= kNewsEntriesMax;
@@ -32,12 +33,13 @@ void ReplicaCore::inspect(Change& change, Channel& channel, const LogState& log)
     if (!parsed || parsed->kind == FeedKind::kReport || parsed->kind == FeedKind::kAttachmentPart) continue;
     // Out of the opener's memory: looking into it may open other entries.
     const Bytes payload = to_bytes(parsed->payload);
-    inspect_opened(change, channel, *log.owner, parsed->kind, payload);
+    inspect_opened(change, channel, *log.owner, parsed->kind, payload, newest);
   }
+  if (newest) merge_receipt(change, channel, log.owner->org, *newest);
 }
 
 void ReplicaCore::inspect_opened(Change& change, Channel& channel, const FeedOwner& owner, FeedKind kind,
-                                 ByteView payload) {
+                                 ByteView payload, std::optional<Receipt>& newest) {
   ChannelState& state = channel.accepted;
   if (kind == FeedKind::kCarriedAcceptance && state.is_chair()) {
     // Carried by a member, signed by who accepts: a bad one is the carrier's fault and harms nobody.
@@ -52,19 +54,21 @@ void ReplicaCore::inspect_opened(Change& change, Channel& channel, const FeedOwn
     store_le64(value.data(), missing->epoch.value);
     change.batch.put_record(Table::kMail, missing_record_name(state.id(), owner.node), value);
   } else if (kind == FeedKind::kCheckpoint && owner.node != own_node) {
-    const auto receipt = decode_receipt(payload);
+    auto receipt = decode_receipt(payload);
     if (!receipt || receipt->channel != state.id() || receipt->node != owner.node) return;
     compare_heads(channel, *receipt);
-    merge_receipt(change, channel, owner.org, *receipt);
+    // Merged once for the whole chunk: a writer may put one behind the other.
+    if (!newest || newest->counter < receipt->counter) newest = std::move(*receipt);
   }
 }
 
 void Replica::handle_opened(const OpenedEntry& opened) {
-  Channel* channel = impl_->find_channel(opened.channel);
+  const Channel* channel = impl_->find_channel(opened.channel);
   if (channel == nullptr || opened.kind != FeedKind::kCheckpoint || opened.node == impl_->own_node) return;
-  Change change;
-  impl_->inspect_opened(change, *channel, {opened.channel, opened.org, opened.node, 0}, opened.kind, opened.payload);
-  if (!change.batch.empty()) impl_->commit_for(std::move(change), nullptr);
+  const auto receipt = decode_receipt(opened.payload);
+  if (receipt && receipt->channel == opened.channel && receipt->node == opened.node) {
+    impl_->compare_heads(*channel, *receipt);
+  }
 }
 
 }  // namespace tocsin::protocol

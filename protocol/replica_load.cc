@@ -101,6 +101,7 @@ Result<void> ReplicaCore::reload() {
   private_channel = record.private_channel;
 
   newest_prekey_used = 0;
+  fork_proofs = 0;
   if (auto used = store.get_record(Table::kLocal, as_bytes(kPrekeyRecordName))) {
     TOCSIN_ASSIGN(month, decode_month(*used));
     newest_prekey_used = month;
@@ -226,7 +227,6 @@ Result<void> ReplicaCore::load_feeds(const std::vector<LogRecord>& records) {
     log->checkpoint_time = feed.checkpoint_time;
     if (log->owner) table.set_feed(key, *log->owner);
   }
-  TOCSIN_TRY(load_forks());
   for (const auto& [key, log] : logs) {
     if (log.accepted.type == LogType::kFeed) note_feed(*find_channel(*log.channel), log);
   }

@@ -44,12 +44,10 @@ Receipt ReplicaCore::next_receipt(Channel& channel, std::size_t heads_max) {
     const auto told = own.told.find(key);
     if (told != own.told.end() && told->second == leaf) continue;
     const LogState* log = find_log(key);
-    const bool forked = leaf.head == kForkedHead && log != nullptr;
-    const Number head = forked ? log->durable.head : leaf.head;
-    Number body = head;
-    if (log != nullptr && log->durable.low > head) body = {};
+    Number body = leaf.head;
+    if (log != nullptr && log->durable.low > leaf.head) body = {};
     if (log != nullptr && log->first_absent.value != 0) body = std::min(body, Number{log->first_absent.value - 1});
-    out.heads.push_back({key, head, forked ? log->durable.head_hash : leaf.hash, body});
+    out.heads.push_back({key, leaf.head, leaf.hash, body});
   }
   return out;
 }
@@ -124,7 +122,7 @@ void ReplicaCore::merge_receipt(Change& change, Channel& channel, const OrgId& o
     const auto at = info.heads.find(log);
     if (at != info.heads.end()) {
       at->second = std::max(at->second, number);
-    } else if (info.heads.size() < kReceiptHeadsKept) {
+    } else if (info.heads.size() < kReceiptHeadsKept && channel.logs.contains(log)) {
       info.heads.emplace(log, number);
     }
   };
@@ -132,9 +130,7 @@ void ReplicaCore::merge_receipt(Change& change, Channel& channel, const OrgId& o
   note(receipt.control_log, receipt.control_head);
   // Equal digests: it holds all that is held here, whatever its earlier receipts said.
   if (receipt.frontier == channel.frontier.digest()) {
-    for (const auto& [log, leaf] : channel.frontier.leaves()) {
-      if (leaf.head != kForkedHead) note(log, leaf.head);
-    }
+    for (const auto& [log, leaf] : channel.frontier.leaves()) note(log, leaf.head);
   }
   if (receipt.counter >= info.counter) {
     info.counter = receipt.counter;
@@ -150,7 +146,6 @@ void ReplicaCore::compare_heads(const Channel& channel, const Receipt& receipt) 
   for (const ReceiptHead& head : receipt.heads) {
     const LogState* log = find_log(head.log);
     if (log == nullptr || !log->channel || *log->channel != channel.accepted.id()) continue;
-    if (log->durable.frozen != 0) continue;  // that there are two histories is known
     const auto held = head.head <= log->durable.head ? stored_hash(*log, head.head) : std::nullopt;
     if (held && *held != head.hash) ++checkpoint_conflicts;
   }

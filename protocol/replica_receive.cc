@@ -284,9 +284,16 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
     added.entries = writes.size();
     for (const auto& write : writes) added.bytes += write.body_bytes;
   }
+  const bool is_first = held.accepted.head.value == 0;
+  if (!owner && is_first && in.nameless >= kNamelessFeedsMax) {
+    return refused(kQuotaExceeded, "the channel has as many feeds of unknown owners as it may");
+  }
+  // What came before anybody could tell whose it is counts for its owner from now on.
+  FeedUse before;
+  if (owner_is_new && !is_first) before = held_use(held.accepted);
   FeedUse& use = in.used[owner ? owner->org : OrgId{}];
-  if (!own && (use.entries + added.entries > core->quotas.member_entries ||
-               use.bytes + added.bytes > core->quotas.member_bytes)) {
+  if (!own && (use.entries + before.entries + added.entries > core->quotas.member_entries ||
+               use.bytes + before.bytes + added.bytes > core->quotas.member_bytes)) {
     return refused(kQuotaExceeded, "the organisation takes up all that it may in the channel");
   }
   const Number last = writes.back().number;
@@ -295,11 +302,17 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
   }
   LogRecord& record = held.accepted;
   if (!own) {
-    use.entries += added.entries;
-    use.bytes += added.bytes;
+    use.entries += before.entries + added.entries;
+    use.bytes += before.bytes + added.bytes;
   }
+  if (!owner && is_first) ++in.nameless;
   if (owner_is_new) {
-    // What was taken before anybody could tell whose it is stays with the nameless.
+    if (!is_first) {
+      FeedUse& nameless = in.used[OrgId{}];
+      nameless.entries -= std::min(nameless.entries, before.entries);
+      nameless.bytes -= std::min(nameless.bytes, before.bytes);
+      if (in.nameless > 0) --in.nameless;
+    }
     if (!own) ++in.feeds_of[owner->node];
     held.owner = owner;
     held.feed_record_changed = true;
@@ -341,7 +354,7 @@ Result<Change> RangeReceiver::State::finish_control() {
     added.emplace_back(view.header, view.signature, view.body);
   }
   Change change;
-  TOCSIN_TRY(core->add_control(change, in, added));
+  TOCSIN_TRY(core->add_control(change, in, added, ReplicaCore::From::kOthers));
   return change;
 }
 

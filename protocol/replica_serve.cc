@@ -244,8 +244,7 @@ ReplicaStatus Replica::status() const {
                                   : org != nullptr                        ? org->accepted.profile().name
                                                                           : "a member";
         warn(in + whose + " signed two histories of log " + to_hex(key.view()).substr(0, 16) +
-             (log->accepted.frozen == 1 ? ", which is proven" : "") +
-             "; nothing new of it is taken, and what differs is shown as forked");
+             "; nothing new of it is taken, and what it says is shown as forked");
       }
     }
   }

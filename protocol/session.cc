@@ -93,8 +93,6 @@ Result<void> Session::Impl::dispatch(const wire::Message& message) {
       return handle_pong(payload);
     case MessageType::kBye:
       return handle_bye(payload);
-    case MessageType::kForkProof:
-      return handle_fork_proof(payload);
   }
   return peer_error(wire::kUnknownMessage);
 }
@@ -146,7 +144,6 @@ void Session::Impl::fill(wire::FrameWriter& out) {
   if (!hello_seen) return;
   put_pings(out);
   put_not_held(out);
-  put_fork_proofs(out);
   put_compare(out);
   put_credit(out);
   if (!done_sent) {
@@ -229,7 +226,7 @@ bool Session::Impl::nothing_to_fetch() const {
 bool Session::Impl::nothing_to_send() const {
   if (slots_due || channels_due || own_org_changed || mail_due || prekeys_due || ping_due) return false;
   if (!answers.empty() || !wants_out.empty() || !not_held.empty() || !pongs.empty() || !mail_out.empty()) return false;
-  if (servings_count() > 0 || !proofs_due.empty()) return false;
+  if (servings_count() > 0) return false;
   return std::none_of(channels.begin(), channels.end(), [](const auto& each) {
     return each.second.peer_slot && (each.second.send_root || !each.second.changed.empty());
   });
@@ -261,6 +258,7 @@ bool Session::poll_frame(Bytes& out) { return impl_->poll_frame(out); }
 std::optional<std::int64_t> Session::next_deadline() const { return impl_->next_deadline(); }
 bool Session::closed() const { return impl_->closed(); }
 std::optional<ByeReason> Session::peer_reason() const { return impl_->peer_reason; }
+bool Session::fetching() const { return !impl_->fetches.empty(); }
 bool Session::settled() const { return !impl_->over && impl_->settled(); }
 const SessionStats& Session::stats() const { return impl_->stats; }
 const OrgId& Session::peer_org() const { return impl_->config.peer_org; }
@@ -272,15 +270,13 @@ std::vector<Session::ChannelState> Session::channel_states() const {
     if (!channel.peer_slot) continue;
     ChannelState state{id, false, 0, 0};
     for (const auto& [log, target] : impl_->targets) {
-      if (target.channel != id || impl_->has_all(target.leaf)) continue;
       const Number own = impl_->replica.accepted_head(log);
-      state.behind += target.leaf.head == kForkedHead ? 1 : target.leaf.head.value - own.value;
+      if (target.channel == id && target.leaf.head > own) state.behind += target.leaf.head.value - own.value;
     }
     const Frontier& frontier = impl_->replica.frontier(id);
     for (const auto& [log, theirs] : impl_->peer_heads) {
       const Leaf* leaf = frontier.find(log);
-      if (leaf == nullptr || leaf->head <= theirs) continue;
-      state.ahead += leaf->head == kForkedHead ? 1 : leaf->head.value - theirs.value;
+      if (leaf != nullptr && leaf->head > theirs) state.ahead += leaf->head.value - theirs.value;
     }
     state.equal = channel.compared && !channel.root_awaited && channel.places.empty() && channel.asked.empty() &&
                   state.behind == 0 && state.ahead == 0;

@@ -90,6 +90,7 @@ class Session {
   bool closed() const;  // nothing more will come; drop the link after the last frame
   std::optional<ByeReason> peer_reason() const;
   // Both sides have compared, every want is answered and durable, and nothing waits to be sent.
+  bool fetching() const;  // something was wanted of the peer, and is not all durable yet
   bool settled() const;
   const SessionStats& stats() const;
   const OrgId& peer_org() const;

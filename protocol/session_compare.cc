@@ -71,7 +71,8 @@ void Session::Impl::note_peer_head(const LogKey& log, Number head) {
 
 void Session::Impl::note_leaf(const std::optional<ChannelId>& id, const Leaf& leaf, std::uint64_t depth) {
   note_peer_head(leaf.log, leaf.head);
-  if (!has_all(leaf)) {
+  const Number own = replica.accepted_head(leaf.log);
+  if (leaf.head > own) {
     const auto known = targets.find(leaf.log);
     if (known != targets.end()) {
       if (leaf.head <= known->second.leaf.head) return;

@@ -5,14 +5,6 @@
 #include "protocol/session_impl.h"
 
 namespace tocsin::protocol {
-namespace {
-
-// How many entries a range will bring, as far as the leaf tells.
-std::uint64_t expected(const Leaf& leaf, Number own) {
-  return leaf.head == kForkedHead ? kFetchAheadEntries : leaf.head.value - own.value;
-}
-
-}  // namespace
 
 // ---- Targets
 
@@ -60,17 +52,11 @@ void Session::Impl::queue_target(const LogKey& log, Target& target) {
   channel->second.feeds.push_back(log);
 }
 
-bool Session::Impl::has_all(const Leaf& leaf) const {
-  if (leaf.head != kForkedHead) return replica.accepted_head(leaf.log) >= leaf.head;
-  const auto record = replica.log_record(leaf.log);
-  return leaf.type == LogType::kOrganisation || (record && record->frozen == 1);
-}
-
 // Something about the log has changed here.
 void Session::Impl::recheck(const LogKey& log) {
   const auto found = targets.find(log);
   if (found == targets.end() || found->second.state == TargetState::kActive) return;
-  if (has_all(found->second.leaf)) {
+  if (replica.accepted_head(log) >= found->second.leaf.head) {
     erase_target(log);
   } else if (found->second.state == TargetState::kElsewhere) {
     queue_target(log, found->second);
@@ -116,26 +102,18 @@ bool Session::Impl::schedule_one(std::deque<LogKey>& queue) {
     return true;
   }
   Target& target = found->second;
-  const bool all = has_all(target.leaf);
-  if (!all && !may_fetch(expected(target.leaf, replica.accepted_head(log)))) {
+  const Number own = replica.accepted_head(log);
+  if (own < target.leaf.head && !may_fetch(target.leaf.head.value - own.value)) {
     no_room = true;
     return false;
   }
   queue.pop_front();
-  // Of a log that forked, one branch is fetched where nothing is held, and then the proof: it ends the log here too.
-  const bool wants_proof = target.leaf.head == kForkedHead && replica.accepted_head(log).value != 0;
-  if (all) {
+  if (own >= target.leaf.head) {
     erase_target(log);
-  } else if (fetches.contains(log) || (!wants_proof && !replica.wants_log(target.channel, log, target.leaf.type))) {
+  } else if (fetches.contains(log) || !replica.wants_log(target.channel, log, target.leaf.type)) {
     set_state(log, target, TargetState::kParked);
-  } else if (wants_proof && probed.size() >= kRefusalsMax) {
-    set_state(log, target, TargetState::kRefused);
   } else if (!wants.take(log, self, now())) {
     set_state(log, target, TargetState::kElsewhere);
-  } else if (wants_proof) {
-    probed.insert(log);
-    set_state(log, target, TargetState::kActive);
-    start_probe(log, FetchPurpose::kProof, target.channel, target.leaf.type, kForkedHead, {}, target.depth);
   } else {
     start_range(log, target);
   }
@@ -150,7 +128,7 @@ void Session::Impl::start_range(const LogKey& log, Target& target) {
   fetch.type = target.leaf.type;
   fetch.first = own.next();
   if (target.leaf.type == LogType::kFeed) fetch.from_epoch = replica.first_epoch(*target.channel);
-  fetch.announced = expected(target.leaf, own);
+  fetch.announced = target.leaf.head.value - own.value;
   fetch.depth = std::max(target.depth, room_depth) + 1;
   if (target.leaf.type != LogType::kOrganisation) fetch.depth = std::max(fetch.depth, org_depth + 1);
   if (const auto channel = target.channel ? channels.find(*target.channel) : channels.end();
@@ -253,39 +231,15 @@ void Session::Impl::finish_if_done(const LogKey& log) {
                        fork_first ? fetch.fork_at : fetch.suspect, fork_first ? fetch.suspect : Number{}, fetch.depth);
   }
   const auto target = targets.find(log);
-  if (target == targets.end()) return;
-  // The proof of a fork waited for another single entry of the same log.
-  const bool waited = fetch.purpose != FetchPurpose::kRange && fetch.purpose != FetchPurpose::kProof &&
-                      target->second.state == TargetState::kParked && target->second.leaf.head == kForkedHead;
-  if (waited) return has_all(target->second.leaf) ? erase_target(log) : queue_target(log, target->second);
-  if (target->second.state != TargetState::kActive) return;
+  if (target == targets.end() || target->second.state != TargetState::kActive) return;
   const bool go_on = fetch.then == Fetch::Then::kRetry || (fetch.then == Fetch::Then::kGoOn && fetch.came);
-  if (has_all(target->second.leaf)) {
+  if (replica.accepted_head(log) >= target->second.leaf.head) {
     erase_target(log);
   } else if (go_on) {
     queue_target(log, target->second);
   } else {
     set_state(log, target->second, fetch.then == Fetch::Then::kPark ? TargetState::kParked : TargetState::kRefused);
   }
-}
-
-Result<void> Session::Impl::handle_fork_proof(ByteView payload) {
-  TOCSIN_ASSIGN(proof, wire::decode_fork_proof(payload));
-  const auto found = fetches.find(proof.log);
-  ChannelId id;
-  const bool in_channel = find_channel(proof.slot, &id) != nullptr;
-  if (found == fetches.end() || found->second.ended || found->second.purpose != FetchPurpose::kProof || !in_channel ||
-      found->second.channel != id) {
-    return peer_error(kUnexpectedMessage, "a proof that nobody asked for");
-  }
-  if (!found->second.draining) {
-    const auto kept = replica.take_fork_proof(id, proof.log, proof.entries);
-    const bool lie = !kept && (kept.error().code == Code("bad_entry") || kept.error().code == kBadSignature);
-    if (lie) return peer_error(kBadEntries, kept.error().detail);
-    if (!kept) refused(kept.error());
-  }
-  answer_ended(proof.log, found->second);
-  return kOk;
 }
 
 Result<void> Session::Impl::handle_not_held(ByteView payload) {

@@ -70,7 +70,6 @@ struct Target {
 
 enum class FetchPurpose : std::uint8_t {
   kRange,
-  kProof,    // the proof of a fork that the peer's leaf tells of (rule 12)
   kFork,     // the peer's entry where ours has another hash, or may have
   kSuspect,  // the last entry of a chunk that did not verify: whoever serves it singly has to stand by it (rule 10)
 };
@@ -262,8 +261,6 @@ struct Session::Impl {
   void erase_target(const LogKey& log);
   void queue_target(const LogKey& log, Target& target);
   void recheck(const LogKey& log);
-  // Nothing that the peer's leaf tells of is missing here.
-  bool has_all(const Leaf& leaf) const;
   void unpark();
   void schedule();
   bool schedule_one(std::deque<LogKey>& queue);
@@ -279,7 +276,6 @@ struct Session::Impl {
   void answer_ended(const LogKey& log, Fetch& fetch);
   void finish_if_done(const LogKey& log);
   Result<void> handle_not_held(ByteView payload);
-  Result<void> handle_fork_proof(ByteView payload);
 
   // ---- session_entries.cc
   std::uint64_t credit_used = 0;  // of what the peer may send: its entries that are not durable
@@ -302,8 +298,7 @@ struct Session::Impl {
   // ---- session_serve.cc
   std::array<std::deque<Serving>, 3> servings;  // control and organisation logs, alert channels, others
   std::deque<wire::NotHeld> not_held;
-  std::deque<std::pair<ChannelId, wire::NotHeld>> proofs_due;  // wanted of us, with the answer where there is none
-  std::uint64_t credit = kInitialCreditBytes;                  // what we may still send
+  std::uint64_t credit = kInitialCreditBytes;  // what we may still send
 
   Result<void> handle_want(ByteView payload);
   Result<void> handle_credit(ByteView payload);
@@ -311,7 +306,6 @@ struct Session::Impl {
   std::optional<Serving> serving_for(const wire::Want& want, const std::optional<ChannelId>& channel);
   std::size_t servings_count() const;
   void put_not_held(wire::FrameWriter& out);
-  void put_fork_proofs(wire::FrameWriter& out);
   void put_entries(wire::FrameWriter& out);
   enum class Served : std::uint8_t { kMore, kAnswered, kNoRoom };
   Served serve_some(Serving& serving, wire::FrameWriter& out);

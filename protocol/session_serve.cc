@@ -38,14 +38,6 @@ Result<void> Session::Impl::handle_want(ByteView payload) {
     channel = find_channel(want.slot, &id);
     if (channel == nullptr) return add_not_held(want.slot, want.log);
   }
-  if (want.first == kForkedHead) {
-    if (servings_count() + proofs_due.size() >= kPeerWantsMax) return peer_error(kTooMuch, "too many wants");
-    const bool held = channel != nullptr && replica.may_serve(config.peer_node, id, want.log) &&
-                      replica.fork_of(want.log).has_value();
-    if (!held) return add_not_held(want.slot, want.log);
-    proofs_due.emplace_back(id, wire::NotHeld{want.slot, want.log});
-    return kOk;
-  }
   // Whatever the reason, it gets the same answer (rule 36).
   auto serving = serving_for(want, channel != nullptr ? std::optional(id) : std::nullopt);
   if (!serving) return add_not_held(want.slot, want.log);
@@ -100,18 +92,6 @@ std::size_t Session::Impl::servings_count() const {
 
 void Session::Impl::put_not_held(wire::FrameWriter& out) {
   while (!not_held.empty() && wire::put(out, not_held.front())) not_held.pop_front();
-}
-
-void Session::Impl::put_fork_proofs(wire::FrameWriter& out) {
-  while (!proofs_due.empty()) {
-    const auto& [id, asked] = proofs_due.front();
-    const SharedChannel* channel = shared(id);
-    const bool may = channel != nullptr && replica.may_serve(config.peer_node, id, asked.log);
-    const auto proof = may ? replica.fork_proof(asked.log) : std::nullopt;
-    if (!(proof ? wire::put(out, wire::ForkProof{channel->own_slot, asked.log, *proof}) : wire::put(out, asked)))
-      return;
-    proofs_due.pop_front();
-  }
 }
 
 void Session::Impl::put_entries(wire::FrameWriter& out) {

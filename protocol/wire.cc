@@ -237,23 +237,6 @@ Result<NotHeld> decode_not_held(ByteView payload) {
   return out;
 }
 
-bool put(FrameWriter& out, const ForkProof& proof) {
-  if (!out.begin(MessageType::kForkProof, 2 + LogKey::kSize + kForkProofBytes)) return false;
-  out.put16(proof.slot);
-  out.put(proof.log.view());
-  out.put(proof.entries);
-  out.end();
-  return true;
-}
-
-Result<ForkProof> decode_fork_proof(ByteView payload) {
-  Cursor in(payload);
-  ForkProof out{in.u16(), in.fixed<LogKey>(), {}};
-  if (in.left() != kForkProofBytes) return bad(MessageType::kForkProof);
-  out.entries = payload.last(kForkProofBytes);
-  return out;
-}
-
 bool put_credit(FrameWriter& out, std::uint32_t bytes) {
   if (!out.begin(MessageType::kCredit, 4)) return false;
   out.put32(bytes);

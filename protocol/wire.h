@@ -58,8 +58,7 @@ enum class MessageType : std::uint8_t {
   kPrekeys = 12,
   kPing = 13,
   kPong = 14,
-  kBye = 15,
-  kForkProof = 16
+  kBye = 15
 };
 // Types from here on that are not known are skipped: a later minor version may add what an older one can do without.
 inline constexpr std::uint8_t kIgnorableFrom = 64;
@@ -193,15 +192,6 @@ struct NotHeld {
 };
 bool put(FrameWriter& out, const NotHeld& not_held);
 Result<NotHeld> decode_not_held(ByteView payload);
-
-// Answers a want of kForkedHead (rule 12).
-struct ForkProof {
-  std::uint16_t slot = 0;
-  LogKey log;
-  ByteView entries;  // kForkProofBytes: header and signature of one, then of the other
-};
-bool put(FrameWriter& out, const ForkProof& proof);
-Result<ForkProof> decode_fork_proof(ByteView payload);
 
 bool put_credit(FrameWriter& out, std::uint32_t bytes);
 Result<std::uint32_t> decode_credit(ByteView payload);

@@ -23,12 +23,11 @@ constexpr std::size_t kFrontierBytesMax = 2 + kPrefixBytesMax + 2 + kBucketLeave
 constexpr std::size_t kWantBytes = 2 + 32 + 8 + 8 + 8;
 constexpr std::size_t kHelloBytes = 1 + 1 + 4 + 32 + 32 + 8 + 4;
 constexpr std::size_t kHelloBytesMax = 1024;  // later minor versions may add fields behind
-constexpr std::size_t kForkProofMessageBytes = 2 + LogKey::kSize + kForkProofBytes;
 constexpr std::size_t kReceiptBytesMin = 2 + 8 + 32 + 8 + 1;
 constexpr std::size_t kPrekeysBytesMin = 64 + 8;
 constexpr std::size_t kPrekeysBytesMax = 2048;  // twelve keys take 560
 
-constexpr std::array<TypeRule, 17> kRules = {{
+constexpr std::array<TypeRule, 16> kRules = {{
     {MessageType::kPadding, "padding", 0, kPayloadBytesMax},
     {MessageType::kHello, "hello", kHelloBytes, kHelloBytesMax},
     {MessageType::kSlots, "slots", 6 + kSlotsMin* kSlotBytes, 6 + kSlotsMax* kSlotBytes},
@@ -45,7 +44,6 @@ constexpr std::array<TypeRule, 17> kRules = {{
     {MessageType::kPing, "ping", 8, 8},
     {MessageType::kPong, "pong", 8, 8},
     {MessageType::kBye, "bye", 2, 2},
-    {MessageType::kForkProof, "fork proof", kForkProofMessageBytes, kForkProofMessageBytes},
 }};
 
 std::size_t load_size(const std::uint8_t* from) {

@@ -25,23 +25,24 @@ std::optional<Time> oldest_report(App& app, const ChannelId& channel, const LogR
 // Seconds since the oldest own report was written that some member's receipts do not show as held; 0: there is none.
 std::int64_t outbox_seconds(App& app) {
   std::optional<Time> oldest;
-  std::map<ChannelId, std::optional<LogRecord>> feeds;
+  std::map<ChannelId, std::vector<LogRecord>> feeds;  // own ones that go on
   for (const auto& sync : app.hub.sync_status()) {
     if (sync.ahead == 0) continue;
     const auto [at, fresh] = feeds.try_emplace(sync.channel);
     if (fresh) {
       for (const auto& log : app.replica().channel_logs(sync.channel)) {
         const auto owner = app.replica().reading_table().feed_owner(log.log);
-        if (owner && owner->node == app.replica().own_node()) at->second = log;
+        if (owner && owner->node == app.replica().own_node() && log.frozen == 0) at->second.push_back(log);
       }
     }
-    if (!at->second) continue;
-    Number held;
-    if (sync.receipt)
-      if (const auto head = sync.receipt->heads.find(at->second->log); head != sync.receipt->heads.end())
-        held = head->second;
-    const auto written = oldest_report(app, sync.channel, *at->second, held);
-    if (written && (!oldest || *written < *oldest)) oldest = written;
+    for (const auto& feed : at->second) {
+      Number held;
+      if (sync.receipt)
+        if (const auto head = sync.receipt->heads.find(feed.log); head != sync.receipt->heads.end())
+          held = std::min(head->second, feed.head);
+      const auto written = oldest_report(app, sync.channel, feed, held);
+      if (written && (!oldest || *written < *oldest)) oldest = written;
+    }
   }
   return oldest ? std::max<std::int64_t>(0, (app.desk.clock().now().ms - oldest->ms) / 1000) : 0;
 }

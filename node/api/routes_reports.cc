@@ -215,7 +215,7 @@ void share_report(App& app, const Request& request, ResponderPtr responder) {
           if (!loaded) return responder->problem(loaded.error());
           const Json readers = readers_json(app, app.desk.readers_of(channel));
           if (dry_run) {
-            if (auto may = app.desk.may_share(loaded->content, channel); !may) return responder->problem(may.error());
+            if (auto may = app.desk.may_share(*loaded, channel); !may) return responder->problem(may.error());
             Json warnings = Json::array();
             for (const auto& reader : app.desk.governments_against(desk::shared_countries(*loaded), channel, allowed))
               warnings.push_back(reader.name + " is a government of " + reader.country + ", which the report names");

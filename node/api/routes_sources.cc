@@ -6,10 +6,12 @@ namespace tocsin::api {
 namespace {
 
 Json source_json(const desk::Source& source) {
+  const auto record = source.record.value_or(reports::SourceRecord{});
   return {{"reference", hex(source.reference)},
-          {"name", source.record.name},
-          {"contact", source.record.contact},
-          {"note", source.record.note}};
+          {"name", record.name},
+          {"contact", record.contact},
+          {"note", record.note},
+          {"damaged", !source.record}};
 }
 
 void list_sources(App& app, const Request&, ResponderPtr responder) {

@@ -25,9 +25,9 @@ Json page_json(Json items, const std::string& next) {
 
 Json standing_json(App& app, const index::ReportRow& row) {
   const auto& s = row.standing;
-  // Its writer signed another entry in the place of this one, or of one before it (rule 12).
-  const auto fork = app.replica().fork_of(row.location.log);
-  const bool forked = fork && row.location.number >= *fork;
+  // Its writer showed two histories (rule 12). Where they part is not known for certain, so all of the log is marked.
+  const auto log = app.replica().log_record(row.location.log);
+  const bool forked = log && log->frozen != 0;
   std::string current = s.withdrawn   ? "withdrawn"
                         : forked      ? "forked"
                         : s.conflict  ? "conflict"

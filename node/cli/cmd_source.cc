@@ -1,5 +1,11 @@
 // source.
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+
 #include "node/cli/context.h"
+#include "node/cli/json_file.h"
 
 namespace tocsin::cli {
 namespace {
@@ -11,11 +17,36 @@ constexpr Field kSourceFields[] = {
 
 std::string source_path(Context& c) { return "/sources/" + url_encode(c.get("reference")); }
 
+// Never from the words of the command: those stay in the shell's history, and other users of the machine see them.
+std::optional<Json> ask_source(Context& c) {
+  if (c.has("file")) {
+    auto read = read_json_object(c.get("file"));
+    if (!read) return c.set_exit(c.fail(read.error())), std::nullopt;
+    return std::move(*read);
+  }
+  if (c.mode() != OutputMode::kTable || !::isatty(STDIN_FILENO)) {
+    c.set_exit(c.fail(
+        "missing_option",
+        "Say who it is in a file: --file F.json, or - for standard input, with the fields name, contact and note.",
+        kExitUsage));
+    return std::nullopt;
+  }
+  Json body = Json::object();
+  for (const auto& [field, question] :
+       {std::pair("name", "Who is it? "), std::pair("contact", "How to reach them (may be empty): "),
+        std::pair("note", "What to mind (may be empty): ")}) {
+    std::fputs(question, stderr);
+    std::string line;
+    std::getline(std::cin, line);
+    if (!line.empty()) body[field] = line;
+  }
+  return body;
+}
+
 int source_add(Context& c) {
-  Json body{{"name", c.get("name")}};
-  for (const auto* field : {"contact", "note"})
-    if (c.has(field)) body[field] = c.get(field);
-  auto answer = c.call("POST", "/sources", body);
+  const auto body = ask_source(c);
+  if (!body) return c.exit_code();
+  auto answer = c.call("POST", "/sources", *body);
   if (!answer) return c.exit_code();
   c.show_object(*answer, kSourceFields);
   if (answer->json.value("known", false))
@@ -51,9 +82,9 @@ void add_source_commands(std::vector<Command>& out) {
   out.push_back({"source",
                  "add",
                  "Note who a source is, on this node alone, and get a reference for reports",
-                 {{"name", "who it is"}},
-                 {{"contact", "TEXT", "how to reach them"}, {"note", "TEXT", "what to mind"}},
-                 "tocsin source add \"Nurse in Maungdaw\" --contact \"by way of the clinic\"",
+                 {},
+                 {{"file", "F|-", "JSON with name, contact and note; without it you are asked"}},
+                 "tocsin source add",
                  source_add});
   out.push_back({"source", "list", "List the sources that this node knows", {}, {}, "", source_list});
   out.push_back({"source", "show", "Show who stands behind a reference", {reference}, {}, "", source_show});

@@ -112,12 +112,27 @@ Result<void> Desk::may_share(const protocol::Report& report, const protocol::Cha
   const bool inside = std::all_of(readers.begin(), readers.end(),
                                   [&](const auto& reader) { return reader.org == replica_.own_org().id(); });
   if (inside) return kOk;
+  if (const auto* correction = std::get_if<protocol::CorrectDetails>(&report.details)) {
+    TOCSIN_ASSIGN(replacement, protocol::decode_replacement(*correction));
+    return may_share(replacement, channel);
+  }
+  if (protocol::acts_on_report(report.kind)) return kOk;  // says nothing that the report does not
   if (report.status == protocol::ReportStatus::kDraft)
-    return caller_error(kDraftStays, "a draft stays in the organisation; give it the status Actual first");
+    return caller_error(
+        kDraftStays,
+        "a draft stays in the organisation, and its text with it; write a new report with the status Actual");
   if (report.tlp == protocol::Tlp::kAmberStrict)
     return caller_error(kMarkingStays,
-                        "TLP:AMBER+STRICT is for this organisation alone, and others read that channel; mark it AMBER, "
-                        "GREEN or CLEAR first if that is meant");
+                        "TLP:AMBER+STRICT is for this organisation alone, and others read that channel; what they may "
+                        "know, write as a new report");
+  return kOk;
+}
+
+Result<void> Desk::may_share(const Loaded& loaded, const protocol::ChannelId& channel) const {
+  TOCSIN_TRY(may_share(loaded.original, channel));
+  for (const auto& [id, act] : loaded.acts)
+    if (act.kind == protocol::ReportKind::kCorrect && act.author == loaded.original.author)
+      TOCSIN_TRY(may_share(act, channel));
   return kOk;
 }
 

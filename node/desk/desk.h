@@ -97,9 +97,12 @@ class Desk {
     return governments_against(reports::named_countries(report), channel, allowed);
   }
 
-  // May it be shared where other organisations read? Not as a draft, nor marked AMBER+STRICT; an alert always may
-  // (rule 52). Errors: draft_stays, marking_stays.
+  // May it be written where other organisations read? Not a draft, nor what is marked AMBER+STRICT; an alert always may
+  // (rule 52). Of a correction its replacement is looked at: to mark something strict that others have would only show
+  // it to them again. Errors: draft_stays, marking_stays.
   Result<void> may_share(const protocol::Report& report, const protocol::ChannelId& channel) const;
+  // The same for a report with all that goes along: the original, its author's corrections, what is in force.
+  Result<void> may_share(const Loaded& loaded, const protocol::ChannelId& channel) const;
 
   // ---- acts
   // Validates, fills defaults, author, time and salt, and writes to the channel, or to the private one.

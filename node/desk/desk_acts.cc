@@ -37,7 +37,7 @@ void Desk::share(const protocol::ReportId& report, const protocol::ChannelId& ch
       if (copy.channel == channel) return done(caller_error(kAlreadyShared, "that channel has this report already"));
     if (loaded->state.withdrawn)
       return done(caller_error(reports::kAlreadyWithdrawn, "this report has been withdrawn"));
-    if (auto may = may_share(loaded->content, channel); !may) return done(may.error());
+    if (auto may = may_share(*loaded, channel); !may) return done(may.error());
     // Its corrections go along, so that nobody reads what its author has replaced.
     std::vector<Bytes> canonical{loaded->canonical};
     for (const auto& [id, act] : loaded->acts) {
@@ -65,6 +65,8 @@ void Desk::act_on(const protocol::ReportId& report, std::function<Result<protoco
     const auto channels = writable(loaded->found.copies);
     if (channels.empty())
       return done(caller_error(Code{"not_a_writer"}, "this node may not write in any channel that has the report"));
+    for (const auto& channel : channels)
+      if (auto may = may_share(*act, channel); !may) return done(may.error());
     if (allowed) {
       auto countries = reports::named_countries(*act);
       countries.merge(reports::named_countries(loaded->original));

@@ -162,6 +162,8 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     };
     for (const auto i : fresh_)
       if (auto error = check(i)) return error;
+    for (const auto& [i, report] : corrections_)
+      if (auto error = check(i)) return error;
     return std::nullopt;
   }
 
@@ -194,7 +196,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
       auto& desk = self->desk_;
       auto& row = self->parsed_.reports[self->corrections_[n].first];
       auto correction = reports::make_correction(
-          {loaded->found.row.id, loaded->found.row.author, &loaded->original}, loaded->state, std::move(row.report),
+          {loaded->found.row.id, loaded->found.row.author, &loaded->original}, loaded->state, row.report,
           {crypto::random_fixed<protocol::ReportSalt>(desk.random()),
            crypto::random_fixed<protocol::ReportSalt>(desk.random()), desk.replica().own_org().id(), desk.clock().now(),
            "changed by its publisher"});
@@ -211,7 +213,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     if (n >= shared_.size()) return append(0);
     desk_.load(shared_[n], [self = shared_from_this(), n](Result<Loaded> loaded) {
       if (!loaded) return self->finish(loaded.error());
-      if (auto may = self->desk_.may_share(loaded->content, self->channel_); !may) return self->finish(may.error());
+      if (auto may = self->desk_.may_share(*loaded, self->channel_); !may) return self->finish(may.error());
       const auto against =
           self->desk_.governments_against(shared_countries(*loaded), self->channel_, self->request_.allowed);
       if (!against.empty()) return self->finish(government_error(against));
@@ -232,6 +234,10 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     if (begin >= out_.size())
       return desk_.feeder().when_indexed([self = shared_from_this()] { self->finish(std::move(self->outcome_)); });
     if (*stop_) return cut_short(begin, stopping());
+    if (begin > 0) {  // somebody may have joined the channel meanwhile
+      if (auto stays = first_that_stays()) return cut_short(begin, std::move(*stays));
+      if (auto against = first_government()) return cut_short(begin, std::move(*against));
+    }
     std::vector<protocol::FeedItem> items;
     std::size_t bytes = 0, end = begin;
     while (end < out_.size() && items.size() < kImportBatchRowsMax && bytes < kImportBatchBytesMax) {

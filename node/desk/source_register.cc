@@ -11,21 +11,18 @@ using protocol::SourceReference;
 
 Result<std::vector<Source>> SourceRegister::list() const {
   std::vector<Source> out;
-  std::optional<Error> failed;
   TOCSIN_TRY(replica_.scan_records(protocol::Table::kSources, [&](ByteView name, ByteView sealed) {
     const auto reference = SourceReference::from(name);
+    if (!reference) return true;
+    Source& source = out.emplace_back(Source{*reference, std::nullopt});
     auto plain = crypto::open_secret(key_.view(), crypto::kLabelSource, name, sealed);
-    auto record = plain ? reports::decode_source(plain->view()) : Result<reports::SourceRecord>(plain.error());
-    if (!reference || !record) {
-      failed = environment_error(reports::kSourceRecordMalformed, "the record of a source cannot be read");
-      return false;
-    }
-    out.push_back({*reference, std::move(*record)});
+    if (auto record = plain ? reports::decode_source(plain->view()) : Result<reports::SourceRecord>(plain.error()))
+      source.record = std::move(*record);
     return out.size() < kSourcesMax;
   }));
-  if (failed) return *failed;
-  std::sort(out.begin(), out.end(), [](const Source& a, const Source& b) {
-    return std::tie(a.record.name, a.reference) < std::tie(b.record.name, b.reference);
+  const auto name_of = [](const Source& source) { return source.record ? source.record->name : std::string(); };
+  std::sort(out.begin(), out.end(), [&](const Source& a, const Source& b) {
+    return std::pair(name_of(a), a.reference) < std::pair(name_of(b), b.reference);
   });
   return out;
 }
@@ -36,7 +33,7 @@ void SourceRegister::add(reports::SourceRecord record, protocol::Done<Added> don
   auto known = list();
   if (!known) return done(known.error());
   for (const auto& source : *known)
-    if (source.record.name == record.name) return done(Added{source.reference, true});
+    if (source.record && source.record->name == record.name) return done(Added{source.reference, true});
   if (known->size() >= kSourcesMax)
     return done(caller_error(kSourceRegisterFull, "this node holds 10,000 sources; remove those not needed any more"));
   const auto reference = crypto::random_fixed<SourceReference>(random_);

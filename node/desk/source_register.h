@@ -3,6 +3,7 @@
 // its reference in sent reports stand for nobody, for ever.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "crypto/random.h"
 #include "node/reports/sources.h"
 #include "protocol/replica.h"
+#include "protocol/report.h"
 
 namespace tocsin::desk {
 
@@ -20,7 +22,7 @@ inline constexpr std::size_t kSourcesMax = 10'000;
 
 struct Source {
   protocol::SourceReference reference;
-  reports::SourceRecord record;
+  std::optional<reports::SourceRecord> record;  // nothing: damaged; it can still be erased
 };
 
 // One thread (the loop's). References outlive it.
@@ -35,9 +37,10 @@ class SourceRegister {
   };
   // Errors: source_record_invalid, source_register_full; those of the store.
   void add(reports::SourceRecord record, protocol::Done<Added> done);
-  // By name. Errors: those of the store; source_record_malformed.
+  // By name; the damaged ones first. Errors: those of the store.
   Result<std::vector<Source>> list() const;
-  // By reference, or the first eight digits of one or more. Errors: unknown_source, source_ambiguous; those of list.
+  // By reference, or the first eight digits of one or more. Errors: unknown_source, source_ambiguous; those of the
+  // store.
   Result<Source> find(std::string_view text) const;
   void erase(const protocol::SourceReference& reference, protocol::Done<void> done);
 

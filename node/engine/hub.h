@@ -129,7 +129,7 @@ class Hub final : public transport::LinkUser, public protocol::ReplicaListener {
   Result<LinkId> add_link(const EstablishedLink& link) override;
   void dial_failed(const protocol::NodeId& node, const Error& reason) override;
   Result<void> handle_frame(LinkId link, ByteView frame) override;
-  bool is_behind() const override;
+  bool is_behind(LinkId link) const override;
   bool poll_frame(LinkId link, Bytes& out) override;
   bool link_finished(LinkId link) const override;
   void link_closed(LinkId link, const Error& reason) override;

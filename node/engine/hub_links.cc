@@ -173,7 +173,12 @@ void Hub::Impl::observe(LinkState& link) {
   if (watch.any_finished()) attention();
 }
 
-bool Hub::is_behind() const { return impl_->replica.store_is_behind(); }
+// Only who sends entries waits: an alert that another peer announces does not stand behind a bulk answer.
+bool Hub::is_behind(LinkId id) const {
+  if (!impl_->replica.store_is_behind()) return false;
+  const Impl::LinkState* link = impl_->find(id);
+  return link != nullptr && link->session->fetching();
+}
 
 bool Hub::link_finished(LinkId id) const {
   Impl::LinkState* link = impl_->find(id);

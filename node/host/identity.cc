@@ -18,7 +18,7 @@ bool add_prekeys(store::Tier2& tier2, protocol::Time now, crypto::Random& random
 }
 
 bool erase_old_prekeys(store::Tier2& tier2, protocol::Time now, std::optional<std::uint32_t> newest_used) {
-  if (!newest_used) return false;
+  if (!newest_used || *newest_used + 1 < protocol::month_of(now)) return false;
   return std::erase_if(tier2.prekeys, [&](const auto& each) {
            return each.first < *newest_used && now.ms - end_of_month(each.first).ms >= kPrekeyKeptMs;
          }) > 0;

@@ -20,7 +20,9 @@ inline constexpr std::int64_t kPrekeyKeptMs = 90 * kDayMs;  // after its month (
 // added.
 bool add_prekeys(store::Tier2& tier2, protocol::Time now, crypto::Random& random);
 // Erases the private halves whose month ended 90 days ago, if a prekey of a later month has opened an epoch:
-// `newest_used` is the newest that has. True when something was erased (rule 32).
+// `newest_used` is the newest that has. It must be of this month or the one before: after a long absence, or with a
+// clock that runs ahead, what was wrapped to the old ones may still be on its way. True when something was erased
+// (rule 32).
 bool erase_old_prekeys(store::Tier2& tier2, protocol::Time now, std::optional<std::uint32_t> newest_used);
 // A copy to change and give to Keystore::save_tier2.
 store::Tier2 copy_of(const store::Tier2& tier2);

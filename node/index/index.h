@@ -43,7 +43,7 @@ struct FeedOutcome {
   std::vector<std::pair<protocol::LogKey, protocol::Number>> checkpoints;
 };
 inline constexpr std::size_t kAlertsToldMax = 64;
-inline constexpr std::size_t kCheckpointsToldMax = 1024;
+inline constexpr std::size_t kCheckpointsToldMax = 16;  // of a chunk; honest feeds carry one in 1,000 entries
 
 // What a snapshot belongs to. `key` is that of the reading tier (rule 50). `binding` names the store, and changes
 // whenever bodies were erased while no index was running: a snapshot made for another is refused. `build` names the

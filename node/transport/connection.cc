@@ -102,7 +102,7 @@ bool Connection::take_frames() {
       return false;
     }
     if (end_ - begin_ < protocol::kLinkSizeBytes + size) break;
-    if (user_->is_behind()) {
+    if (user_->is_behind(id_)) {
       held_ = true;
       break;
     }

@@ -72,9 +72,9 @@ class LinkUser {
   // One decrypted frame. After an error no more frames are given; what poll_frame still has is sent, then the
   // connection is closed.
   virtual Result<void> handle_frame(LinkId link, ByteView frame) = 0;
-  // No frame should be given for now: the disk does not keep up. What has come waits in the connection, and the peer
-  // behind it, until this is false again.
-  virtual bool is_behind() const = 0;
+  // No frame of this link should be given for now: the disk does not keep up with what comes on it. What has come waits
+  // in the connection, and the peer behind it, until this is false again.
+  virtual bool is_behind(LinkId link) const = 0;
   // The next frame into `out` (replaced), at most protocol::kFrameBytesMax. False: nothing now; Transport::wake says
   // when to ask again.
   virtual bool poll_frame(LinkId link, Bytes& out) = 0;

@@ -1,8 +1,10 @@
 // The life of a channel between several organisations: inviting, joining, writing, renewing, removing, receipts.
 #include <gtest/gtest.h>
 
+#include "protocol/entry_sign.h"
 #include "tests/support/channel_world.h"
 #include "tests/support/expect.h"
+#include "tests/support/forged_control.h"
 #include "tests/support/forged_feed.h"
 
 namespace tocsin::protocol {
@@ -461,9 +463,9 @@ TEST_F(ChannelLife, rule_32_without_a_fresh_prekey_the_certificates_key_is_used_
 
 TEST_F(ChannelLife, rule_32_which_prekey_has_opened_an_epoch_is_known_after_a_restart) {
   const auto month = month_of(clock.now());
-  EXPECT_EQ(a.replica().newest_prekey_used(), month) << "its private channel";
   make_channel(a, {&b});
   EXPECT_EQ(b.replica().newest_prekey_used(), month);
+  EXPECT_FALSE(a.replica().newest_prekey_used()) << "what it wrapped to itself does not count";
   clock.advance_days(62);
   a.replica().handle_tick();
   a.store.sync();
@@ -505,6 +507,49 @@ TEST_F(ChannelLife, rule_34_a_joiner_reads_nothing_from_before_and_holds_the_sam
   EXPECT_EQ(c.text_set(id), (std::multiset<std::string>{"after", "B again"}));
   expect_equal(id, {&a, &b, &c});
   EXPECT_EQ(c.replica().log_record(of_b)->low, Number{2});
+}
+
+TEST_F(ChannelLife, rule_15_feeds_that_ended_before_a_joiner_came_are_bounded_since_nobody_can_tell_whose_they_are) {
+  const ChannelId id = make_channel(a, {&b});
+  join(a, id, c);
+  sync_all({&a, &b, &c});
+  const auto offer = [&] {
+    const auto key = crypto::SigningKey::generate(a.random());
+    EntryHeader header;
+    header.type = LogType::kFeed;
+    header.number = {5};
+    header.epoch = {1};
+    header.log = LogKey{key.verify_key().bytes()};
+    header.channel = info(c, id).pseudonym;
+    header.previous = crypto::random_fixed<EntryHash>(a.random());
+    const Bytes body(40, 1);
+    const Entry entry = sign_entry(header, body, key);
+    auto receiver = c.replica().receive(id, header.log, LogType::kFeed, header.number, header.previous);
+    if (!receiver) return code_of(receiver);
+    const auto added = receiver->add_without_body(entry.view().signature, header.epoch, hash_body(body), 40);
+    return added ? code_of(receiver->commit(nullptr)) : code_of(added);
+  };
+  for (std::size_t i = 0; i < kNamelessFeedsMax; ++i) ASSERT_EQ(offer(), "ok") << i;
+  EXPECT_EQ(offer(), "quota_exceeded");
+  c.store.sync();
+  c.crash();
+  EXPECT_EQ(offer(), "quota_exceeded") << "counted again after a restart";
+  write(b, id, "an honest feed finds room");
+  sync_all({&a, &b, &c});
+  EXPECT_EQ(c.texts(id), std::vector<std::string>{"an honest feed finds room"});
+}
+
+TEST_F(ChannelLife, rule_12_a_chair_of_which_a_fork_is_known_writes_nothing_that_nobody_would_take) {
+  const ChannelId id = make_channel(a, {&b});
+  const auto other = test::forge_epoch(a, id, {&b}, [](ControlState&) {});
+  must(a.replica().rotate(id, nullptr));
+  a.store.sync();
+  must(a.replica().fork_candidate(id, other.front().view()));
+  a.store.sync();
+  test::introduce(a, c);
+  EXPECT_EQ(code_of(a.replica().rotate(id, nullptr)), "frozen");
+  EXPECT_EQ(code_of(a.replica().remove_member(id, b.org(), nullptr)), "frozen");
+  EXPECT_EQ(code_of(a.replica().invite(id, c.org(), Role::kMember, nullptr)), "frozen");
 }
 
 TEST_F(ChannelLife, rule_34_an_older_member_writes_on_under_an_epoch_from_before_a_joiner) {
@@ -711,6 +756,27 @@ TEST_F(ChannelLife, rule_13_a_receipt_by_another_key_or_of_a_non_member_is_refus
   EXPECT_EQ(give_a(b.node(), receipt->counter, receipt->sealed), "ok");
   EXPECT_EQ(give_a(b.node(), receipt->counter, receipt->sealed), "ok") << "twice changes nothing";
   EXPECT_EQ(code_of(a.replica().handle_receipt(ChannelId{}, receipt->epoch, b.node(), 1, {})), "unknown_channel");
+}
+
+TEST_F(ChannelLife, rule_13_heads_of_logs_that_nobody_holds_are_not_kept) {
+  const ChannelId id = make_channel(a, {&b});
+  write(a, id, "one");
+  sync_all({&a, &b});
+  Receipt claim;
+  claim.channel = id;
+  claim.node = b.node();
+  claim.counter = 1'000'000;
+  claim.heads = {{feed_of(a, id, a), {1}, crypto::random_fixed<EntryHash>(a.random()), {1}}};
+  for (int i = 0; i < 100; ++i)
+    claim.heads.push_back({crypto::random_fixed<LogKey>(a.random()), {1}, EntryHash{}, {1}});
+  std::sort(claim.heads.begin(), claim.heads.end(), [](const auto& x, const auto& y) { return x.log < y.log; });
+  const Epoch epoch = info(a, id).epoch;
+  const auto key = a.table().epoch_key(info(a, id).pseudonym, epoch);
+  must(a.replica().handle_receipt(id, epoch, b.node(), claim.counter,
+                                  seal_receipt(claim, epoch, *key, b.secrets().signing, a.random())));
+  for (const auto& receipt : a.replica().receipts(id)) {
+    EXPECT_LE(receipt.heads.size(), a.replica().frontier(id).size()) << "of logs held here alone";
+  }
 }
 
 TEST_F(ChannelLife, rule_13_after_a_thousand_entries_or_a_day_a_feed_carries_a_checkpoint) {

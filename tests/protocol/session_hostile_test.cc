@@ -429,49 +429,9 @@ TEST(SessionHostile, FloodsEndTheSession) {
             }),
             kUnexpectedMessage);
   EXPECT_EQ(flood([&](FrameWriter& out) {
-              wire::put(out, wire::ForkProof{0, crypto::random_fixed<LogKey>(m.a.random()), Bytes(kForkProofBytes)});
-            }),
-            kUnexpectedMessage);
-  EXPECT_EQ(flood([&](FrameWriter& out) {
-              wire::put(out, wire::Want{0, crypto::random_fixed<LogKey>(m.a.random()), kForkedHead, kForkedHead, {}});
-            }),
-            Code{"accepted"});
-  EXPECT_EQ(flood([&](FrameWriter& out) {
               wire::put(out, wire::Heads{wire::kNoChannel, {{LogKey{}, LogType::kFeed, {1}, {}}}});
             }),
             kUnexpectedMessage);
-}
-
-TEST(SessionHostile, rule_12_a_fork_that_is_told_of_without_a_proof_changes_nothing) {
-  for (const bool lies : {false, true}) {
-    Members m;
-    m.b.write(m.channel, "x");
-    m.b.store.sync();
-    Stranger stranger(m.net, m.b, m.a);
-    stranger.open({m.channel});
-    const LogKey feed = own_feed(m.b, m.channel);
-    std::size_t wants = 0;
-    for (std::uint32_t round = 0; round < 3 && !stranger.session().closed(); ++round) {
-      if (round > 0) must(stranger.say(stranger.slots({m.channel}, round)));
-      must(stranger.say(wire::Heads{0, {{feed, LogType::kFeed, kForkedHead, {}}}}));
-      for (const Stranger::Heard& heard : stranger.hear(MessageType::kWant)) {
-        const auto want = must(wire::decode_want(heard.payload));
-        if (want.log != feed) continue;
-        ++wants;
-        EXPECT_EQ(want.first, kForkedHead);
-        EXPECT_EQ(want.last, kForkedHead);
-        if (!lies) {
-          must(stranger.say(wire::NotHeld{want.slot, feed}));
-        } else {
-          EXPECT_FALSE(stranger.say(wire::ForkProof{0, feed, Bytes(kForkProofBytes)}));
-          EXPECT_EQ(stranger.bye(), ByeReason::kBadEntry);
-        }
-      }
-    }
-    EXPECT_GE(wants, 1u);
-    EXPECT_EQ(m.b.replica().status().fork_proofs, 0u);
-    m.b.write(m.channel, "y");
-  }
 }
 
 TEST(SessionHostile, OneLogIsServedOnceAtATime) {

@@ -78,8 +78,6 @@ Result<void> decode_any(const Message& message) {
     }
     case MessageType::kNotHeld:
       return drop(decode_not_held(message.payload));
-    case MessageType::kForkProof:
-      return drop(decode_fork_proof(message.payload));
     case MessageType::kCredit:
       return drop(decode_credit(message.payload));
     case MessageType::kHeads:
@@ -154,7 +152,7 @@ TEST(WireFrame, UnknownTypesAreSkippedFromSixtyFourOnAndRefusedBelow) {
                         "0d080000"
                         "0102030405060708")),
             Code{"accepted"});
-  EXPECT_EQ(code_of(hex("11000000")), kUnknownMessage);
+  EXPECT_EQ(code_of(hex("10000000")), kUnknownMessage);
   EXPECT_EQ(code_of(hex("3f000000")), kUnknownMessage);
 }
 
@@ -285,13 +283,6 @@ TEST(WireMessage, WhatIsPutComesOut) {
 
   const NotHeld not_held{7, filled<LogKey>(1)};
   EXPECT_EQ(decode_not_held(encoded(not_held))->log, not_held.log);
-  const Bytes two = Bytes(kForkProofBytes, 9);
-  const Bytes proof_bytes = encoded(ForkProof{7, filled<LogKey>(1), two});
-  const auto proof = decode_fork_proof(proof_bytes);
-  ASSERT_TRUE(proof);
-  EXPECT_EQ(proof->slot, 7);
-  EXPECT_EQ(proof->log, filled<LogKey>(1));
-  EXPECT_EQ(to_bytes(proof->entries), two);
   const Bytes sealed = {1, 2, 3};
   const auto receipt = decode_receipt(encoded(Receipt{1, {2}, filled<NodeId>(3), 4, sealed}));
   ASSERT_TRUE(receipt);
@@ -311,7 +302,6 @@ TEST(WireMessage, rule_06_every_message_cut_short_or_drawn_out_is_refused) {
       {MessageType::kAsk, encoded(Ask{1, {Prefix{}, Prefix::of(filled<LogKey>(0xab), 63)}})},
       {MessageType::kWant, encoded(Want{1, filled<LogKey>(1), {1}, {2}, {}})},
       {MessageType::kNotHeld, encoded(NotHeld{1, filled<LogKey>(1)})},
-      {MessageType::kForkProof, encoded(ForkProof{1, filled<LogKey>(1), Bytes(kForkProofBytes)})},
       {MessageType::kHeads, encoded(Heads{2, {leaf(0x10, 5), leaf(0x11, 5)}})},
       {MessageType::kPing, payload_of([](FrameWriter& w) { return put_number(w, MessageType::kPing, 1); })},
       {MessageType::kCredit, payload_of([](FrameWriter& w) { return put_credit(w, 1); })},

@@ -44,8 +44,10 @@ TEST_F(Prekeys, rule_32_a_private_half_goes_90_days_after_its_month_once_a_later
   EXPECT_TRUE(erase_old_prekeys(tier2, late, january + 3));
   EXPECT_EQ(months().front(), 1u);
   EXPECT_EQ(months().size(), 11u);
-  EXPECT_TRUE(erase_old_prekeys(tier2, days_after(january + 60, 0), january + 4));
-  EXPECT_EQ(months().front(), 4u) << "the newest used, and those after it, stay whatever their age";
+  EXPECT_FALSE(erase_old_prekeys(tier2, days_after(january + 60, 0), january + 4))
+      << "nothing has come for long, or the clock runs ahead: what was wrapped to them may still come";
+  EXPECT_TRUE(erase_old_prekeys(tier2, days_after(january + 7, 0), january + 7));
+  EXPECT_EQ(months().front(), 5u) << "June has ended 60 days ago";
 }
 
 TEST_F(Prekeys, there_are_never_more_than_the_key_file_holds) {

@@ -52,7 +52,7 @@ class RecordingUser : public LinkUser {
     if (on_frame) return on_frame(id, state, frame);
     return kOk;
   }
-  bool is_behind() const override { return behind; }
+  bool is_behind(LinkId) const override { return behind; }
   bool poll_frame(LinkId id, Bytes& out) override {
     State& state = links.at(id.value);
     if (make_frame && make_frame(id, out)) return true;
