@@ -27,7 +27,7 @@ struct ChannelGenesis {
   random @1 :Data;                 # 32 random bytes: they make the id unguessable
   network @2 :Text;                # as in OrgGenesis
   name @3 :Text;                   # 1 to 200 bytes; known to members and invited only
-  class @4 :ChannelClass;
+  class @4 :ChannelClass;          # how it behaves; never changes
   terms @5 :Text;                  # purpose, handling, contact; what an accepting organisation signs; at most 8,192 bytes
   termsDigest @6 :Data;            # 32 bytes: hash of `terms` (rule 25)
   retentionDays @7 :UInt32;        # bodies older than this are erased; 0: kept
@@ -61,7 +61,7 @@ struct Approval {
   stewardSet @3 :Data;             # 32 bytes: hash of the set in force; another set lapses it
   orgId @4 :Data;                  # 32 bytes: the steward
   nodeId @5 :Data;                 # 32 bytes: its node that signs
-  approve @6 :Bool;
+  approve @6 :Bool;                # true: yes
   reason @7 :Text;                 # at most 500 bytes
   headNumber @8 :UInt64;           # highest control entry that the steward holds
   headHash @9 :Data;               # 32 bytes
@@ -87,7 +87,7 @@ struct EpochPublic {
 
 struct Member {
   orgId @0 :Data;                  # 32 bytes
-  role @1 :Role;
+  role @1 :Role;                   # what it may do
   logNumber @2 :UInt64;            # head of its organisation log as the chair holds it
   logHash @3 :Data;                # 32 bytes
   name @4 :Text;                   # from its genesis: for screens before its log has arrived
@@ -98,7 +98,7 @@ struct Member {
 struct Pin {
   # Where a feed ends for good (rule 20).
   feed @0 :Data;                   # 32 bytes
-  lastNumber @1 :UInt64;
+  lastNumber @1 :UInt64;           # newest entry that counts; 0: none does
   lastHash @2 :Data;               # 32 bytes; zero with number 0
   nodeId @3 :Data;                 # 32 bytes: whose feed it was
 }
@@ -108,11 +108,11 @@ struct ControlState {
   formatVersion @0 :UInt16;        # 1
   genesis @1 :Data;                # canonical ChannelGenesis
   genesisSignature @2 :Data;       # 64 bytes by the first chair's node
-  epoch @3 :UInt64;
-  term @4 :UInt32;
+  epoch @3 :UInt64;                # of this entry, from 1
+  term @4 :UInt32;                 # of the chair, from 1
   roster @5 :List(Member);         # members, readers and contributors; ordered by organisation id
   stewards @6 :List(Data);         # in order
-  quorum @7 :UInt8;
+  quorum @7 :UInt8;                # k of n stewards, as in ChannelGenesis
   invited @8 :List(Member);        # invited and not yet accepted
   pins @9 :List(Pin);              # in force, in full
   reason @10 :EpochReason;         # why the key is new (rule 27)
@@ -146,8 +146,8 @@ struct ControlEvent {
 
   struct HistoryGrant {
     orgId @0 :Data;                # 32 bytes: who is given old epochs
-    fromEpoch @1 :UInt64;
-    approvals @2 :List(Data);
+    fromEpoch @1 :UInt64;          # first epoch that is given, from 1
+    approvals @2 :List(Data);      # k steward approvals, as in ControlCertificate
   }
 }
 
@@ -194,7 +194,7 @@ struct Receipt {
   nodeId @2 :Data;                 # 32 bytes
   counter @3 :UInt64;              # rises by one with each receipt of this node in this channel
   controlKey @4 :Data;             # 32 bytes: control log of the newest term held
-  controlNumber @5 :UInt64;
+  controlNumber @5 :UInt64;        # its newest entry held
   controlHash @6 :Data;            # 32 bytes
   frontier @7 :Data;               # 32 bytes: digest of all heads (section 8)
   heads @8 :List(Head);            # those that changed since the last receipt; at most 512, the rest with the next
@@ -211,7 +211,7 @@ struct Receipt {
 struct KeyMissing {
   # A member that found no slot, or one that does not match, tells the chair (rule 29).
   formatVersion @0 :UInt16;        # 1
-  epoch @1 :UInt64;
+  epoch @1 :UInt64;                # whose slot is missing
   epochEntry @2 :Data;             # 32 bytes: hash of the epoch entry
   nodeId @3 :Data;                 # 32 bytes
 }

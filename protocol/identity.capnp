@@ -49,9 +49,9 @@ struct OrgEvent {
   created @1 :Int64;               # milliseconds since 1970 UTC, as claimed
   union {
     none @2 :Void;                 # nothing: taken like an event of a later version, which has a member that is not here (rule 16)
-    certify @3 :Certify;
-    revoke @4 :Revoke;
-    rotateRoots @5 :RotateRoots;
+    certify @3 :Certify;           # a node is certified, or certified anew
+    revoke @4 :Revoke;             # a node is revoked, for good
+    rotateRoots @5 :RotateRoots;   # the committed next roots take over (rule 19)
   }
 
   struct Certify {
@@ -65,7 +65,7 @@ struct OrgEvent {
   }
   struct RotateRoots {
     rootKeys @0 :List(Data);       # as in OrgGenesis; their commitment was made before
-    threshold @1 :UInt8;
+    threshold @1 :UInt8;           # as in OrgGenesis
     nextRoots @2 :Data;            # 32 bytes: commitment to the set after this one
     lastGoodNumber @3 :UInt64;     # the entry that this one follows
     lastGoodHash @4 :Data;         # 32 bytes: its hash

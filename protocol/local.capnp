@@ -18,8 +18,8 @@ struct PeerRecord {
   formatVersion @0 :UInt16;        # 1
   state @1 :UInt8;                 # PeerState
   byCard @2 :Bool;                 # false: known by a roster or invitation alone
-  localName @3 :Text;
-  nodes @4 :List(Node);
+  localName @3 :Text;              # what this node calls it, at most 200 bytes; may be empty
+  nodes @4 :List(Node);            # its nodes of which something is known here
   verified @5 :Bool;               # words were compared once; what a blocked peer goes back to
 
   struct Node {
@@ -59,29 +59,29 @@ struct ChannelRecord {
 
   struct LocalPin {
     feed @0 :Data;                 # 32 bytes
-    lastNumber @1 :UInt64;
+    lastNumber @1 :UInt64;         # newest entry that counts; 0: none does
     lastHash @2 :Data;             # 32 bytes
     nodeId @3 :Data;               # 32 bytes
   }
 
   struct EpochRecord {
-    epoch @0 :UInt64;
+    epoch @0 :UInt64;              # from 1
     firstNumber @1 :UInt64;        # of its entries in the control log
-    lastNumber @2 :UInt64;
+    lastNumber @2 :UInt64;         # of its entries; the epoch is in force with it
     accessSeed @3 :Data;           # 32 bytes (rule 35); empty when the epoch was not opened
     firstSeen @4 :Int64;           # when this node took it, milliseconds since 1970 UTC: bodies before it are erased no
                                    # sooner than the retention after that (rule 25); 0: not known
   }
   struct Invite {
     orgId @0 :Data;                # 32 bytes
-    role @1 :UInt16;
-    name @2 :Text;
-    kind @3 :UInt16;
-    country @4 :Text;
+    role @1 :UInt16;               # Role, as invited
+    name @2 :Text;                 # of the organisation, for screens
+    kind @3 :UInt16;               # OrgKind, likewise
+    country @4 :Text;              # ISO 3166-1 alpha-3, likewise
     entryNumber @5 :UInt64;        # adding entry; 0: not held here
     entryHash @6 :Data;            # 32 bytes
-    entryEpoch @7 :UInt64;
-    logNumber @8 :UInt64;
+    entryEpoch @7 :UInt64;         # epoch of the adding entry
+    logNumber @8 :UInt64;          # head of its organisation log as the chair held it
     logHash @9 :Data;              # 32 bytes
   }
 }
@@ -92,7 +92,7 @@ struct FeedRecord {
   channelId @1 :Data;              # 32 bytes
   orgId @2 :Data;                  # 32 bytes; empty while no certificate could be opened
   nodeId @3 :Data;                 # 32 bytes; likewise
-  generation @4 :UInt32;
+  generation @4 :UInt32;           # which feed of its node in the channel this is, from 0
   firstAbsent @5 :UInt64;          # first number held whose body never came; 0: none
   checkpointNumber @6 :UInt64;     # own feed: newest checkpoint
   checkpointTime @7 :Int64;        # own feed: when it was written, milliseconds since 1970 UTC
@@ -102,12 +102,12 @@ struct ReceiptRecord {
   # Table receipts, name: channel id and node id. What one node said, merged over its receipts.
   formatVersion @0 :UInt16;        # 1
   orgId @1 :Data;                  # 32 bytes
-  counter @2 :UInt64;
-  created @3 :Int64;
+  counter @2 :UInt64;              # of the newest receipt
+  created @3 :Int64;               # of that receipt, milliseconds since 1970 UTC, as claimed
   heads @4 :List(Head);            # by rising log key
 
   struct Head {
     log @0 :Data;                  # 32 bytes
-    number @1 :UInt64;
+    number @1 :UInt64;             # newest entry that it holds, with its body
   }
 }

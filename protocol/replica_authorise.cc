@@ -105,6 +105,37 @@ Result<std::optional<FeedOwner>> ReplicaCore::authorise(Channel& channel, const 
   return std::optional<FeedOwner>(owner);
 }
 
+Result<void> ReplicaCore::take_room(Channel& channel, const LogState& feed, const std::optional<FeedOwner>& owner,
+                                    const FeedUse& added) const {
+  if (owner && owner->node == own_node) return kOk;
+  const bool is_first = feed.accepted.head.value == 0;
+  const bool owner_is_new = owner && !feed.owner;
+  if (owner_is_new && channel.feeds_of[owner->node] >= kFeedsPerNodeMax) {
+    return peer_error(kQuotaExceeded, "the node has as many feeds in the channel as it may");
+  }
+  if (!owner && is_first && channel.nameless >= kNamelessFeedsMax) {
+    return peer_error(kQuotaExceeded, "the channel has as many feeds of unknown owners as it may");
+  }
+  // What came before anybody could tell whose it is counts for its owner from now on.
+  const FeedUse before = owner_is_new && !is_first ? held_use(feed.accepted) : FeedUse{};
+  FeedUse& use = channel.used[owner ? owner->org : OrgId{}];
+  if (use.entries + before.entries + added.entries > quotas.member_entries ||
+      use.bytes + before.bytes + added.bytes > quotas.member_bytes) {
+    return peer_error(kQuotaExceeded, "the organisation takes up all that it may in the channel");
+  }
+  use.entries += before.entries + added.entries;
+  use.bytes += before.bytes + added.bytes;
+  if (!owner && is_first) ++channel.nameless;
+  if (!owner_is_new) return kOk;
+  ++channel.feeds_of[owner->node];
+  if (is_first) return kOk;
+  FeedUse& nameless = channel.used[OrgId{}];
+  nameless.entries -= std::min(nameless.entries, before.entries);
+  nameless.bytes -= std::min(nameless.bytes, before.bytes);
+  --channel.nameless;
+  return kOk;
+}
+
 void ReplicaCore::note_feed(Channel& channel, const LogState& log) const {
   if (log.owner && log.owner->node == own_node) return;
   FeedUse& use = channel.used[log.owner ? log.owner->org : OrgId{}];

@@ -244,6 +244,10 @@ struct ReplicaCore {
   // Newest number that counts (rule 20); nothing: no limit.
   std::optional<Number> limit_of(const ChannelState& state, const LogKey& feed,
                                  const std::optional<FeedOwner>& owner) const;
+  // Counts what is about to be added to a feed, and whose it is from now on. Error (peer): quota_exceeded, and nothing
+  // is counted (rule 15). The own node's feeds are not.
+  Result<void> take_room(Channel& channel, const LogState& feed, const std::optional<FeedOwner>& owner,
+                         const FeedUse& added) const;
   // Counts a feed of another node that was just read back.
   void note_feed(Channel& channel, const LogState& log) const;
   bool chair_revoked(const ChannelState& state) const;  // as its organisation's log says, where that is held

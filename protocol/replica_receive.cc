@@ -274,46 +274,18 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
       if (named) owner = named;
     }
   }
-  const bool own = owner && owner->node == core->own_node;
-  const bool owner_is_new = owner && !held.owner;
-  if (owner_is_new && !own && in.feeds_of[owner->node] >= kFeedsPerNodeMax) {
-    return refused(kQuotaExceeded, "the node has as many feeds in the channel as it may");
+  const Number last = writes.back().number;
+  if (const auto limit = core->limit_of(in.accepted, log, owner); limit && last > *limit) {
+    return refused(kPastPin, "the writer was dropped, and the feed is pinned below this entry");
   }
   FeedUse added;
   if (!name_only) {
     added.entries = writes.size();
     for (const auto& write : writes) added.bytes += write.body_bytes;
   }
-  const bool is_first = held.accepted.head.value == 0;
-  if (!owner && is_first && in.nameless >= kNamelessFeedsMax) {
-    return refused(kQuotaExceeded, "the channel has as many feeds of unknown owners as it may");
-  }
-  // What came before anybody could tell whose it is counts for its owner from now on.
-  FeedUse before;
-  if (owner_is_new && !is_first) before = held_use(held.accepted);
-  FeedUse& use = in.used[owner ? owner->org : OrgId{}];
-  if (!own && (use.entries + before.entries + added.entries > core->quotas.member_entries ||
-               use.bytes + before.bytes + added.bytes > core->quotas.member_bytes)) {
-    return refused(kQuotaExceeded, "the organisation takes up all that it may in the channel");
-  }
-  const Number last = writes.back().number;
-  if (const auto limit = core->limit_of(in.accepted, log, owner); limit && last > *limit) {
-    return refused(kPastPin, "the writer was dropped, and the feed is pinned below this entry");
-  }
+  TOCSIN_TRY(core->take_room(in, held, owner, added));
   LogRecord& record = held.accepted;
-  if (!own) {
-    use.entries += before.entries + added.entries;
-    use.bytes += before.bytes + added.bytes;
-  }
-  if (!owner && is_first) ++in.nameless;
-  if (owner_is_new) {
-    if (!is_first) {
-      FeedUse& nameless = in.used[OrgId{}];
-      nameless.entries -= std::min(nameless.entries, before.entries);
-      nameless.bytes -= std::min(nameless.bytes, before.bytes);
-      if (in.nameless > 0) --in.nameless;
-    }
-    if (!own) ++in.feeds_of[owner->node];
+  if (owner && !held.owner) {
     held.owner = owner;
     held.feed_record_changed = true;
     core->table.set_feed(log, *owner);

@@ -42,8 +42,8 @@ struct SessionStats {
   std::uint64_t bytes_in = 0, bytes_out = 0;  // on the wire after the handshake: size field, ciphertext, tag
   // Longest chain of questions that each waited for the answer to the one before: 1 for the opening, more for each ask
   // or want.
-  std::uint64_t round_trips = 0;
-  std::uint64_t refused = 0;  // of the peer's, without ending the session
+  std::uint64_t round_trips = 0;  // of the newest comparison and what came of it
+  std::uint64_t refused = 0;      // of the peer's, without ending the session
 };
 
 // Logs that some session of this node is fetching: a log is wanted from one session at a time. Shared by all sessions

@@ -141,14 +141,15 @@ void list_alerts(App& app, const Request& request, ResponderPtr responder) {
 void ack_alert(App& app, const Request& request, ResponderPtr responder) {
   auto body = body_object(request);
   if (!body) return responder->problem(body.error());
-  app.desk.index().ask([text = request.params[0]](index::Index& i) { return i.resolve(text); },
-                       [&app, responder, note = text_or(*body, "note")](Result<ReportId> id) {
-                         if (!id) return responder->problem(id.error());
-                         app.desk.acknowledge(
-                             *id, note,
-                             answer<desk::Made>(
-                                 responder, [&app](const desk::Made& made) { return made_json(app, made); }, 201));
-                       });
+  app.desk.index().ask(
+      [text = request.params[0]](index::Index& i) { return i.resolve(text); },
+      [&app, responder, note = text_or(*body, "note"), dry_run = request.dry_run](Result<ReportId> id) {
+        if (!id) return responder->problem(id.error());
+        app.desk.acknowledge(*id, note, dry_run, [&app, responder, id = *id, dry_run](Result<desk::Made> made) {
+          if (dry_run || !made) return answer_plan(app, responder, id, made);
+          responder->json(made_json(app, *made), 201);
+        });
+      });
 }
 
 void list_inbox(App& app, const Request& request, ResponderPtr responder) {
@@ -189,7 +190,7 @@ void finish_inbox_item(App& app, const Request& request, ResponderPtr responder)
 void add_alert_routes(std::vector<Route>& out) {
   out.push_back({"POST", "/alerts", "Raise an alert", {}, raise_alert, true});
   out.push_back({"GET", "/alerts", "Alerts, newest first", {"limit", "after"}, list_alerts});
-  out.push_back({"POST", "/alerts/{alert}/ack", "Acknowledge an alert", {}, ack_alert});
+  out.push_back({"POST", "/alerts/{alert}/ack", "Acknowledge an alert", {}, ack_alert, true});
   out.push_back({"GET", "/inbox", "What needs a person, worst first", {"limit", "after"}, list_inbox});
   out.push_back({"POST", "/inbox/{item}/done", "Take an item off", {}, finish_inbox_item});
 }

@@ -50,7 +50,8 @@ void import_reports(App& app, const Request& request, ResponderPtr responder) {
   if (const auto found = app.operations.find(request.idempotency_key); found != app.operations.end())
     progress = found->second.progress;
   if (!progress) progress = std::make_shared<desk::ImportProgress>();
-  app.importer->run(std::move(import), progress, [responder](Result<desk::ImportOutcome> outcome) {
+  const auto target = import.dry_run ? import.channel : std::nullopt;
+  app.importer->run(std::move(import), progress, [&app, responder, target](Result<desk::ImportOutcome> outcome) {
     if (!outcome) return responder->problem(outcome.error());
     if (!outcome->done)
       return responder->problem(
@@ -69,7 +70,9 @@ void import_reports(App& app, const Request& request, ResponderPtr responder) {
                           "); mend that and import the same file again, which writes the rest";
       return responder->json(partial, 207);
     }
-    responder->json(outcome_json(*outcome), outcome->refused_count ? 207 : 200);
+    auto answer = outcome_json(*outcome);
+    if (target) answer["readers"] = readers_json(app, app.desk.readers_of(*target));
+    responder->json(answer, outcome->refused_count ? 207 : 200);
   });
 }
 

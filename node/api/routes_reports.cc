@@ -250,9 +250,12 @@ void correct_report(App& app, const Request& request, ResponderPtr responder) {
   auto allowed = governments_from(*body);
   if (!allowed) return responder->problem(allowed.error());
   with_report(app, request, responder,
-              [&app, responder, patch, reason = text_or(*body, "reason"), allowed = *allowed](const ReportId& id) {
-                app.desk.correct(id, patch, reason, allowed,
-                                 [&app, responder](Result<desk::Made> made) { answer_made(app, responder, made); });
+              [&app, responder, patch, reason = text_or(*body, "reason"), allowed = *allowed,
+               dry_run = request.dry_run](const ReportId& id) {
+                app.desk.correct(id, patch, reason, allowed, dry_run,
+                                 [&app, responder, id, dry_run](Result<desk::Made> made) {
+                                   dry_run ? answer_plan(app, responder, id, made) : answer_made(app, responder, made);
+                                 });
               });
 }
 
@@ -272,11 +275,12 @@ void say_of_report(App& app, const Request& request, ResponderPtr responder) {
     return responder->problem(caller_error(Code{"missing_field"}, "the field " + std::string(field) + " must say why"));
   const bool dry_run = request.dry_run;
   with_report(app, request, responder, [&app, responder, text, allowed = *allowed, dry_run](const ReportId& id) {
-    if (dry_run) return responder->json({{"id", hex(id)}});
-    auto done = [&app, responder](Result<desk::Made> made) { answer_made(app, responder, made); };
-    if constexpr (kSay == Say::kWithdraw) app.desk.withdraw(id, text, done);
-    if constexpr (kSay == Say::kCorroborate) app.desk.corroborate(id, text, allowed, done);
-    if constexpr (kSay == Say::kDispute) app.desk.dispute(id, text, allowed, done);
+    auto done = [&app, responder, id, dry_run](Result<desk::Made> made) {
+      dry_run ? answer_plan(app, responder, id, made) : answer_made(app, responder, made);
+    };
+    if constexpr (kSay == Say::kWithdraw) app.desk.withdraw(id, text, dry_run, done);
+    if constexpr (kSay == Say::kCorroborate) app.desk.corroborate(id, text, allowed, dry_run, done);
+    if constexpr (kSay == Say::kDispute) app.desk.dispute(id, text, allowed, dry_run, done);
   });
 }
 
@@ -294,7 +298,7 @@ void add_report_routes(std::vector<Route>& out) {
   out.push_back({"GET", "/reports/{report}/history", "What was said about it", {}, show_history});
   out.push_back({"GET", "/reports/{report}/readers", "Who can read it", {}, show_readers});
   out.push_back({"POST", "/reports/{report}/share", "Share it in a channel", {}, share_report, true});
-  out.push_back({"POST", "/reports/{report}/correct", "Replace it by a corrected one", {}, correct_report});
+  out.push_back({"POST", "/reports/{report}/correct", "Replace it by a corrected one", {}, correct_report, true});
   out.push_back({"POST", "/reports/{report}/withdraw", "Withdraw it", {}, say_of_report<Say::kWithdraw>, true});
   out.push_back({"POST",
                  "/reports/{report}/corroborate",

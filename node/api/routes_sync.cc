@@ -104,8 +104,9 @@ Json explain(App& app, const std::vector<index::Location>& copies, const OrgId& 
     if (sync.state == engine::SyncState::kSyncing)
       return explained("sending", "syncing", "connected to " + name + ", the exchange is under way");
     if (sync.state == engine::SyncState::kWaiting)
-      return explained("waiting", "peer_lacks_epoch",
-                       "connected, but " + name + " does not hold this channel's newest key yet");
+      return explained("waiting", "channel_not_shared",
+                       "connected, but the channel is not shared there as it is here: either " + name +
+                           " does not hold its newest key yet, or it has removed this organisation");
   }
   for (const auto& link : app.hub.connections()) {
     if (link.org != org || link.connected) continue;

@@ -71,9 +71,20 @@ class HttpConnection final : public Connection, public std::enable_shared_from_t
     parser_->body_limit(kImportBodyBytesMax);  // the route's own limit is checked once the header is here
     stream_.expires_after(std::chrono::seconds(kIdleSeconds));
     http::async_read_header(stream_, buffer_, *parser_, [self = self()](error_code error, std::size_t) {
-      if (error) return self->close();
+      if (error) return self->not_read(error);
       self->admit();
     });
+  }
+
+  // What cannot be read as HTTP gets an answer like everything else; a caller that is gone, or slow, gets none.
+  void not_read(error_code error) {
+    if (error == http::error::header_limit)
+      return refuse(caller_error(Code{"too_large"}, "the header has more than 16384 bytes"));
+    if (error == http::error::body_limit)
+      return refuse(caller_error(Code{"too_large"}, "the body is larger than any call takes"));
+    const bool is_http = error.category() == make_error_code(http::error::bad_method).category();
+    if (!is_http || error == http::error::end_of_stream || error == http::error::partial_message) return close();
+    refuse(caller_error(Code{"bad_request"}, "this is no HTTP/1.1 that can be read: " + error.message()));
   }
 
   void admit() {

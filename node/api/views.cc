@@ -261,4 +261,21 @@ Result<index::ReportQuery> query_from(App& app, const Request& request) {
   return out;
 }
 
+void answer_plan(App& app, const ResponderPtr& responder, const ReportId& about, const Result<desk::Made>& made) {
+  if (!made) return responder->problem(made.error());
+  std::map<OrgId, reports::Reader> readers;
+  for (const auto& channel : made->channels)
+    for (const auto& reader : app.desk.readers_of(channel)) readers[reader.org] = reader;
+  std::vector<reports::Reader> list;
+  for (const auto& [org, reader] : readers) list.push_back(reader);
+  Json warnings = Json::array();
+  for (const auto& held : made->held)
+    for (const auto& reader : held.readers)
+      warnings.push_back(reader.name + " is a government of " + reader.country + ", which the report names");
+  responder->json({{"id", hex(about)},
+                   {"channels", hex_list(made->channels)},
+                   {"readers", readers_json(app, list)},
+                   {"warnings", warnings}});
+}
+
 }  // namespace tocsin::api

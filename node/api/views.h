@@ -21,6 +21,10 @@ Json standing_json(App& app, const index::ReportRow& row);
 Json page_json(Json items, const std::string& next);
 Json readers_json(App& app, const std::vector<reports::Reader>& readers);
 Json made_json(App& app, const desk::Made& made);
+// The answer to the dry run of a statement about a report: where it would go, who reads it there, and whom rule 53
+// would ask about.
+void answer_plan(App& app, const ResponderPtr& responder, const protocol::ReportId& about,
+                 const Result<desk::Made>& made);
 Json advice_json(const std::vector<reports::Problem>& advice);
 Json peer_json(App& app, const protocol::Peer& peer);
 Json channel_json(App& app, const protocol::ChannelInfo& channel);

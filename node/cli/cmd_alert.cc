@@ -102,6 +102,7 @@ int alert_ack(Context& c) {
   auto answer = c.call("POST", "/alerts/" + url_encode(c.get("alert")) + "/ack", body);
   static constexpr Field fields[] = {{"id", "acknowledgement"}, {"channels", "sent to", Show::kList}};
   if (!answer) return c.exit_code();
+  if (c.dry_run()) return show_readers(c, answer->json);
   name_channels(c, answer->json);
   return c.show_object(*answer, fields);
 }

@@ -26,6 +26,10 @@ std::string report_path(Context& c, const std::string& more = {}) {
 // REFERENCE or REFERENCE:GRADE, such as 5f0c6a1b:B2. A shortened reference is one that this node knows.
 std::optional<Json> read_source(Context& c, const std::string& given) {
   const auto colon = given.find(':');
+  if (colon == 0 || given.empty()) {
+    c.set_exit(c.fail("bad_value", "Name the source's reference first: --source REF or --source REF:B2", kExitUsage));
+    return std::nullopt;
+  }
   Json source{{"reference", given.substr(0, colon)}};
   if (source["reference"].get_ref<const std::string&>().size() < 32) {
     auto known = c.call("GET", "/sources/" + url_encode(given.substr(0, colon)));
@@ -172,7 +176,8 @@ int report_correct(Context& c) {
   Json body{{"report", *report}};
   if (c.has("allow-government")) body["allow_government"] = c.all("allow-government");
   auto answer = c.call("POST", report_path(c, "/correct"), body);
-  return answer ? show_made(c, *answer) : c.exit_code();
+  if (!answer) return c.exit_code();
+  return c.dry_run() ? show_readers(c, answer->json) : show_made(c, *answer);
 }
 
 // withdraw, corroborate, dispute: one sentence about another report.
@@ -184,7 +189,8 @@ int report_say(Context& c) {
   if (c.has(key)) body[std::string(key)] = c.get(key);
   if (c.has("allow-government")) body["allow_government"] = c.all("allow-government");
   auto answer = c.call("POST", report_path(c, "/" + std::string(c.command().verb)), body);
-  return answer ? show_made(c, *answer) : c.exit_code();
+  if (!answer) return c.exit_code();
+  return c.dry_run() ? show_readers(c, answer->json) : show_made(c, *answer);
 }
 
 }  // namespace

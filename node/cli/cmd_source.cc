@@ -58,7 +58,7 @@ int source_add(Context& c) {
 
 int source_list(Context& c) {
   auto answer = c.call("GET", "/sources");
-  return answer ? c.show_list(*answer, kSourceColumns, "No sources yet: tocsin source add NAME") : c.exit_code();
+  return answer ? c.show_list(*answer, kSourceColumns, "No sources yet: tocsin source add") : c.exit_code();
 }
 
 int source_show(Context& c) {

@@ -150,6 +150,7 @@ void Desk::finish(protocol::Report& report) const {
 }
 
 Result<protocol::Report> Desk::prepare(protocol::Report report) const {
+  if (!report.attachments.empty()) return caller_error(kInvalidReport, std::string(kNoAttachmentsByHand));
   reports::apply_defaults(report);
   const auto findings = reports::validate(report);
   if (!findings.ok()) return caller_error(kInvalidReport, reports::to_string(findings.problems));

@@ -9,6 +9,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "crypto/random.h"
@@ -41,6 +42,10 @@ inline constexpr Code kBodyErased{"body_erased"};               // caller: the t
 
 // The answer to a sharing that rule 53 stops: who would read, and what to say.
 Error government_error(const std::vector<reports::Reader>& against);
+
+// Of a report that a person writes: what an attachment names has to be in the feed already (rule 40).
+inline constexpr std::string_view kNoAttachmentsByHand =
+    "attachments: a file cannot be attached in this version, and its parts cannot be named by hand; leave them out";
 
 struct HeldBack {  // where a report did not go, although others took it
   protocol::ChannelId channel;
@@ -114,13 +119,16 @@ class Desk {
              Done<Made> done);
   // Statements about a report go wherever it went. `patch` is JSON that names the fields to change
   // (reports/report_json.h). What adds to a report asks again about governments (kGovernmentNamed, nothing is sent);
-  // a withdrawal and an acknowledgement say nothing new and never wait.
+  // a withdrawal and an acknowledgement say nothing new and never wait. With `dry_run` nothing is written: the answer
+  // says where it would go, and in `held` whom rule 53 would ask about.
   void correct(const protocol::ReportId& report, std::string patch, std::string reason, AllowedGovernments allowed,
+               bool dry_run, Done<Made> done);
+  void withdraw(const protocol::ReportId& report, std::string reason, bool dry_run, Done<Made> done);
+  void corroborate(const protocol::ReportId& report, std::string note, AllowedGovernments allowed, bool dry_run,
+                   Done<Made> done);
+  void dispute(const protocol::ReportId& report, std::string reason, AllowedGovernments allowed, bool dry_run,
                Done<Made> done);
-  void withdraw(const protocol::ReportId& report, std::string reason, Done<Made> done);
-  void corroborate(const protocol::ReportId& report, std::string note, AllowedGovernments allowed, Done<Made> done);
-  void dispute(const protocol::ReportId& report, std::string reason, AllowedGovernments allowed, Done<Made> done);
-  void acknowledge(const protocol::ReportId& alert, std::string note, Done<Made> done);
+  void acknowledge(const protocol::ReportId& alert, std::string note, bool dry_run, Done<Made> done);
   // Rule 52: whatever can be sent is sent. Without `channels`: every channel of class alert. Those where a government
   // of the country would read are held back unless allowed; the others get it at once.
   // Where raise would send it now, and what it would hold back: `channels` and `held` of the answer. no_alert_channel.
@@ -147,7 +155,7 @@ class Desk {
   void write(std::vector<Bytes> canonical, std::vector<protocol::ChannelId> channels, Made made, Done<Made> done);
   // Without `allowed` nobody is asked about governments.
   void act_on(const protocol::ReportId& report, std::function<Result<protocol::Report>(const Loaded&)> make,
-              std::optional<AllowedGovernments> allowed, Done<Made> done);
+              std::optional<AllowedGovernments> allowed, bool dry_run, Done<Made> done);
   std::vector<protocol::ChannelId> writable(const std::vector<index::Location>& copies) const;
   void finish(protocol::Report& report) const;  // salt, author, created
 

@@ -54,8 +54,8 @@ void Desk::share(const protocol::ReportId& report, const protocol::ChannelId& ch
 
 // Makes a report about another and writes it wherever that one went.
 void Desk::act_on(const protocol::ReportId& report, std::function<Result<protocol::Report>(const Loaded&)> make,
-                  std::optional<AllowedGovernments> allowed, Done<Made> done) {
-  load(report, [this, make = std::move(make), allowed = std::move(allowed),
+                  std::optional<AllowedGovernments> allowed, bool dry_run, Done<Made> done) {
+  load(report, [this, make = std::move(make), allowed = std::move(allowed), dry_run,
                 done = std::move(done)](Result<Loaded> loaded) {
     if (!loaded) return done(loaded.error());
     auto act = make(*loaded);
@@ -67,26 +67,34 @@ void Desk::act_on(const protocol::ReportId& report, std::function<Result<protoco
       return done(caller_error(Code{"not_a_writer"}, "this node may not write in any channel that has the report"));
     for (const auto& channel : channels)
       if (auto may = may_share(*act, channel); !may) return done(may.error());
+    Made made{protocol::report_id(*canonical), {}, {}, {}};
     if (allowed) {
       auto countries = reports::named_countries(*act);
       countries.merge(reports::named_countries(loaded->original));
       countries.merge(reports::named_countries(loaded->content));
-      for (const auto& channel : channels)
-        if (auto against = governments_against(countries, channel, *allowed); !against.empty())
-          return done(government_error(against));
+      for (const auto& channel : channels) {
+        auto against = governments_against(countries, channel, *allowed);
+        if (!against.empty() && !dry_run) return done(government_error(against));
+        if (!against.empty()) made.held.push_back({channel, kGovernmentNamed, std::move(against)});
+      }
     }
-    const Made made{protocol::report_id(*canonical), {}, {}, {}};
-    write({std::move(*canonical)}, channels, made, done);
+    if (dry_run) {
+      made.channels = channels;
+      return done(std::move(made));
+    }
+    write({std::move(*canonical)}, channels, std::move(made), done);
   });
 }
 
 void Desk::correct(const protocol::ReportId& report, std::string patch, std::string reason, AllowedGovernments allowed,
-                   Done<Made> done) {
+                   bool dry_run, Done<Made> done) {
   act_on(
       report,
       [this, patch = std::move(patch), reason = std::move(reason)](const Loaded& loaded) -> Result<protocol::Report> {
         TOCSIN_ASSIGN(parsed, reports::apply_json_patch(loaded.content, patch));
         if (!parsed.findings.ok()) return caller_error(kInvalidReport, reports::to_string(parsed.findings.problems));
+        if (parsed.report.attachments != loaded.content.attachments)
+          return caller_error(kInvalidReport, std::string(kNoAttachmentsByHand));
         if (const auto findings = reports::validate(parsed.report); !findings.ok())
           return caller_error(kInvalidReport, reports::to_string(findings.problems));
         return reports::make_correction(
@@ -94,7 +102,7 @@ void Desk::correct(const protocol::ReportId& report, std::string patch, std::str
             {crypto::random_fixed<protocol::ReportSalt>(random_), crypto::random_fixed<protocol::ReportSalt>(random_),
              replica_.own_org().id(), clock_.now(), reason});
       },
-      std::move(allowed), std::move(done));
+      std::move(allowed), dry_run, std::move(done));
 }
 
 namespace {
@@ -111,7 +119,7 @@ protocol::Report about(const Loaded& loaded, protocol::ReportKind kind) {
 
 }  // namespace
 
-void Desk::withdraw(const protocol::ReportId& report, std::string reason, Done<Made> done) {
+void Desk::withdraw(const protocol::ReportId& report, std::string reason, bool dry_run, Done<Made> done) {
   act_on(
       report,
       [this, reason = std::move(reason)](const Loaded& loaded) -> Result<protocol::Report> {
@@ -125,10 +133,10 @@ void Desk::withdraw(const protocol::ReportId& report, std::string reason, Done<M
         finish(out);
         return out;
       },
-      std::nullopt, std::move(done));
+      std::nullopt, dry_run, std::move(done));
 }
 
-void Desk::corroborate(const protocol::ReportId& report, std::string note, AllowedGovernments allowed,
+void Desk::corroborate(const protocol::ReportId& report, std::string note, AllowedGovernments allowed, bool dry_run,
                        Done<Made> done) {
   act_on(
       report,
@@ -138,10 +146,11 @@ void Desk::corroborate(const protocol::ReportId& report, std::string note, Allow
         finish(out);
         return out;
       },
-      std::move(allowed), std::move(done));
+      std::move(allowed), dry_run, std::move(done));
 }
 
-void Desk::dispute(const protocol::ReportId& report, std::string reason, AllowedGovernments allowed, Done<Made> done) {
+void Desk::dispute(const protocol::ReportId& report, std::string reason, AllowedGovernments allowed, bool dry_run,
+                   Done<Made> done) {
   act_on(
       report,
       [this, reason = std::move(reason)](const Loaded& loaded) -> Result<protocol::Report> {
@@ -150,10 +159,10 @@ void Desk::dispute(const protocol::ReportId& report, std::string reason, Allowed
         finish(out);
         return out;
       },
-      std::move(allowed), std::move(done));
+      std::move(allowed), dry_run, std::move(done));
 }
 
-void Desk::acknowledge(const protocol::ReportId& alert, std::string note, Done<Made> done) {
+void Desk::acknowledge(const protocol::ReportId& alert, std::string note, bool dry_run, Done<Made> done) {
   act_on(
       alert,
       [this, note = std::move(note)](const Loaded& loaded) -> Result<protocol::Report> {
@@ -164,9 +173,9 @@ void Desk::acknowledge(const protocol::ReportId& alert, std::string note, Done<M
         finish(out);
         return out;
       },
-      std::nullopt,
-      [this, alert, done = std::move(done)](Result<Made> made) {
-        if (!made) return done(made.error());
+      std::nullopt, dry_run,
+      [this, alert, dry_run, done = std::move(done)](Result<Made> made) {
+        if (!made || dry_run) return done(std::move(made));
         inbox_done(alert, [made = *made, done](Result<void> marked) { marked ? done(made) : done(marked.error()); });
       });
 }
@@ -201,6 +210,10 @@ void Desk::raise(protocol::Report alert, std::vector<protocol::ChannelId> channe
   alert.kind = protocol::ReportKind::kAlert;
   reports::apply_defaults(alert);
   auto advice = reports::repair_alert(alert);
+  if (!alert.attachments.empty()) {
+    alert.attachments.clear();
+    advice.push_back({"attachments", kInvalidReport, "left out: their parts are not here"});
+  }
   alert.created = {};
   finish(alert);
   auto plan = plan_alert(alert, std::move(channels), allowed);

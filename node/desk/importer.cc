@@ -148,7 +148,6 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     if (auto stays = first_that_stays()) return finish(std::move(*stays));
     if (auto against = first_government()) return finish(std::move(*against));
     outcome_.done = true;
-    if (request_.dry_run) return finish(std::move(outcome_));
     for (const auto i : fresh_) out_.push_back(std::move(parsed_.reports[i].canonical));
     load_corrections(0);
   }
@@ -229,6 +228,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
   }
 
   void append(std::size_t begin) {
+    if (request_.dry_run) return finish(std::move(outcome_));
     progress_->total = out_.size();
     progress_->done = begin;
     if (begin >= out_.size())

@@ -102,6 +102,7 @@ std::vector<ChannelSync> Hub::sync_status() const {
           row.ahead = by_receipt;
         } else {
           row.state = SyncState::kWaiting;
+          row.ahead = by_receipt;  // unless a session that shares the channel knows better
           for (const auto& state : at->second) {
             if (state.channel == channel.id) set_live(row, state, by_receipt);
           }

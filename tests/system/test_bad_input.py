@@ -196,7 +196,11 @@ class BadInput(NodesTestCase):
                         b"POST /api/v1/reports HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n{\"a\":",
                         b"GET /api/v1/" + b"a" * 100000 + b" HTTP/1.1\r\n\r\n"):
             answer = self.talk(socket.AF_UNIX, door, content)
-            self.assertTrue(answer == b"" or answer.startswith(b"HTTP/1.1 4"), answer[:100])
+            if content.endswith(b"{\"a\":") and answer == b"":
+                continue  # ended in the middle of its body
+            self.assertTrue(answer.startswith(b"HTTP/1.1 4"), (content[:60], answer[:100]))
+            problem = json.loads(answer.split(b"\r\n\r\n", 1)[1])
+            self.assertTrue(problem["code"] and problem["detail"], problem)
         self.assertEqual(node.run("status")["reports"], 0)
 
     def test_a_call_that_fails_inside_costs_that_call_alone(self):

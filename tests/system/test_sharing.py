@@ -256,6 +256,44 @@ class Sharing(NodesTestCase):
         region.start()
         wait_until("its receipt comes", lambda: ngo.run("status")["outbox_oldest_seconds"] == 0, 100)
 
+    def test_a_dry_run_checks_what_the_act_would_check_and_writes_nothing(self):
+        ngo, gov = self.node("Watch"), self.node("Myanmar", "government", "MMR")
+        introduce(ngo, gov, self.folder)
+        channel = ngo.run("channel", "create", "wide")["channel_id"]
+        join(ngo, channel, gov)
+        report = ngo.run("report", "new", "--kind", "incident", "--title", "x", "--country", "MMR", "--channel", channel,
+                         "--allow-government", "MMR")["id"]
+        alert = ngo.run("alert", "raise", "--title", "y", "--channel", channel)["id"]
+        wait_until("both arrive", lambda: gov.count() == 2, 20)
+        entries = ngo.run("status")["entries"]
+        for words, warned in ((["report", "withdraw", report, "--reason", "wrong"], False),
+                              (["report", "correct", report, "--title", "z"], True),
+                              (["report", "dispute", report, "--why", "wrong"], True),
+                              (["report", "corroborate", report], True), (["alert", "ack", alert], False)):
+            plan = ngo.run(*words, "--dry-run")
+            self.assertEqual({r["name"] for r in plan["readers"]}, {"Watch", "Myanmar"}, words)
+            self.assertEqual(bool(plan["warnings"]), warned, words)
+        self.problem(gov, "report", "withdraw", report, "--reason", "not mine", "--dry-run", exit=4, code="not_the_author")
+        rows = os.path.join(self.folder, "rows.json")
+        with open(rows, "w") as file:
+            json.dump([{"kind": "incident", "title": "Row", "place": {"iso3": "MMR"}}], file)
+        ngo.run("report", "import", rows, "--format", "json")
+        entries += 1
+        self.problem(ngo, "report", "import", rows, "--format", "json", "--channel", channel, "--dry-run", exit=1, code="government_named")
+        plan = ngo.run("report", "import", rows, "--format", "json", "--channel", channel, "--dry-run", "--allow-government", "MMR")
+        self.assertEqual({r["name"] for r in plan["readers"]}, {"Watch", "Myanmar"})
+        self.assertEqual(ngo.run("status")["entries"], entries)
+
+    def test_rule_40_an_attachment_cannot_be_named_by_hand(self):
+        ngo = self.node("Watch")
+        path = os.path.join(self.folder, "report.json")
+        with open(path, "w") as file:
+            json.dump({"attachments": [{"digest": "aa" * 32, "first": 1, "count": 1, "size": 10}]}, file)
+        problem = self.problem(ngo, "report", "new", "--kind", "incident", "--title", "x", "--file", path, exit=1, code="invalid_report")
+        self.assertIn("attachments", problem["detail"])
+        report = ngo.run("report", "new", "--kind", "incident", "--title", "x")["id"]
+        self.problem(ngo, "report", "correct", report, "--file", path, exit=1, code="invalid_report")
+
     def test_a_second_channel_of_a_name_that_is_in_use_is_refused(self):
         ngo = self.node("Watch")
         ngo.run("channel", "create", "rakhine")

@@ -22,6 +22,7 @@ class SeededRandom final : public crypto::Random {
   void fill(MutableByteView out) override {
     std::array<std::uint8_t, crypto_stream_chacha20_NONCEBYTES> nonce{};
     store_le64(nonce.data(), block_++);
+    if (out.empty()) return;
     crypto_stream_chacha20(out.data(), out.size(), nonce.data(), key_.data());
   }
   // Uniform enough in [0, bound) for choosing what to break: the bias is below bound / 2^64. `bound` is at least 1.

@@ -2,12 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <condition_variable>
-#include <deque>
-#include <mutex>
 
 #include "node/index/index_thread.h"
 #include "tests/node/index/world.h"
+#include "tests/support/task_loop.h"
 
 namespace tocsin::index::test {
 namespace {
@@ -15,39 +13,7 @@ namespace {
 using namespace protocol;
 
 // The caller's loop.
-class Loop {
- public:
-  Post post() {
-    return [this](std::function<void()> task) {
-      const std::lock_guard lock(mutex_);
-      tasks_.push_back(std::move(task));
-      wake_.notify_one();
-    };
-  }
-  // Runs tasks until `done`.
-  template <class Condition>
-  void run_until(Condition done) {
-    while (!done()) {
-      std::function<void()> task;
-      {
-        std::unique_lock lock(mutex_);
-        wake_.wait(lock, [this] { return !tasks_.empty(); });
-        task = std::move(tasks_.front());
-        tasks_.pop_front();
-      }
-      task();
-    }
-  }
-  std::size_t waiting() {
-    const std::lock_guard lock(mutex_);
-    return tasks_.size();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<std::function<void()>> tasks_;
-};
+using Loop = tocsin::test::TaskLoop;
 
 TEST(Thread, feeds_and_answers_through_the_callers_loop) {
   World world;

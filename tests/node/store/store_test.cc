@@ -354,13 +354,15 @@ TEST(Store, AQueueThatIsFullFailsTheBatchAndThoseBehind) {
   const auto note = [&](Result<Arrival> r) { said.push_back(code_of(r)); };
   LogWriter log(1);
   constexpr std::size_t kCommitted = 100;
+  bool was_behind = false;
   for (std::size_t i = 0; i < kCommitted; ++i) {
     Batch batch;
     batch.put_record(Table::kLocal, as_bytes(std::to_string(i)), Bytes(200 * 1024));
     bench.store->commit(std::move(batch), note);
     EXPECT_LE(bench.store->queued_bytes(), options.queue_bytes);
+    was_behind = was_behind || bench.store->is_behind();
   }
-  EXPECT_TRUE(bench.store->is_behind()) << "others' entries are to wait outside";
+  EXPECT_TRUE(was_behind) << "others' entries are to wait outside";
   bench.loop.run_until([&] { return said.size() == kCommitted; });
   const auto first = std::find(said.begin(), said.end(), "queue_full");
   ASSERT_NE(first, said.end());

@@ -5,13 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <deque>
 #include <filesystem>
-#include <mutex>
 
 #include "node/store/store.h"
 #include "protocol/entry_peek.h"
+#include "tests/support/task_loop.h"
 
 namespace tocsin::store {
 
@@ -43,35 +41,8 @@ class TempFolder {
   std::filesystem::path path_;
 };
 
-// The owner's thread: what was posted runs in run_until.
-class Loop {
- public:
-  Post post() {
-    return [this](std::function<void()> task) {
-      const std::lock_guard lock(mutex_);
-      tasks_.push_back(std::move(task));
-      came_.notify_one();
-    };
-  }
-  template <class Condition>
-  void run_until(Condition condition) {
-    while (!condition()) {
-      std::function<void()> task;
-      {
-        std::unique_lock lock(mutex_);
-        came_.wait(lock, [this] { return !tasks_.empty(); });
-        task = std::move(tasks_.front());
-        tasks_.pop_front();
-      }
-      task();
-    }
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable came_;
-  std::deque<std::function<void()>> tasks_;
-};
+// The owner's thread.
+using Loop = tocsin::test::TaskLoop;
 
 inline crypto::StoreKey store_key(std::uint8_t fill = 7) { return *crypto::StoreKey::from(Bytes(32, fill)); }
 
