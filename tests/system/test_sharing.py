@@ -263,7 +263,8 @@ class Sharing(NodesTestCase):
         join(ngo, channel, gov)
         report = ngo.run("report", "new", "--kind", "incident", "--title", "x", "--country", "MMR", "--channel", channel,
                          "--allow-government", "MMR")["id"]
-        alert = ngo.run("alert", "raise", "--title", "y", "--channel", channel)["id"]
+        alert = ngo.run("alert", "raise", "--title", "y", "--country", "BGD", "--severity", "Severe", "--urgency", "Immediate",
+                        "--channel", channel)["id"]
         wait_until("both arrive", lambda: gov.count() == 2, 20)
         entries = ngo.run("status")["entries"]
         for words, warned in ((["report", "withdraw", report, "--reason", "wrong"], False),
