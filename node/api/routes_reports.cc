@@ -90,10 +90,8 @@ void new_report(App& app, const Request& request, ResponderPtr responder) {
     if (!ready) return responder->problem(ready.error());
     if (channel)
       if (auto may = app.desk.may_share(*ready, *channel); !may) return responder->problem(may.error());
-    Json warnings = Json::array();
-    if (channel)
-      for (const auto& reader : app.desk.governments_against(*ready, *channel, *allowed))
-        warnings.push_back(reader.name + " is a government of " + reader.country + ", which the report names");
+    const auto warnings =
+        channel ? warnings_json(app.desk.governments_against(*ready, *channel, *allowed)) : Json::array();
     return responder->json({{"readers", channel ? readers_json(app, app.desk.readers_of(*channel)) : Json::array()},
                             {"warnings", warnings}});
   }
@@ -216,9 +214,8 @@ void share_report(App& app, const Request& request, ResponderPtr responder) {
           const Json readers = readers_json(app, app.desk.readers_of(channel));
           if (dry_run) {
             if (auto may = app.desk.may_share(*loaded, channel); !may) return responder->problem(may.error());
-            Json warnings = Json::array();
-            for (const auto& reader : app.desk.governments_against(desk::shared_countries(*loaded), channel, allowed))
-              warnings.push_back(reader.name + " is a government of " + reader.country + ", which the report names");
+            const auto warnings =
+                warnings_json(app.desk.governments_against(desk::shared_countries(*loaded), channel, allowed));
             return responder->json(
                 {{"id", hex(id)}, {"channel_id", hex(channel)}, {"readers", readers}, {"warnings", warnings}});
           }

@@ -261,6 +261,13 @@ Result<index::ReportQuery> query_from(App& app, const Request& request) {
   return out;
 }
 
+Json warnings_json(const std::vector<reports::Reader>& governments) {
+  Json out = Json::array();
+  for (const auto& reader : governments)
+    out.push_back(reader.name + " is a government of " + reader.country + ", which the report names");
+  return out;
+}
+
 void answer_plan(App& app, const ResponderPtr& responder, const ReportId& about, const Result<desk::Made>& made) {
   if (!made) return responder->problem(made.error());
   std::map<OrgId, reports::Reader> readers;
@@ -268,14 +275,12 @@ void answer_plan(App& app, const ResponderPtr& responder, const ReportId& about,
     for (const auto& reader : app.desk.readers_of(channel)) readers[reader.org] = reader;
   std::vector<reports::Reader> list;
   for (const auto& [org, reader] : readers) list.push_back(reader);
-  Json warnings = Json::array();
-  for (const auto& held : made->held)
-    for (const auto& reader : held.readers)
-      warnings.push_back(reader.name + " is a government of " + reader.country + ", which the report names");
+  std::vector<reports::Reader> governments;
+  for (const auto& held : made->held) governments.insert(governments.end(), held.readers.begin(), held.readers.end());
   responder->json({{"id", hex(about)},
                    {"channels", hex_list(made->channels)},
                    {"readers", readers_json(app, list)},
-                   {"warnings", warnings}});
+                   {"warnings", warnings_json(governments)}});
 }
 
 }  // namespace tocsin::api

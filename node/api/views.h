@@ -20,6 +20,8 @@ Json standing_json(App& app, const index::ReportRow& row);
 // {"items":[…],"next":…}
 Json page_json(Json items, const std::string& next);
 Json readers_json(App& app, const std::vector<reports::Reader>& readers);
+// What rule 53 would ask about, in sentences.
+Json warnings_json(const std::vector<reports::Reader>& governments);
 Json made_json(App& app, const desk::Made& made);
 // The answer to the dry run of a statement about a report: where it would go, who reads it there, and whom rule 53
 // would ask about.

@@ -75,6 +75,10 @@ struct Loaded {
 // What sharing a report would name: the countries of the original and of its author's corrections, which go along.
 std::set<std::string> shared_countries(const Loaded& loaded);
 
+// The bytes of all that sharing a report sends: the original and its author's corrections, so that nobody reads what
+// has been replaced. Errors: those of encode_report.
+Result<std::vector<Bytes>> shared_bytes(const Loaded& loaded);
+
 class Desk {
  public:
   // References outlive the desk.

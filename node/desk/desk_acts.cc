@@ -26,6 +26,16 @@ std::set<std::string> shared_countries(const Loaded& loaded) {
   return out;
 }
 
+Result<std::vector<Bytes>> shared_bytes(const Loaded& loaded) {
+  std::vector<Bytes> out{loaded.canonical};
+  for (const auto& [id, act] : loaded.acts) {
+    if (act.kind != protocol::ReportKind::kCorrect || act.author != loaded.original.author) continue;
+    TOCSIN_ASSIGN(bytes, protocol::encode_report(act));
+    out.push_back(std::move(bytes));
+  }
+  return out;
+}
+
 void Desk::share(const protocol::ReportId& report, const protocol::ChannelId& channel, AllowedGovernments allowed,
                  Done<Made> done) {
   load(report, [this, channel, allowed = std::move(allowed), done = std::move(done)](Result<Loaded> loaded) {
@@ -38,17 +48,11 @@ void Desk::share(const protocol::ReportId& report, const protocol::ChannelId& ch
     if (loaded->state.withdrawn)
       return done(caller_error(reports::kAlreadyWithdrawn, "this report has been withdrawn"));
     if (auto may = may_share(*loaded, channel); !may) return done(may.error());
-    // Its corrections go along, so that nobody reads what its author has replaced.
-    std::vector<Bytes> canonical{loaded->canonical};
-    for (const auto& [id, act] : loaded->acts) {
-      if (act.kind != protocol::ReportKind::kCorrect || act.author != replica_.own_org().id()) continue;
-      auto bytes = protocol::encode_report(act);
-      if (!bytes) return done(bytes.error());
-      canonical.push_back(std::move(*bytes));
-    }
+    auto canonical = shared_bytes(*loaded);
+    if (!canonical) return done(canonical.error());
     if (auto against = governments_against(shared_countries(*loaded), channel, allowed); !against.empty())
       return done(government_error(against));
-    write(std::move(canonical), {channel}, {loaded->found.row.id, {}, {}, {}}, done);
+    write(std::move(*canonical), {channel}, {loaded->found.row.id, {}, {}, {}}, done);
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <iterator>
 #include <new>
 #include <unordered_map>
 
@@ -216,13 +217,9 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
       const auto against =
           self->desk_.governments_against(shared_countries(*loaded), self->channel_, self->request_.allowed);
       if (!against.empty()) return self->finish(government_error(against));
-      self->out_.push_back(std::move(loaded->canonical));
-      for (const auto& [id, act] : loaded->acts) {
-        if (act.kind != protocol::ReportKind::kCorrect || act.author != loaded->original.author) continue;
-        auto bytes = protocol::encode_report(act);
-        if (!bytes) return self->finish(bytes.error());
-        self->out_.push_back(std::move(*bytes));
-      }
+      auto bytes = shared_bytes(*loaded);
+      if (!bytes) return self->finish(bytes.error());
+      std::move(bytes->begin(), bytes->end(), std::back_inserter(self->out_));
       self->load_shared(n + 1);
     });
   }
