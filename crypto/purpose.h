@@ -85,6 +85,8 @@ inline constexpr Label kLabelApproval{"tocsin.v1.approval"};
 inline constexpr Label kLabelInvitation{"tocsin.v1.invitation"};  // envelope to the invited node
 inline constexpr Label kLabelAcceptanceMail{
     "tocsin.v1.acceptance-mail"};  // envelope of an acceptance to a member's node
+inline constexpr Label kLabelNotice{"tocsin.v1.notice"};
+inline constexpr Label kLabelNoticeMail{"tocsin.v1.notice-mail"};  // envelope of a notice to a node of whom it is about
 
 // ---- What a node keeps on its own disk (node/store) ----
 inline constexpr Personal kPersonalStoreName{"tocsin storename"};  // store key + table + name -> database key (rule 47)

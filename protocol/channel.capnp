@@ -176,6 +176,19 @@ struct Acceptance {
   prekeys @9 :Data;                # 64-byte signature and canonical PrekeyList of the signing node; may be empty
 }
 
+struct Notice {
+  # What the chair tells an organisation about its own standing, beside the control log: who was dropped cannot open the entry
+  # that drops it. Signed by the chair's node, sealed to each node of whom it is about.
+  formatVersion @0 :UInt16;        # 1
+  channelId @1 :Data;              # 32 bytes
+  orgId @2 :Data;                  # 32 bytes: whom it is about
+  role @3 :Role;                   # its role from then on; unknown: none, it was removed or its invitation taken back
+  epoch @4 :UInt64;                # of that control entry
+  entryNumber @5 :UInt64;          # last control entry of the change; an older notice never overrides what is newer
+  entryHash @6 :Data;              # 32 bytes: hash of that entry
+  created @7 :Int64;               # milliseconds since 1970 UTC, as claimed
+}
+
 struct FeedCertificate {
   # Whose feed this is. Sealed in the first entry of each epoch (rule 28).
   formatVersion @0 :UInt16;        # 1

@@ -59,6 +59,10 @@ struct ChannelState {
   OrgId carrier;     // who brought it
   Bytes acceptance;  // own signed answer
 
+  // Standing of those that are not in the channel any more.
+  std::map<OrgId, Bytes> notices;  // chair: signed, for each organisation that it dropped; at most kMembersMax
+  Number notice_number;  // control entry that the newest notice to this organisation names; an older invitation is over
+
   // Own writing.
   std::shared_ptr<const crypto::SigningKey> feed_key;  // null before the first entry
   std::uint32_t feed_generation = 0;

@@ -1,4 +1,5 @@
-// Messages that travel beside the control log: invitations, acceptances, and what a member that misses its slot says.
+// Messages that travel beside the control log: invitations, acceptances, notices, and what a member that misses its
+// slot says.
 #include "protocol/canonical.h"
 #include "protocol/channel.capnp.h"
 #include "protocol/channel_messages.h"
@@ -51,6 +52,21 @@ Result<Acceptance> read_acceptance(schema::Acceptance::Reader in) {
   return out;
 }
 
+Bytes signed_bytes(ByteView message, const crypto::Label& label, const crypto::SigningKey& key) {
+  Bytes out;
+  out.reserve(crypto::Signature::kSize + message.size());
+  append(out, key.sign(label, {message}).view());
+  append(out, message);
+  return out;
+}
+
+bool verify_signed(ByteView bytes, const crypto::Label& label, const crypto::VerifyKey& key,
+                   crypto::Verifier& verifier) {
+  if (bytes.size() < crypto::Signature::kSize) return false;
+  return verifier.verify(key, label, {bytes.subspan(crypto::Signature::kSize)},
+                         *crypto::Signature::from(bytes.first(crypto::Signature::kSize)));
+}
+
 void write_entries(capnp::List<capnp::Data>::Builder out, const std::vector<Bytes>& entries) {
   for (unsigned i = 0; i < out.size(); ++i) out.set(i, canonical::data(entries[i]));
 }
@@ -87,11 +103,7 @@ Bytes sign_acceptance(const Acceptance& acceptance, const crypto::SigningKey& no
     write_entries(out.initOrgLog(static_cast<unsigned>(acceptance.org_log.size())), acceptance.org_log);
     out.setPrekeys(canonical::data(acceptance.prekeys));
   });
-  Bytes out;
-  out.reserve(crypto::Signature::kSize + message.size());
-  append(out, node_key.sign(crypto::kLabelAcceptance, {message}).view());
-  append(out, message);
-  return out;
+  return signed_bytes(message, crypto::kLabelAcceptance, node_key);
 }
 
 Result<Acceptance> decode_acceptance(ByteView signed_acceptance) {
@@ -101,9 +113,45 @@ Result<Acceptance> decode_acceptance(ByteView signed_acceptance) {
 }
 
 bool verify_acceptance(ByteView signed_acceptance, const crypto::VerifyKey& node_key, crypto::Verifier& verifier) {
-  if (signed_acceptance.size() < crypto::Signature::kSize) return false;
-  return verifier.verify(node_key, crypto::kLabelAcceptance, {signed_acceptance.subspan(crypto::Signature::kSize)},
-                         *crypto::Signature::from(signed_acceptance.first(crypto::Signature::kSize)));
+  return verify_signed(signed_acceptance, crypto::kLabelAcceptance, node_key, verifier);
+}
+
+// ---- Notice
+
+Bytes sign_notice(const Notice& notice, const crypto::SigningKey& chair_node_key) {
+  const Bytes message = canonical::encode<schema::Notice>([&](schema::Notice::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    out.setChannelId(canonical::data(notice.channel));
+    out.setOrgId(canonical::data(notice.org));
+    out.setRole(static_cast<schema::Role>(notice.role));
+    out.setEpoch(notice.epoch.value);
+    out.setEntryNumber(notice.entry.value);
+    out.setEntryHash(canonical::data(notice.entry_hash));
+    out.setCreated(notice.created.ms);
+  });
+  return signed_bytes(message, crypto::kLabelNotice, chair_node_key);
+}
+
+Result<Notice> decode_notice(ByteView signed_notice) {
+  if (signed_notice.size() < crypto::Signature::kSize) return peer_error(kBadNotice, "the signature is cut");
+  return canonical::decode<schema::Notice>(
+      signed_notice.subspan(crypto::Signature::kSize), kNoticeBytesMax,
+      [](schema::Notice::Reader in) -> Result<Notice> {
+        Notice out;
+        if (in.getFormatVersion() != kFormatVersion || !take(out.channel, in.getChannelId()) ||
+            !take(out.org, in.getOrgId()) || !take(out.entry_hash, in.getEntryHash())) {
+          return peer_error(kBadNotice, "a version or size that is not known here");
+        }
+        out.role = static_cast<Role>(in.getRole());
+        out.epoch = {in.getEpoch()};
+        out.entry = {in.getEntryNumber()};
+        out.created = {in.getCreated()};
+        return out;
+      });
+}
+
+bool verify_notice(ByteView signed_notice, const crypto::VerifyKey& chair_node_key, crypto::Verifier& verifier) {
+  return verify_signed(signed_notice, crypto::kLabelNotice, chair_node_key, verifier);
 }
 
 // ---- Feed kind 5

@@ -23,6 +23,7 @@ inline constexpr Code kBadControlBody{"bad_control_body"};
 inline constexpr Code kBadControlState{"bad_control_state"};
 inline constexpr Code kBadInvitation{"bad_invitation"};
 inline constexpr Code kBadAcceptance{"bad_acceptance"};
+inline constexpr Code kBadNotice{"bad_notice"};
 
 inline constexpr std::size_t kTermsBytesMax = 8192;
 inline constexpr std::size_t kPinsMax = 4096;         // read of one state
@@ -179,6 +180,23 @@ Bytes sign_acceptance(const Acceptance& acceptance, const crypto::SigningKey& no
 // Error: bad_acceptance. The signature is not verified here.
 Result<Acceptance> decode_acceptance(ByteView signed_acceptance);
 bool verify_acceptance(ByteView signed_acceptance, const crypto::VerifyKey& node_key, crypto::Verifier& verifier);
+
+// What the chair tells an organisation of its own standing: who is removed cannot open the entry that removes it.
+inline constexpr std::size_t kNoticeBytesMax = 1024;
+struct Notice {
+  ChannelId channel;
+  OrgId org;                   // whom it is about
+  Role role = Role::kUnknown;  // from then on; kUnknown: none
+  Epoch epoch;
+  Number entry;  // last control entry of the change
+  EntryHash entry_hash;
+  Time created;
+};
+// signature ‖ message.
+Bytes sign_notice(const Notice& notice, const crypto::SigningKey& chair_node_key);
+// Error: bad_notice. The signature is not verified here.
+Result<Notice> decode_notice(ByteView signed_notice);
+bool verify_notice(ByteView signed_notice, const crypto::VerifyKey& chair_node_key, crypto::Verifier& verifier);
 
 // ---- Feed kind 5 (rule 29)
 

@@ -155,6 +155,11 @@ Result<void> read_lists(schema::ChannelRecord::Reader in, ChannelState& state) {
   for (const auto node : in.getCertificateWraps()) {
     if (!take(state.certificate_wraps.emplace_back(), node)) return damaged("a node id of a channel");
   }
+  for (const auto bytes : in.getNotices()) {
+    const auto notice = decode_notice(canonical::view(bytes));
+    if (!notice) return damaged("a notice of a channel");
+    state.notices.emplace(notice->org, to_bytes(canonical::view(bytes)));
+  }
   return kOk;
 }
 
@@ -183,6 +188,7 @@ Result<LoadedChannel> read_record(schema::ChannelRecord::Reader in, const NodeSe
   state.acceptance = to_bytes(canonical::view(in.getAcceptance()));
   if (in.hasCarrier() && !take(state.carrier, in.getCarrier())) return damaged("a channel's carrier");
   state.key_missing_told = {in.getKeyMissingTold()};
+  state.notice_number = {in.getNoticeNumber()};
   out.run_first = {in.getRunFirst()};
 
   auto plain = crypto::open_secret(secrets.reading.view(), crypto::kLabelChannelSecrets, state.id().view(),
@@ -222,6 +228,10 @@ Bytes encode_channel_record(const ChannelState& state, const NodeSecrets& secret
     out.setControlHead(state.head.value);
     out.setControlHash(canonical::data(state.head_hash));
     out.setControlEpoch(state.head_epoch.value);
+    auto notices = out.initNotices(static_cast<unsigned>(state.notices.size()));
+    unsigned at = 0;
+    for (const auto& [org, notice] : state.notices) notices.set(at++, canonical::data(notice));
+    out.setNoticeNumber(state.notice_number.value);
   });
 }
 

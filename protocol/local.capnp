@@ -57,6 +57,9 @@ struct ChannelRecord {
   erasedThrough @21 :UInt64;       # bodies of this epoch and before are past retention and erased (rule 25)
   invitationSeen @22 :Int64;       # when `invitation` came, milliseconds since 1970 UTC: the oldest go first (rule 15); 0: not known
 
+  notices @23 :List(Data);         # chair only: signed notices to organisations that are not in the channel any more (section 4)
+  noticeNumber @24 :UInt64;        # control entry that the newest notice to this organisation names; 0: there was none
+
   struct LocalPin {
     feed @0 :Data;                 # 32 bytes
     lastNumber @1 :UInt64;         # newest entry that counts; 0: none does

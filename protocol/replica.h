@@ -62,7 +62,7 @@ struct Peer {
 
 // ---- What a session exchanges beside entries ----
 
-enum class MailKind : std::uint8_t { kInvitation = 1, kAcceptance = 2 };
+enum class MailKind : std::uint8_t { kInvitation = 1, kAcceptance = 2, kNotice = 3 };
 struct Mail {
   MailKind kind;
   std::uint32_t prekey_month;

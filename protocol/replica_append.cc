@@ -12,6 +12,11 @@ Result<void> ReplicaCore::may_append(const Channel& channel) const {
   if (state.needs_newer) {
     return caller_error(kNeedsNewer, "the channel's control log holds an entry that needs a newer version of Tocsin");
   }
+  if (state.standing == ChannelStanding::kRemoved) {
+    return caller_error(kNotAWriter,
+                        "the channel's chair has removed this organisation: what is held here can be read, "
+                        "and nothing new comes or goes");
+  }
   if (!state.joined() || state.newest == nullptr || !may_write(state.role_of(own_org))) {
     return caller_error(kNotAWriter, "this organisation may not write in the channel");
   }

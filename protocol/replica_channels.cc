@@ -85,7 +85,7 @@ std::optional<ChannelInfo> Replica::channel(const ChannelId& id) const {
   out.name = state.genesis->name;
   out.channel_class = state.genesis->channel_class;
   out.standing = state.standing;
-  out.own_role = state.role_of(impl_->own_org);
+  out.own_role = state.standing == ChannelStanding::kRemoved ? Role::kUnknown : state.role_of(impl_->own_org);
   out.terms = state.genesis->terms;
   out.retention_days = state.genesis->retention_days;
   out.epoch = state.newest_epoch();
@@ -166,6 +166,7 @@ Result<void> Replica::invite(const ChannelId& id, const OrgId& org, Role role, D
   }
   Change change;
   TOCSIN_TRY(impl_->add_event(change, *channel, InviteEvent{impl_->roster_member(org, role)}));
+  channel->accepted.notices.erase(org);
   change.mail = true;
   impl_->commit_for(std::move(change), std::move(done));
   return kOk;
@@ -188,6 +189,8 @@ Result<void> Replica::remove_member(const ChannelId& id, const OrgId& org, Done<
         *channel, [&](const FeedOwner& owner) { return owner.org == org; }, next.pins);
     TOCSIN_TRY(impl_->add_epoch(change, *channel, std::move(next)));
   }
+  impl_->write_notice(*channel, org);
+  change.mail = true;
   impl_->commit_for(std::move(change), std::move(done));
   return kOk;
 }

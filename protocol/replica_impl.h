@@ -274,6 +274,9 @@ struct ReplicaCore {
   // ---- replica_mail.cc
   Result<void> take_invitation(const OrgId& from, ByteView message);
   Result<void> take_acceptance(ByteView signed_acceptance);
+  // Chair: `org` was dropped by the newest control entry, and is told so.
+  void write_notice(Channel& channel, const OrgId& org) const;
+  Result<void> take_notice(ByteView signed_notice);
   void drop_invitations(Change& change, const ChannelId& newest);
   struct CheckedAcceptance {
     Acceptance acceptance;

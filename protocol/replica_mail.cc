@@ -1,4 +1,4 @@
-// Invitations and acceptances on their way (rules 25, 26).
+// Invitations, acceptances and notices on their way (rules 25, 26).
 #include <algorithm>
 
 #include "crypto/wrap.h"
@@ -25,6 +25,18 @@ crypto::Hash mail_id(MailKind kind, const NodeId& to, ByteView content) {
 // What names an answer that the own feed carries; `adding` is zero where that entry is not held here.
 crypto::Hash carried_key(const OrgId& org, const NodeId& node, const EntryHash& adding) {
   return crypto::hash256(crypto::kPersonalMail, {org.view(), node.view(), adding.view()});
+}
+
+const crypto::Label* label_of(MailKind kind) {
+  switch (kind) {
+    case MailKind::kInvitation:
+      return &crypto::kLabelInvitation;
+    case MailKind::kAcceptance:
+      return &crypto::kLabelAcceptanceMail;
+    case MailKind::kNotice:
+      return &crypto::kLabelNoticeMail;
+  }
+  return nullptr;
 }
 
 // What an invitation shows when it is opened; all of it verified (docs/protocol.md, section 4).
@@ -177,6 +189,24 @@ Result<Bytes> ReplicaCore::answer(const Channel& channel, bool accepted) const {
   return sign_acceptance(out, secrets.signing);
 }
 
+void ReplicaCore::write_notice(Channel& channel, const OrgId& org) const {
+  ChannelState& state = channel.accepted;
+  auto& notices = state.notices;
+  // Who was dropped longest ago had most time to hear of it.
+  if (notices.size() >= kMembersMax && !notices.contains(org)) {
+    const auto age = [](const auto& held) { return decode_notice(held.second)->entry; };
+    notices.erase(std::ranges::min_element(notices, {}, age));
+  }
+  Notice notice;
+  notice.channel = state.id();
+  notice.org = org;
+  notice.epoch = state.head_epoch;
+  notice.entry = state.head;
+  notice.entry_hash = state.head_hash;
+  notice.created = clock.now();
+  notices[org] = sign_notice(notice, secrets.signing);
+}
+
 std::vector<Mail> Replica::mail_for(const OrgId& org, const NodeId& node) const {
   std::vector<Mail> out;
   const OrgState* state = impl_->find_org(org);
@@ -194,6 +224,9 @@ std::vector<Mail> Replica::mail_for(const OrgId& org, const NodeId& node) const 
     if (held.joined()) {
       if (const auto invitation = impl_->invitation_for(*channel, org)) {
         add(MailKind::kInvitation, crypto::kLabelInvitation, *invitation);
+      }
+      if (const auto notice = held.notices.find(org); notice != held.notices.end()) {
+        add(MailKind::kNotice, crypto::kLabelNoticeMail, notice->second);
       }
     } else if (!held.acceptance.empty() && (org == held.genesis->chair_org || org == held.carrier)) {
       add(MailKind::kAcceptance, crypto::kLabelAcceptanceMail, held.acceptance);
@@ -213,16 +246,23 @@ Result<void> Replica::handle_mail(const OrgId& from, MailKind kind, std::uint32_
     }
     pair = &prekey->second;
   }
-  const bool invitation = kind == MailKind::kInvitation;
-  if (!invitation && kind != MailKind::kAcceptance) return peer_error(kBadMail, "mail of an unknown kind");
-  const crypto::Label label = invitation ? crypto::kLabelInvitation : crypto::kLabelAcceptanceMail;
-  auto content = crypto::open_sealed(*pair, label, impl_->own_node.view(), envelope);
+  const crypto::Label* label = label_of(kind);
+  if (label == nullptr) return peer_error(kBadMail, "mail of an unknown kind");
+  auto content = crypto::open_sealed(*pair, *label, impl_->own_node.view(), envelope);
   if (!content) {
     if (content.error().code == Code("commitment_mismatch"))
       return peer_error(kNotForUs, "the mail is for another node");
     return peer_error(kBadMail, content.error().detail);
   }
-  return invitation ? impl_->take_invitation(from, content->view()) : impl_->take_acceptance(content->view());
+  switch (kind) {
+    case MailKind::kInvitation:
+      return impl_->take_invitation(from, content->view());
+    case MailKind::kAcceptance:
+      return impl_->take_acceptance(content->view());
+    case MailKind::kNotice:
+      break;
+  }
+  return impl_->take_notice(content->view());
 }
 
 Result<void> ReplicaCore::take_invitation(const OrgId& from, ByteView message) {
@@ -239,7 +279,8 @@ Result<void> ReplicaCore::take_invitation(const OrgId& from, ByteView message) {
     // A member that is invited again was removed in between, and cannot have heard of it: the entry that adds it lies
     // above what it holds. Everything else is an invitation that was answered long ago.
     const bool was_in = state.joined() || state.standing == ChannelStanding::kRemoved;
-    if (state.is_chair() || (was_in && checked.adding_number <= state.head)) return kOk;
+    const Number newest = std::max(state.head, state.notice_number);
+    if (state.is_chair() || (was_in && checked.adding_number <= newest)) return kOk;
     if (!state.invitation.empty()) {
       TOCSIN_ASSIGN(before, decode_invitation(state.invitation));
       TOCSIN_ASSIGN(adding, decode_entry(before.adding_entry));
@@ -343,6 +384,38 @@ void ReplicaCore::put_pending(Change& change, Channel& channel, const OrgId& org
   // The first answer counts for the organisation (rule 26).
   if (!channel.pending.emplace(org, to_bytes(signed_acceptance)).second) return;
   change.batch.put_record(Table::kMail, pending_record_name(channel.accepted.id(), org), signed_acceptance);
+}
+
+Result<void> ReplicaCore::take_notice(ByteView signed_notice) {
+  TOCSIN_ASSIGN(notice, decode_notice(signed_notice));
+  if (notice.org != own_org) return peer_error(kNotForUs, "the notice is about another organisation");
+  Channel* channel = find_channel(notice.channel);
+  if (channel == nullptr || channel->accepted.is_chair()) return kOk;
+  ChannelState& state = channel->accepted;
+  if (chair_revoked(state)) return peer_error(kChairRevoked, "the node that leads this channel was revoked");
+  const bool is_signed =
+      signed_by_node(state.genesis->chair_org, state.genesis->chair_node,
+                     [&](const crypto::VerifyKey& key) { return verify_notice(signed_notice, key, verifier); });
+  if (!is_signed) return peer_error(kBadSignature, "the notice is not signed by the chair's node");
+  // Other standings come with contributors (rule 24).
+  if (notice.role != Role::kUnknown) return kOk;
+  // An epoch that opened here, or an invitation, is newer than a notice from before it.
+  const EpochInfo* opened = state.epoch(state.newest_epoch());
+  Number known = std::max(state.notice_number, opened == nullptr ? Number{} : opened->last);
+  if (!state.invitation.empty()) {
+    TOCSIN_ASSIGN(invitation, decode_invitation(state.invitation));
+    TOCSIN_ASSIGN(adding, decode_entry(invitation.adding_entry));
+    known = std::max(known, peek_number(adding.header));
+  }
+  if (notice.entry <= known) return kOk;
+  state.notice_number = notice.entry;
+  state.standing = ChannelStanding::kRemoved;
+  state.invitation.clear();
+  state.acceptance.clear();
+  Change change;
+  change.channels.push_back(notice.channel);
+  commit_for(std::move(change), nullptr);
+  return kOk;
 }
 
 Result<void> ReplicaCore::take_acceptance(ByteView signed_acceptance) {

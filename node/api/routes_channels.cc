@@ -191,13 +191,16 @@ class AcceptWait final : public ReplicaListener, public std::enable_shared_from_
     if (!self_) return;
     const auto info = app_.replica().channel(channel_);
     const bool joined = info && info->standing == ChannelStanding::kJoined;
-    if (!joined && info && app_.desk.clock().steady_ms() < until_) return;
+    const bool waiting = info && info->standing == ChannelStanding::kAccepting;
+    if (waiting && app_.desk.clock().steady_ms() < until_) return;
     app_.hub.remove_listener(this);
     const std::string state(info ? to_string(info->standing) : "removed");
     Json out{{"channel_id", hex(channel_)}, {"state", state}};
-    if (!joined)
+    if (waiting)
       out["detail"] =
           "accepted, but no key has come yet: it comes as soon as a node of the channel's steward is reached";
+    else if (!joined)
+      out["detail"] = "the channel's chair has taken the invitation back";
     responder_->json(out, joined ? 200 : 202);
     self_.reset();
   }

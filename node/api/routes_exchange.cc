@@ -15,6 +15,25 @@ Json outcome_json(const desk::ImportOutcome& outcome) {
           {"shared", outcome.shared}, {"corrected", outcome.corrected}, {"refused", refused}};
 }
 
+// Nothing was imported. Where rule 53 alone stands in the way the answer is the one of any other sharing.
+void answer_refused(App& app, const desk::ImportOutcome& outcome, Responder& responder) {
+  auto more = outcome_json(outcome);
+  const auto rows = std::to_string(outcome.refused_count) + " of " + std::to_string(outcome.read) + " rows ";
+  if (!outcome.governments.empty()) more["readers"] = readers_json(app, outcome.governments);
+  const bool governments_alone =
+      std::ranges::all_of(outcome.refused, [](const auto& p) { return p.code == desk::kGovernmentNamed; });
+  if (!outcome.governments.empty() && governments_alone)
+    return responder.problem(
+        caller_error(desk::kGovernmentNamed,
+                     "nothing was imported: " + rows + "name a country whose government reads " + "that channel; " +
+                         outcome.refused.front().detail + ", or --partial to leave these rows out"),
+        more);
+  responder.problem(
+      caller_error(Code{"import_refused"},
+                   "nothing was imported: " + rows + "are refused; mend them, or say --partial to leave them out"),
+      more);
+}
+
 void import_reports(App& app, const Request& request, ResponderPtr responder) {
   desk::ImportRequest import;
   import.format = exchange::find_format(request.get("format"));
@@ -53,12 +72,7 @@ void import_reports(App& app, const Request& request, ResponderPtr responder) {
   const auto target = import.dry_run ? import.channel : std::nullopt;
   app.importer->run(std::move(import), progress, [&app, responder, target](Result<desk::ImportOutcome> outcome) {
     if (!outcome) return responder->problem(outcome.error());
-    if (!outcome->done)
-      return responder->problem(
-          caller_error(Code{"import_refused"}, "nothing was imported: " + std::to_string(outcome->refused_count) +
-                                                   " of " + std::to_string(outcome->read) +
-                                                   " rows are refused; mend them, or say --partial"),
-          outcome_json(*outcome));
+    if (!outcome->done) return answer_refused(app, *outcome, *responder);
     if (outcome->cut_short) {
       auto partial = outcome_json(*outcome);
       const auto& why = *outcome->cut_short;

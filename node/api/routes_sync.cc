@@ -74,10 +74,12 @@ Json explained(std::string_view state, std::string_view code, std::string detail
 // Best news of all copies and all nodes of the peer.
 Json explain(App& app, const std::vector<index::Location>& copies, const OrgId& org) {
   const auto name = app.desk.org_name(org);
-  bool member_somewhere = false;
+  bool member_somewhere = false, removed_somewhere = false;
   for (const auto& copy : copies) {
     const auto channel = app.replica().channel(copy.channel);
     if (!channel) continue;
+    removed_somewhere |= channel->standing == protocol::ChannelStanding::kRemoved;
+    if (channel->standing != protocol::ChannelStanding::kJoined) continue;
     const bool member =
         std::any_of(channel->members.begin(), channel->members.end(), [&](const auto& m) { return m.org == org; });
     if (!member) continue;
@@ -90,6 +92,10 @@ Json explain(App& app, const std::vector<index::Location>& copies, const OrgId& 
             name + " has signed that it holds this report, at " + time_text(receipt.created) + " by its own clock");
     }
   }
+  if (!member_somewhere && removed_somewhere)
+    return explained(
+        "not_shared", "removed",
+        "this organisation was removed from the channel that has this report; nothing goes there any more");
   if (!member_somewhere)
     return explained("not_shared", "no_common_channel",
                      name + " is a member of no channel that has this report; share it with: tocsin report share");

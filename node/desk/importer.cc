@@ -78,7 +78,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     outcome_.read = parsed_.read;
     outcome_.refused_count = parsed_.refused;
     outcome_.refused = parsed_.problems;
-    if (!parsed_.ok() && !request_.partial) return finish(std::move(outcome_));
+    if (!parsed_.ok() && !request_.partial) return refuse_all();
     // An index that is behind would take known rows for new ones.
     const auto newest = desk_.replica().newest_arrival();
     desk_.feeder().when_indexed([self = shared_from_this(), newest] {
@@ -133,68 +133,44 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
         }
       }
       if (mine && !mine->same_content && !mine->withdrawn) {
-        corrections_.emplace_back(i, mine->report);
+        corrections_.push_back({i, mine->report});
       } else if (mine || same_elsewhere) {
         ++outcome_.known;
       } else if (mine_in_another) {
-        shared_.push_back(mine_in_another->report);
+        elsewhere_.push_back({i, mine_in_another->report});
       } else {
         fresh_.push_back(i);
       }
     }
-    outcome_.fresh = fresh_.size();
-    outcome_.corrected = corrections_.size();
-    outcome_.shared = shared_.size();
-    outcome_.known += shared_.size();
-    if (auto stays = first_that_stays()) return finish(std::move(*stays));
-    if (auto against = first_government()) return finish(std::move(*against));
-    outcome_.done = true;
-    for (const auto i : fresh_) out_.push_back(std::move(parsed_.reports[i].canonical));
+    std::erase_if(fresh_, [&](std::size_t row) { return !goes(row); });
+    std::erase_if(corrections_, [&](const Known& known) { return !goes(known.row); });
     load_corrections(0);
   }
 
-  std::optional<Error> first_that_stays() const {
-    const auto check = [&](std::size_t i) -> std::optional<Error> {
-      const auto may = desk_.may_share(parsed_.reports[i].report, channel_);
-      if (may) return std::nullopt;
-      return caller_error(may.error().code,
-                          "line " + std::to_string(parsed_.reports[i].line) + ": " + may.error().detail);
-    };
-    for (const auto i : fresh_)
-      if (auto error = check(i)) return error;
-    for (const auto& [i, report] : corrections_)
-      if (auto error = check(i)) return error;
-    return std::nullopt;
+  // What may not go where the channel's readers would see it is refused by its place (rules 52, 53).
+  bool goes(std::size_t row) {
+    const auto& report = parsed_.reports[row].report;
+    return goes(row, desk_.may_share(report, channel_), desk_.governments_against(report, channel_, request_.allowed));
   }
-
-  // Rule 53, for all rows at once.
-  std::optional<Error> first_government() const {
-    auto readers = desk_.readers_of(channel_);
-    std::erase_if(readers, [&](const auto& reader) {
-      return reader.org == desk_.replica().own_org().id() || request_.allowed.contains(reader.country);
-    });
-    if (readers.empty()) return std::nullopt;
-    auto check = [&](std::size_t i) -> std::optional<Error> {
-      const auto against = reports::government_warning(parsed_.reports[i].report, readers);
-      if (against.empty()) return std::nullopt;
-      return caller_error(kGovernmentNamed, "line " + std::to_string(parsed_.reports[i].line) + " names " +
-                                                against.front().country + ", and " + against.front().name +
-                                                ", a government of it, reads that channel; say --allow-government " +
-                                                against.front().country + " if that is meant");
-    };
-    for (const auto i : fresh_)
-      if (auto error = check(i)) return error;
-    for (const auto& [i, report] : corrections_)
-      if (auto error = check(i)) return error;
-    return std::nullopt;
+  bool goes(std::size_t row, const Result<void>& may, const std::vector<reports::Reader>& against) {
+    if (may && against.empty()) return true;
+    const auto why = may ? government_error(against) : may.error();
+    const auto& at = parsed_.reports[row];
+    ++outcome_.refused_count;
+    if (outcome_.refused.size() < exchange::kImportProblemsMax)
+      outcome_.refused.push_back({at.line, at.column, why.code, why.detail});
+    for (const auto& reader : against)
+      if (std::ranges::find(outcome_.governments, reader.org, &reports::Reader::org) == outcome_.governments.end())
+        outcome_.governments.push_back(reader);
+    return false;
   }
 
   void load_corrections(std::size_t n) {
     if (n >= corrections_.size()) return load_shared(0);
-    desk_.load(corrections_[n].second, [self = shared_from_this(), n](Result<Loaded> loaded) {
+    desk_.load(corrections_[n].report, [self = shared_from_this(), n](Result<Loaded> loaded) {
       if (!loaded) return self->finish(loaded.error());
       auto& desk = self->desk_;
-      auto& row = self->parsed_.reports[self->corrections_[n].first];
+      auto& row = self->parsed_.reports[self->corrections_[n].row];
       auto correction = reports::make_correction(
           {loaded->found.row.id, loaded->found.row.author, &loaded->original}, loaded->state, row.report,
           {crypto::random_fixed<protocol::ReportSalt>(desk.random()),
@@ -203,25 +179,50 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
       if (!correction) return self->finish(correction.error());
       auto bytes = protocol::encode_report(*correction);
       if (!bytes) return self->finish(bytes.error());
-      self->out_.push_back(std::move(*bytes));
+      self->after_fresh_.push_back(std::move(*bytes));
       self->load_corrections(n + 1);
     });
   }
 
   // A row that is known from another channel is the same report here: it goes as it is, with its corrections.
   void load_shared(std::size_t n) {
-    if (n >= shared_.size()) return append(0);
-    desk_.load(shared_[n], [self = shared_from_this(), n](Result<Loaded> loaded) {
+    if (n >= elsewhere_.size()) return decide();
+    desk_.load(elsewhere_[n].report, [self = shared_from_this(), n](Result<Loaded> loaded) {
       if (!loaded) return self->finish(loaded.error());
-      if (auto may = self->desk_.may_share(*loaded, self->channel_); !may) return self->finish(may.error());
-      const auto against =
-          self->desk_.governments_against(shared_countries(*loaded), self->channel_, self->request_.allowed);
-      if (!against.empty()) return self->finish(government_error(against));
-      auto bytes = shared_bytes(*loaded);
-      if (!bytes) return self->finish(bytes.error());
-      std::move(bytes->begin(), bytes->end(), std::back_inserter(self->out_));
+      const auto& desk = self->desk_;
+      if (self->goes(self->elsewhere_[n].row, desk.may_share(*loaded, self->channel_),
+                     desk.governments_against(shared_countries(*loaded), self->channel_, self->request_.allowed))) {
+        auto bytes = shared_bytes(*loaded);
+        if (!bytes) return self->finish(bytes.error());
+        std::move(bytes->begin(), bytes->end(), std::back_inserter(self->after_fresh_));
+        self->shared_ends_.push_back(self->after_fresh_.size());
+      }
       self->load_shared(n + 1);
     });
+  }
+
+  void decide() {
+    if (outcome_.refused_count > 0 && !request_.partial) return refuse_all();
+    outcome_.fresh = fresh_.size();
+    outcome_.corrected = corrections_.size();
+    outcome_.shared = shared_ends_.size();
+    outcome_.known += outcome_.shared;
+    outcome_.done = true;
+    for (const auto row : fresh_) out_.push_back(std::move(parsed_.reports[row].canonical));
+    std::ranges::move(after_fresh_, std::back_inserter(out_));
+    readers_ = readers();
+    append(0);
+  }
+
+  void refuse_all() {
+    outcome_.known = 0;
+    finish(std::move(outcome_));
+  }
+
+  std::set<protocol::OrgId> readers() const {
+    std::set<protocol::OrgId> out;
+    for (const auto& reader : desk_.readers_of(channel_)) out.insert(reader.org);
+    return out;
   }
 
   void append(std::size_t begin) {
@@ -231,10 +232,8 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     if (begin >= out_.size())
       return desk_.feeder().when_indexed([self = shared_from_this()] { self->finish(std::move(self->outcome_)); });
     if (*stop_) return cut_short(begin, stopping());
-    if (begin > 0) {  // somebody may have joined the channel meanwhile
-      if (auto stays = first_that_stays()) return cut_short(begin, std::move(*stays));
-      if (auto against = first_government()) return cut_short(begin, std::move(*against));
-    }
+    if (readers() != readers_)  // what was asked and answered was about others
+      return cut_short(begin, caller_error(kReadersChanged, "who reads that channel has changed meanwhile"));
     std::vector<protocol::FeedItem> items;
     std::size_t bytes = 0, end = begin;
     while (end < out_.size() && items.size() < kImportBatchRowsMax && bytes < kImportBatchBytesMax) {
@@ -253,8 +252,12 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
   void cut_short(std::size_t written, Error why) {
     if (written == 0) return finish(std::move(why));
     outcome_.fresh = std::min(written, fresh_.size());
-    outcome_.corrected = std::min(written - outcome_.fresh, corrections_.size());
-    outcome_.shared = std::min(written - outcome_.fresh - outcome_.corrected, shared_.size());
+    const auto rest = written - outcome_.fresh;
+    outcome_.corrected = std::min(rest, corrections_.size());
+    outcome_.known -= outcome_.shared;
+    outcome_.shared =
+        static_cast<std::uint64_t>(std::ranges::count_if(shared_ends_, [&](auto end) { return end <= rest; }));
+    outcome_.known += outcome_.shared;
     outcome_.cut_short = std::move(why);
     desk_.feeder().when_indexed([self = shared_from_this()] { self->finish(std::move(self->outcome_)); });
   }
@@ -270,9 +273,16 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
   exchange::ImportResult parsed_;
   std::unordered_map<std::size_t, std::vector<index::RowMatch>> matches_;
   std::vector<std::size_t> fresh_;
-  std::vector<std::pair<std::size_t, protocol::ReportId>> corrections_;
-  std::vector<protocol::ReportId> shared_;
-  std::vector<Bytes> out_;
+  struct Known {
+    std::size_t row;
+    protocol::ReportId report;  // ours, that this row stands for
+  };
+  std::vector<Known> corrections_;
+  std::vector<Known> elsewhere_;
+  std::vector<Bytes> after_fresh_;        // corrections, then what is shared from another channel
+  std::vector<std::size_t> shared_ends_;  // where each that is shared ends in after_fresh_
+  std::vector<Bytes> out_;                // in the order in which it is written: the new reports first
+  std::set<protocol::OrgId> readers_;
   ImportOutcome outcome_;
 };
 

@@ -21,9 +21,10 @@ namespace tocsin::desk {
 inline constexpr std::size_t kImportBatchBytesMax = 48 * 1024 * 1024;
 inline constexpr std::size_t kImportBatchRowsMax = 10'000;
 
-inline constexpr Code kImportBusy{"busy"};             // caller: one import at a time
-inline constexpr Code kImportMemory{"import_memory"};  // environment: no memory for a file of that size
-inline constexpr Code kStopping{"stopping"};           // environment: the node is being stopped
+inline constexpr Code kImportBusy{"busy"};                 // caller: one import at a time
+inline constexpr Code kImportMemory{"import_memory"};      // environment: no memory for a file of that size
+inline constexpr Code kStopping{"stopping"};               // environment: the node is being stopped
+inline constexpr Code kReadersChanged{"readers_changed"};  // caller: somebody joined or left while it was written
 
 struct ImportRequest {
   const exchange::Format* format = nullptr;
@@ -43,9 +44,12 @@ struct ImportOutcome {
   std::uint64_t shared = 0;     // of the known: from another channel, and now in this one as well
   std::uint64_t corrected = 0;  // rows that the publisher has changed: corrections were written
   std::uint64_t refused_count = 0;
-  std::vector<exchange::ImportProblem> refused;  // the first kImportProblemsMax
-  bool done = false;                             // false: rows were refused and nothing was imported
-  std::optional<Error> cut_short;  // why the writing ended early; `fresh` and `corrected` count what is in
+  // The first kImportProblemsMax: faults of the file, then rows that may not go there (draft_stays, marking_stays,
+  // government_named).
+  std::vector<exchange::ImportProblem> refused;
+  std::vector<reports::Reader> governments;  // that would read rows which name their country (rule 53)
+  bool done = false;                         // false: rows were refused and nothing was imported
+  std::optional<Error> cut_short;            // why the writing ended early; `fresh` and `corrected` count what is in
 };
 
 struct ImportProgress {
@@ -61,8 +65,8 @@ class Importer {
   Importer(const Importer&) = delete;
   Importer& operator=(const Importer&) = delete;
 
-  // Calls `done` once, on the desk's thread. Errors: busy, government_named (rule 53), import_memory, stopping,
-  // index_stopped (what is known cannot be told), those of append. Rows of a second run of the same file are known:
+  // Calls `done` once, on the desk's thread. Errors: busy, import_memory, stopping, index_stopped (what is known cannot
+  // be told), those of append. Rows of a second run of the same file are known:
   // publisher and row id name them (rule 37).
   void run(ImportRequest request, std::shared_ptr<ImportProgress> progress, Done<ImportOutcome> done);
   // Ends what is under way at its next row or batch, and takes nothing new.

@@ -42,7 +42,8 @@ struct ImportedReport {
   protocol::ReportId id;            // of the canonical bytes
   RowKey key;                       // never empty
   protocol::ContentDigest content;  // equal for a row that has not changed (import_digest)
-  std::uint64_t line = 0;           // where it starts in the file
+  std::uint64_t line = 0;           // where it starts in the file; 1-based, as in ImportProblem
+  std::uint64_t column = 0;
 };
 
 struct ImportOptions {

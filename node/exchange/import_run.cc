@@ -75,6 +75,7 @@ void ImportRun::accept(Report report, Position at) {
   imported.canonical = std::move(*canonical);
   imported.content = *content;
   imported.line = at.line;
+  imported.column = at.column;
   if (!options_.sink) {
     result_.reports.push_back(std::move(imported));
   } else if (!options_.sink(std::move(imported))) {

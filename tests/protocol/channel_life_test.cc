@@ -404,6 +404,58 @@ TEST_F(ChannelLife, a_removed_member_may_be_invited_again_and_begins_another_fee
   expect_equal(id, {&a, &b});
 }
 
+TEST_F(ChannelLife, a_removed_member_is_told_and_stays_removed_after_a_restart) {
+  const ChannelId id = make_channel(a, {&b, &c});
+  write(b, id, "mine");
+  sync_all({&a, &b, &c});
+  must(a.replica().remove_member(id, b.org(), nullptr));
+  a.store.sync();
+  sync_once(b, c);
+  EXPECT_EQ(info(b, id).standing, ChannelStanding::kJoined) << "the chair alone can say it";
+  a.crash();
+  sync_once(a, b);
+  EXPECT_EQ(info(b, id).standing, ChannelStanding::kRemoved);
+  b.crash();
+  EXPECT_EQ(info(b, id).standing, ChannelStanding::kRemoved);
+  EXPECT_EQ(b.texts(id), std::vector<std::string>{"mine"}) << "what it holds it keeps";
+  EXPECT_EQ(code_of(b.replica().append(id, {}, nullptr)), "not_a_writer");
+  EXPECT_EQ(info(c, id).standing, ChannelStanding::kJoined);
+}
+
+TEST_F(ChannelLife, an_invitation_that_is_taken_back_ends_at_the_invited_too_and_is_not_played_again) {
+  const ChannelId id = make_channel(a, {&b});
+  test::introduce(a, c);
+  must(a.replica().invite(id, c.org(), Role::kMember, nullptr));
+  a.store.sync();
+  const auto invitation = a.replica().mail_for(c.org(), c.node());
+  sync_once(a, c);
+  EXPECT_EQ(info(c, id).standing, ChannelStanding::kInvited);
+  must(a.replica().remove_member(id, c.org(), nullptr));
+  a.store.sync();
+  sync_once(a, c);
+  EXPECT_EQ(info(c, id).standing, ChannelStanding::kRemoved);
+  EXPECT_EQ(code_of(c.replica().accept(id, nullptr)), "not_invited");
+  must(c.replica().handle_mail(a.org(), invitation[0].kind, invitation[0].prekey_month, invitation[0].envelope));
+  c.store.sync();
+  EXPECT_EQ(info(c, id).standing, ChannelStanding::kRemoved);
+  join(a, id, c);
+  EXPECT_EQ(info(c, id).standing, ChannelStanding::kJoined) << "a new one counts";
+}
+
+TEST_F(ChannelLife, a_notice_from_before_the_member_came_back_is_over) {
+  const ChannelId id = make_channel(a, {&b});
+  must(a.replica().remove_member(id, b.org(), nullptr));
+  a.store.sync();
+  const auto notice = a.replica().mail_for(b.org(), b.node());
+  ASSERT_EQ(notice.size(), 1u);
+  join(a, id, b);
+  ASSERT_EQ(info(b, id).standing, ChannelStanding::kJoined);
+  EXPECT_TRUE(a.replica().mail_for(b.org(), b.node()).empty());
+  must(b.replica().handle_mail(a.org(), notice[0].kind, notice[0].prekey_month, notice[0].envelope));
+  b.store.sync();
+  EXPECT_EQ(info(b, id).standing, ChannelStanding::kJoined);
+}
+
 TEST_F(ChannelLife, rule_29_a_member_without_a_slot_says_so_goes_on_and_is_wrapped_to_again) {
   const ChannelId id = make_channel(a, {&b});
   b.secrets().prekeys.clear();  // a disk that lost them

@@ -334,6 +334,24 @@ TEST_F(HostileMember, rule_15_an_organisation_with_many_nodes_has_four_answers_c
   EXPECT_EQ(b.replica().accepted_head(feed), Number{before.value + 4});
 }
 
+TEST_F(HostileMember, nobody_but_the_chair_tells_a_member_that_it_is_removed) {
+  const ChannelId id = make_channel(a, {&b, &c});
+  const auto tell = [&](Party& who, const crypto::SigningKey& key, const OrgId& about) {
+    const auto control = b.replica().log_record(test::stored_channel(b, id).control_log());
+    const Notice notice{id, about, Role::kUnknown, {9}, control->head.next(), {}, {}};
+    const Bytes sealed = must(crypto::seal_to(b.secrets().encryption.public_key(), crypto::kLabelNoticeMail,
+                                              b.node().view(), sign_notice(notice, key), who.random()));
+    return code_of(b.replica().handle_mail(who.org(), MailKind::kNotice, kCertificateKeyMonth, sealed));
+  };
+  EXPECT_EQ(tell(c, c.secrets().signing, b.org()), "bad_signature");
+  EXPECT_EQ(tell(a, a.secrets().signing, c.org()), "not_for_us") << "one about somebody else";
+  b.store.sync();
+  EXPECT_EQ(b.replica().channel(id)->standing, ChannelStanding::kJoined);
+  EXPECT_EQ(tell(c, a.secrets().signing, b.org()), "ok") << "whoever carries it: the chair signed it";
+  b.store.sync();
+  EXPECT_EQ(b.replica().channel(id)->standing, ChannelStanding::kRemoved);
+}
+
 TEST_F(HostileMember, rule_15_one_chair_has_at_most_eight_invitations_open_here) {
   test::introduce(a, b);
   auto ids = invitations_of(a, b, 8);

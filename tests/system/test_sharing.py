@@ -77,6 +77,15 @@ class Sharing(NodesTestCase):
         self.problem(goes, "report", "show", after, exit=1, code="unknown_report")
         self.assertEqual(goes.run("report", "show", before)["title"], "before the removal")
         self.assertEqual({m["name"] for m in owner.run("channel", "show", channel)["members"]}, {"Owner", "Stays"})
+        state = lambda: {c["channel_id"]: c["state"] for c in goes.run("channel", "list")["items"]}[channel]
+        wait_until("it is told", lambda: state() == "removed", 20)
+        problem = self.problem(goes, "report", "new", "--kind", "incident", "--title", "x", "--channel", channel, exit=4, code="not_a_writer")
+        self.assertIn("removed this organisation", problem["detail"])
+        self.assertEqual(goes.run("sync", "explain", before, owner.org_id)["code"], "removed")
+        join(owner, channel, goes)
+        self.assertEqual(state(), "joined")
+        new("after its return")
+        wait_until("it reads on", lambda: goes.count() == 2, 20)
 
     def test_rule_20_what_a_removed_member_wrote_past_its_pin_leaves_every_list(self):
         owner, stays, goes, channel = self.owner_and_two_members()
@@ -233,11 +242,16 @@ class Sharing(NodesTestCase):
             shared = ngo.run("report", "new", "--kind", "incident", "--title", "Shared " + field, "--channel", channel)["id"]
             self.problem(ngo, "report", "correct", shared, "--" + field, value, "--title", "Not for them", exit=1, code=code)
             with open(rows, "w") as file:
-                json.dump([{"kind": "incident", "title": "Row", "tlp": "AMBER"}, {"kind": "incident", "title": "Row 2", field: value}], file)
+                json.dump([{"kind": "incident", "title": "Row " + field, "tlp": "AMBER"}, {"kind": "incident", "title": "Row 2", field: value}], file)
+            words = ["report", "import", rows, "--format", "json", "--channel", channel]
             for more in ([], ["--dry-run"]):
-                problem = self.problem(ngo, "report", "import", rows, "--format", "json", "--channel", channel, *more, exit=1, code=code)
-                self.assertIn("line 1", problem["detail"])
-        self.assertEqual(sorted(r["title"] for r in ngo.run("report", "list", "--channel", channel)["items"]), ["Shared status", "Shared tlp"])
+                problem = self.problem(ngo, *words, *more, exit=1, code="import_refused")
+                self.assertEqual([(r["line"], r["code"]) for r in problem["refused"]], [(1, code)])
+                self.assertGreater(problem["refused"][0]["column"], 20)
+            partial = ngo.run(*words, "--partial", allowed=(3,))
+            self.assertEqual((partial["new"], [r["code"] for r in partial["refused"]]), (1, [code]))
+        self.assertEqual(sorted(r["title"] for r in ngo.run("report", "list", "--channel", channel)["items"]),
+                         ["Row status", "Row tlp", "Shared status", "Shared tlp"])
         with open(rows, "w") as file:
             json.dump({"tlp": "AMBER+STRICT", "status": "Draft"}, file)
         alert = ngo.run("alert", "raise", "--title", "Now", "--country", "MMR", "--severity", "Extreme", "--urgency", "Immediate",
@@ -280,10 +294,20 @@ class Sharing(NodesTestCase):
             json.dump([{"kind": "incident", "title": "Row", "place": {"iso3": "MMR"}}], file)
         ngo.run("report", "import", rows, "--format", "json")
         entries += 1
-        self.problem(ngo, "report", "import", rows, "--format", "json", "--channel", channel, "--dry-run", exit=1, code="government_named")
+        for more in ([], ["--dry-run"]):  # the row is known from the private channel, and would be shared on
+            problem = self.problem(ngo, "report", "import", rows, "--format", "json", "--channel", channel, *more, exit=1,
+                                   code="government_named")
+            self.assertEqual([r["name"] for r in problem["readers"]], ["Myanmar"])
+            self.assertEqual([(r["line"], r["column"], r["code"]) for r in problem["refused"]], [(1, 2, "government_named")])
         plan = ngo.run("report", "import", rows, "--format", "json", "--channel", channel, "--dry-run", "--allow-government", "MMR")
         self.assertEqual({r["name"] for r in plan["readers"]}, {"Watch", "Myanmar"})
         self.assertEqual(ngo.run("status")["entries"], entries)
+        with open(rows, "w") as file:
+            json.dump([{"kind": "incident", "title": t, "place": {"iso3": c}} for t, c in (("A", "MMR"), ("B", "BGD"), ("C", "MMR"))], file)
+        partial = ngo.run("report", "import", rows, "--format", "json", "--channel", channel, "--partial", allowed=(3,))
+        self.assertEqual((partial["read"], partial["new"], [r["code"] for r in partial["refused"]]), (3, 1, ["government_named"] * 2))
+        self.assertIn("B", [r["title"] for r in ngo.run("report", "list", "--channel", channel)["items"]])
+        self.assertNotIn("A", [r["title"] for r in ngo.run("report", "list")["items"]])
 
     def test_rule_40_an_attachment_cannot_be_named_by_hand(self):
         ngo = self.node("Watch")
