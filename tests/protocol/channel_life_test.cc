@@ -435,6 +435,7 @@ TEST_F(ChannelLife, an_invitation_that_is_taken_back_ends_at_the_invited_too_and
   sync_once(a, c);
   EXPECT_EQ(info(c, id).standing, ChannelStanding::kRemoved);
   EXPECT_EQ(code_of(c.replica().accept(id, nullptr)), "not_invited");
+  c.crash();
   must(c.replica().handle_mail(a.org(), invitation[0].kind, invitation[0].prekey_month, invitation[0].envelope));
   c.store.sync();
   EXPECT_EQ(info(c, id).standing, ChannelStanding::kRemoved);

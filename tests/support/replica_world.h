@@ -28,11 +28,11 @@ class WorldClock final : public protocol::Clock {
 // One organisation with one node that runs.
 class Party {
  public:
-  Party(std::string name, std::uint64_t seed, WorldClock& clock)
+  Party(std::string name, std::uint64_t seed, WorldClock& clock, protocol::OrgKind kind = protocol::OrgKind::kNgo,
+        std::string country = "KEN")
       : name_(std::move(name)), clock_(clock), random_(seed), roots_(Roots::generate(1, 1, random_)) {
-    protocol::NewOrg org{name_,        protocol::OrgKind::kNgo,
-                         "KEN",        "tocsin-test",
-                         roots_.set(), Roots::generate(1, 1, random_).set().commitment(),
+    protocol::NewOrg org{name_,         kind,         country,
+                         "tocsin-test", roots_.set(), Roots::generate(1, 1, random_).set().commitment(),
                          clock.now()};
     org_log.push_back(must(protocol::make_genesis(org, roots_.signers(), random_)));
     crypto::Verifier verifier;

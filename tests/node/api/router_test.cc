@@ -1,0 +1,214 @@
+// Calls without sockets: which are let in, what is wrong with them, dry runs, and answers given once.
+#include "node/api/router.h"
+
+#include "tests/node/desk/desk_world.h"
+
+namespace tocsin::api {
+namespace {
+
+using desk::DeskWorld;
+using test::Party;
+using test::WorldClock;
+
+class KeptAnswer final : public Responder {
+ public:
+  void send(Response response) override {
+    answer = std::move(response);
+    done = true;
+  }
+  void begin(int status, std::string content_type) override { answer = Response{status, std::move(content_type), {}}; }
+  void write(std::string piece, std::function<void(bool)> then) override {
+    answer->body += piece;
+    then(true);
+  }
+  void end() override { done = true; }
+  std::optional<Response> answer;
+  bool done = false;
+};
+
+struct RouterTest : testing::Test {
+  struct Answer {
+    int status;
+    Json json;
+    std::string type;
+    std::string code() const { return json.value("code", ""); }
+  };
+  struct More {
+    std::string key;  // Idempotency-Key
+  };
+
+  std::shared_ptr<KeptAnswer> begin(std::string_view method, std::string_view target, std::string body = {},
+                                    const More& more = {}) {
+    auto kept = std::make_shared<KeptAnswer>();
+    Request request;
+    request.body = std::make_shared<const std::string>(std::move(body));
+    request.idempotency_key = more.key;
+    router.handle(method, target, std::move(request), kept);
+    return kept;
+  }
+  Answer call(std::string_view method, std::string_view target, std::string body = {}, const More& more = {}) {
+    const auto kept = begin(method, target, std::move(body), more);
+    world.run_until([&] { return kept->done; });
+    return {kept->answer->status, Json::parse(kept->answer->body), kept->answer->content_type};
+  }
+
+  WorldClock clock;
+  Party party{"Watch", 1, clock};
+  SilentLog log;
+  test::SeededRandom random{7};
+  engine::Hub hub{party.replica(), clock, random, log};  // takes the replica's events; the world then does
+  DeskWorld world{party, clock};
+  desk::SourceRegister sources{party.replica(), party.secrets().reading, random};
+  App app{world.desk, hub};
+  Router router{app};
+
+  RouterTest() {
+    app.post = world.loop.post();
+    app.importer = &world.importer;
+    app.sources = &sources;
+    app.log = &log;
+  }
+  static constexpr auto kReport = R"({"report":{"kind":"incident","title":"x"}})";
+};
+
+TEST_F(RouterTest, what_is_not_there_and_what_takes_another_method_is_said) {
+  EXPECT_EQ(call("GET", "/api/v1/nothing").code(), "unknown_path");
+  EXPECT_EQ(call("GET", "/api/v1/nothing").status, 404);
+  EXPECT_EQ(call("GET", "/reports").code(), "unknown_path");
+  EXPECT_EQ(call("DELETE", "/api/v1/reports").code(), "method_not_allowed");
+  EXPECT_EQ(call("DELETE", "/api/v1/reports").status, 405);
+  EXPECT_EQ(call("GET", "/api/v1/reports/%ff").code(), "unknown_path") << "no UTF-8";
+  EXPECT_EQ(call("GET", "/api/v1/reports").type, "application/json");
+  EXPECT_EQ(call("GET", "/api/v1/nothing").type, "application/problem+json");
+}
+
+TEST_F(RouterTest, who_may_call_is_decided_before_anything_is_read) {
+  const auto admit = [&](std::string_view path, Caller caller) {
+    return test::code_of(router.admit("GET", path, caller));
+  };
+  const Caller owner{.owner = true}, stranger{}, tcp{.tcp = true};
+  EXPECT_EQ(admit("/api/v1/reports", owner), "ok");
+  EXPECT_EQ(admit("/api/v1/reports", stranger), "denied");
+  EXPECT_EQ(admit("/api/v1/reports", tcp), "unauthorised");
+  EXPECT_EQ(admit("/api/v1/nothing", tcp), "unauthorised") << "what there is, is not told either";
+  EXPECT_EQ(admit("/api/v1/nothing", stranger), "denied");
+  EXPECT_EQ(admit("/openapi.json", tcp), "ok");
+  EXPECT_EQ(admit("/" + std::string(9000, 'x'), owner), "bad_query");
+  EXPECT_EQ(*router.admit("POST", "/api/v1/reports", owner), kBodyBytesMax);
+  EXPECT_EQ(*router.admit("POST", "/api/v1/reports/import?format=ged", owner), kImportBodyBytesMax);
+}
+
+TEST_F(RouterTest, parameters_are_known_once_and_well_encoded) {
+  const auto code = [&](std::string query) { return call("GET", "/api/v1/reports?" + query).code(); };
+  EXPECT_EQ(code("limit=2"), "");
+  EXPECT_EQ(code("limits=2"), "unknown_parameter");
+  EXPECT_EQ(code("limit=2&limit=3"), "repeated_parameter");
+  EXPECT_EQ(code("limit=2&%6cimit=3"), "repeated_parameter") << "the same name, written otherwise";
+  EXPECT_EQ(code("limit=%2"), "bad_query");
+  EXPECT_EQ(code("kind=%c3%28"), "bad_query");
+  EXPECT_EQ(code("limit=0"), "bad_parameter");
+  EXPECT_EQ(code("limit=501"), "bad_parameter");
+  EXPECT_EQ(code("count=yes"), "bad_parameter");
+  EXPECT_EQ(code("dry_run=true"), "unknown_parameter") << "nothing would be written here";
+  EXPECT_EQ(call("POST", "/api/v1/reports?dry_run=maybe", kReport).code(), "bad_query");
+}
+
+TEST_F(RouterTest, bodies_are_one_shallow_object_with_known_fields) {
+  const auto code = [&](std::string body) { return call("POST", "/api/v1/reports", std::move(body)).code(); };
+  EXPECT_EQ(code("[1]"), "bad_json");
+  EXPECT_EQ(code("{\"report\":"), "json_syntax");
+  EXPECT_EQ(code("{\"report\":" + std::string(64, '[') + std::string(64, ']') + "}"), "json_too_deep");
+  EXPECT_EQ(code(R"({"report":{"kind":"incident","title":"x"},"reports":1})"), "unknown_field");
+  EXPECT_EQ(code(R"({"report":{"kind":"incident","title":7}})"), "invalid_report");
+  EXPECT_EQ(code(R"({"report":{"kind":"incident","title":"x"},"allow_government":"MMR"})"), "wrong_type");
+  EXPECT_EQ(code(R"({"report":{"kind":"incident","title":"x"},"channel":"nowhere"})"), "unknown_channel");
+  EXPECT_EQ(world.titles(), std::vector<std::string>{});
+  EXPECT_EQ(code(kReport), "");
+}
+
+TEST_F(RouterTest, a_dry_run_answers_what_would_be_and_writes_nothing) {
+  const auto newest = party.replica().newest_arrival();
+  const auto answer = call("POST", "/api/v1/reports?dry_run=true", kReport);
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_TRUE(answer.json.contains("readers"));
+  EXPECT_EQ(
+      call("POST", "/api/v1/reports/import?format=json&dry_run=true", R"({"kind":"incident","title":"x"})").json["new"],
+      1);
+  EXPECT_EQ(party.replica().newest_arrival(), newest);
+}
+
+TEST_F(RouterTest, a_call_that_is_made_again_under_its_key_gets_the_same_answer_and_is_done_once) {
+  const auto first = call("POST", "/api/v1/reports", kReport, {.key = "k"});
+  EXPECT_EQ(first.status, 201);
+  const auto again = call("POST", "/api/v1/reports", kReport, {.key = "k"});
+  EXPECT_EQ(again.status, 201);
+  EXPECT_EQ(again.json, first.json);
+  EXPECT_EQ(world.titles().size(), 1u);
+  EXPECT_EQ(call("POST", "/api/v1/reports", R"({"report":{"kind":"incident","title":"y"}})", {.key = "k"}).code(),
+            "key_reused");
+  EXPECT_EQ(call("POST", "/api/v1/reports", kReport, {.key = "other"}).status, 201);
+  EXPECT_EQ(world.titles().size(), 2u);
+  EXPECT_EQ(call("POST", "/api/v1/reports", kReport, {.key = std::string(129, 'k')}).code(), "bad_query");
+  clock.advance_days(2);
+  EXPECT_EQ(call("POST", "/api/v1/reports", kReport, {.key = "k"}).status, 201);
+  EXPECT_EQ(world.titles().size(), 3u) << "a key is good for a day";
+}
+
+TEST_F(RouterTest, a_call_whose_first_attempt_still_runs_or_failed_is_not_answered_by_it) {
+  const auto running = begin("POST", "/api/v1/reports", kReport, {.key = "k"});
+  EXPECT_EQ(call("POST", "/api/v1/reports", kReport, {.key = "k"}).code(), "operation_running");
+  world.run_until([&] { return running->done; });
+  party.store.set_disk_full(true);
+  EXPECT_GE(call("POST", "/api/v1/reports", kReport, {.key = "full"}).status, 500);
+  party.store.set_disk_full(false);
+  EXPECT_EQ(call("POST", "/api/v1/reports", kReport, {.key = "full"}).status, 201) << "there is room now";
+}
+
+TEST_F(RouterTest, an_import_that_is_refused_names_each_row) {
+  const auto answer = call("POST", "/api/v1/reports/import?format=json",
+                           "{\"kind\":\"incident\",\"title\":\"x\"}\n{\"kind\":\"war\",\"title\":\"y\"}\n");
+  EXPECT_EQ(answer.status, 422);
+  EXPECT_EQ(answer.code(), "import_refused");
+  ASSERT_EQ(answer.json["refused"].size(), 1u);
+  EXPECT_EQ(answer.json["refused"][0]["line"], 2);
+  EXPECT_EQ(answer.json["new"], 0);
+  EXPECT_EQ(call("POST", "/api/v1/reports/import?format=docx", "x").code(), "unknown_format");
+  EXPECT_EQ(world.titles(), std::vector<std::string>{});
+}
+
+TEST_F(RouterTest, an_export_carries_what_the_filters_find) {
+  call("POST", "/api/v1/reports", R"({"report":{"kind":"incident","title":"here","place":{"iso3":"KEN"}}})");
+  call("POST", "/api/v1/reports", R"({"report":{"kind":"incident","title":"there","place":{"iso3":"BGD"}}})");
+  const auto answer = call("GET", "/api/v1/reports/export?format=geojson&country=KEN");
+  ASSERT_EQ(answer.json["features"].size(), 1u);
+  EXPECT_EQ(answer.json["features"][0]["properties"]["title"], "here");
+}
+
+TEST_F(RouterTest, every_route_stands_in_the_description_with_its_parameters) {
+  const auto description = call("GET", "/openapi.json").json;
+  for (const auto& route : routes()) {
+    const auto path =
+        route.path.starts_with("//") ? std::string(route.path.substr(1)) : "/api/v1" + std::string(route.path);
+    std::string method(route.method);
+    for (auto& c : method) c = static_cast<char>(std::tolower(c));
+    ASSERT_TRUE(description["paths"].contains(path)) << path;
+    ASSERT_TRUE(description["paths"][path].contains(method)) << method << " " << path;
+    const auto text = description["paths"][path][method].dump();
+    for (const auto& name : route.parameters)
+      EXPECT_NE(text.find("\"" + std::string(name) + "\""), std::string::npos) << path << " " << name;
+  }
+}
+
+TEST(Problem, origin_decides_where_a_code_has_no_status_of_its_own) {
+  EXPECT_EQ(status_of(caller_error(Code{"some_code"}, "")), 400);
+  EXPECT_EQ(status_of(environment_error(Code{"some_code"}, "")), 503);
+  EXPECT_EQ(status_of(internal_error(Code{"some_code"}, "")), 500);
+  EXPECT_EQ(status_of(environment_error(Code{"disk_full"}, "")), 507);
+  const auto problem = Json::parse(problem_text(caller_error(Code{"no_peers"}, "add one")));
+  EXPECT_EQ(problem["title"], "no peers");
+  EXPECT_EQ(problem["detail"], "add one");
+  EXPECT_EQ(problem["status"], 409);
+}
+
+}  // namespace
+}  // namespace tocsin::api
