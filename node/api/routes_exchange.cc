@@ -122,12 +122,12 @@ void add_exchange_routes(std::vector<Route>& out) {
                  true,
                  false,
                  kImportBodyBytesMax});
-  out.push_back(
-      {"GET",
-       "/reports/export",
-       "Export what the filters find",
-       {"format", "kind", "country", "since", "until", "severity", "channel", "author", "status", "near", "text"},
-       export_reports});
+  out.push_back({"GET",
+                 "/reports/export",
+                 "Export what the filters find",
+                 {"format", "kind", "country", "since", "until", "severity", "channel", "author", "status", "state",
+                  "near", "text", "since_cursor"},
+                 export_reports});
 }
 
 }  // namespace tocsin::api

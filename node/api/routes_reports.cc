@@ -287,8 +287,8 @@ void add_report_routes(std::vector<Route>& out) {
   out.push_back({"GET",
                  "/reports",
                  "Reports, newest arrival first",
-                 {"kind", "country", "since", "until", "severity", "channel", "author", "status", "near", "text",
-                  "limit", "after", "count"},
+                 {"kind", "country", "since", "until", "severity", "channel", "author", "status", "state", "near",
+                  "text", "since_cursor", "limit", "after", "count"},
                  list_reports});
   out.push_back({"POST", "/reports", "Write a report", {}, new_report, true});
   out.push_back({"GET", "/reports/{report}", "One report", {}, show_report});

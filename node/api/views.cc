@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "node/index/cursor.h"
 #include "node/reports/time_text.h"
 #include "node/reports/vocab.h"
 
@@ -204,6 +205,16 @@ Result<index::Near> near_from(const std::string& text) {
   return out;
 }
 
+struct StateWord {
+  std::string_view word;
+  index::StateFilter filter;
+};
+constexpr StateWord kStates[] = {{"withdrawn", index::StateFilter::kWithdrawn},
+                                 {"corrected", index::StateFilter::kCorrected},
+                                 {"disputed", index::StateFilter::kDisputed},
+                                 {"corroborated", index::StateFilter::kCorroborated},
+                                 {"conflict", index::StateFilter::kConflict}};
+
 template <class Enum>
 Result<Enum> word_from(const Request& request, std::string_view name) {
   const auto value = reports::parse_key<Enum>(request.get(name));
@@ -214,6 +225,11 @@ Result<Enum> word_from(const Request& request, std::string_view name) {
 }
 
 }  // namespace
+
+std::string changes_cursor(App& app, Arrival settled) {
+  return index::make_cursor(index::fingerprint_of_changes(app.replica().own_node()),
+                            {0, static_cast<std::int64_t>(settled.value)});
+}
 
 Result<index::ReportQuery> query_from(App& app, const Request& request) {
   index::ReportQuery out;
@@ -257,6 +273,17 @@ Result<index::ReportQuery> query_from(App& app, const Request& request) {
   if (const auto text = request.get("near"); !text.empty()) {
     TOCSIN_ASSIGN(near, near_from(text));
     out.near = near;
+  }
+  if (const auto text = request.get("state"); !text.empty()) {
+    const auto state = std::ranges::find(kStates, text, &StateWord::word);
+    if (state == std::end(kStates))
+      return caller_error(Code{"bad_parameter"},
+                          "state is one of withdrawn, corrected, disputed, corroborated and conflict");
+    out.state = state->filter;
+  }
+  if (const auto text = request.get("since_cursor"); !text.empty()) {
+    TOCSIN_ASSIGN(position, index::read_cursor(index::fingerprint_of_changes(app.replica().own_node()), text));
+    out.changed_since = Arrival{static_cast<std::uint64_t>(position.row)};
   }
   return out;
 }

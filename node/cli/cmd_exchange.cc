@@ -97,7 +97,8 @@ bool sync_folder_of(const std::string& file) {
 
 // --dry-run: how many reports would be written where.
 int would_export(Context& c, const std::string& out) {
-  auto answer = c.call("GET", "/reports" + filter_query(c, {{"count", "true"}}));
+  auto answer =
+      c.call("GET", "/reports" + filter_query(c, {{"count", "true"}, {"since_cursor", c.get("since-cursor")}}));
   if (!answer) return c.exit_code();
   std::error_code error;
   const bool replaces = out != "-" && std::filesystem::exists(out, error);
@@ -115,10 +116,32 @@ int would_export(Context& c, const std::string& out) {
                        fields);
 }
 
+// What an export leaves out, and one that goes on from an earlier one has to take out: ids of what was withdrawn since.
+// Nothing: a question failed, and the problem has been printed.
+std::optional<Json> withdrawn_since(Context& c, const std::string& since_cursor) {
+  Json out = Json::array();
+  std::string after;
+  do {
+    auto page = c.call(
+        "GET",
+        "/reports" +
+            filter_query(c,
+                         {{"since_cursor", since_cursor}, {"state", "withdrawn"}, {"limit", "500"}, {"after", after}}));
+    if (!page) return std::nullopt;
+    for (const auto& item : page->json["items"]) out.push_back(item["id"]);
+    after = page->json["next"].is_string() ? page->json["next"].get<std::string>() : std::string();
+  } while (!after.empty());
+  return out;
+}
+
 // Writes beside the target and renames: a failure leaves nothing behind.
 int exchange_export(Context& c) {
   const auto out = c.get("out");
   if (c.dry_run()) return would_export(c, out);
+  // Asked for before the export: what arrives meanwhile comes with this one, and again with the next.
+  auto index = c.call("GET", "/index");
+  if (!index) return c.exit_code();
+  const auto since_cursor = c.get("since-cursor");
   const bool to_stdout = out == "-";
   const auto temporary = out + ".part." + std::to_string(::getpid());
   const int fd = to_stdout ? STDOUT_FILENO : ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -136,8 +159,10 @@ int exchange_export(Context& c) {
     }
     return true;
   };
-  auto answer = c.call(
-      {.method = "GET", .path = "/api/v1/reports/export" + filter_query(c, {{"format", c.get("format")}})}, write_all);
+  auto answer = c.call({.method = "GET",
+                        .path = "/api/v1/reports/export" +
+                                filter_query(c, {{"format", c.get("format")}, {"since_cursor", since_cursor}})},
+                       write_all);
   bool durable = to_stdout || (answer && ::fsync(fd) == 0);
   if (!to_stdout) {
     ::close(fd);
@@ -148,8 +173,18 @@ int exchange_export(Context& c) {
   if (!answer) return c.exit_code();
   if (!durable) return c.fail("file_not_writable", "cannot write " + out);
   if (to_stdout) return kExitOk;
-  static constexpr Field fields[] = {{"file", "file"}, {"bytes", "size", Show::kBytes}};
-  return c.show_object(Json{{"file", out}, {"format", c.get("format")}, {"bytes", bytes}}, fields);
+  Json answer_json{
+      {"file", out}, {"format", c.get("format")}, {"bytes", bytes}, {"cursor", index->json["since_cursor"]}};
+  if (!since_cursor.empty()) {
+    auto withdrawn = withdrawn_since(c, since_cursor);
+    if (!withdrawn) return c.exit_code();
+    answer_json["withdrawn"] = std::move(*withdrawn);
+  }
+  static constexpr Field fields[] = {{"file", "file"},
+                                     {"bytes", "size", Show::kBytes},
+                                     {"withdrawn", "withdrawn since", Show::kList},
+                                     {"cursor", "cursor for the next"}};
+  return c.show_object(answer_json, fields);
 }
 
 }  // namespace
@@ -168,8 +203,11 @@ void add_exchange_commands(std::vector<Command>& out) {
                  "tocsin report import ged.csv --format ged --channel rakhine",
                  exchange_import});
   auto options = filter_options(false);
-  options.insert(options.begin(), {{"format", "F", "json, csv or geojson", Arity::kOne, true, "json|csv|geojson"},
-                                   {"out", "FILE", "where to write; - for standard output", Arity::kOne, true}});
+  options.insert(
+      options.begin(),
+      {{"format", "F", "json, csv or geojson", Arity::kOne, true, "json|csv|geojson"},
+       {"out", "FILE", "where to write; - for standard output", Arity::kOne, true},
+       {"since-cursor", "X", "only what came, was corrected or withdrawn since an earlier export gave this cursor"}});
   out.push_back({"report",
                  "export",
                  "Write reports to a file",

@@ -205,6 +205,7 @@ std::string filter_query(Context& c, std::initializer_list<std::pair<std::string
                                   {"channel", c.get("channel")},
                                   {"author", c.get("author")},
                                   {"near", c.get("near")},
+                                  {"state", c.get("state")},
                                   {"limit", c.get("limit")},
                                   {"after", c.get("after")}});
   const auto rest = query_string(more);
@@ -219,7 +220,8 @@ std::vector<Option> filter_options(bool paging) {
                              {"severity", "S", "at least: Minor, Moderate, Severe, Extreme"},
                              {"channel", "C", "shared in this channel"},
                              {"author", "ORG", "written by this organisation"},
-                             {"near", "LAT,LON,KM", "within so many kilometres of a point"}};
+                             {"near", "LAT,LON,KM", "within so many kilometres of a point"},
+                             {"state", "STATE", "withdrawn, corrected, disputed, corroborated or conflict"}};
   if (paging) {
     out.push_back({"limit", "N", "at most so many (default 50, at most 500)"});
     out.push_back({"after", "CURSOR", "go on behind an earlier answer"});

@@ -62,6 +62,7 @@ Bytes fingerprint(const ReportQuery& query) {
   parts.add(query.near ? query.near->centre.longitude : 0.0);
   parts.add(as_bytes(query.text));
   parts.add(static_cast<std::int64_t>(query.state));
+  parts.add(query.changed_since ? static_cast<std::int64_t>(query.changed_since->value) : -1);
   parts.add(std::int64_t{query.with_acts});
   parts.add(static_cast<std::int64_t>(query.order));
   return parts.take();
@@ -71,6 +72,13 @@ Bytes fingerprint(const InboxQuery& query) {
   CursorParts parts;
   parts.add(as_bytes("inbox"));
   parts.add(query.own.view());
+  return parts.take();
+}
+
+Bytes fingerprint_of_changes(const protocol::NodeId& node) {
+  CursorParts parts;
+  parts.add(as_bytes("changes"));
+  parts.add(node.view());
   return parts.take();
 }
 
@@ -85,7 +93,7 @@ std::string make_cursor(ByteView fingerprint, const Position& position) {
 }
 
 Result<Position> read_cursor(ByteView fingerprint, std::string_view text) {
-  const Error bad = caller_error(kBadCursor, "after: not a cursor of this query; start again without it");
+  const Error bad = caller_error(kBadCursor, "not a cursor of this query; start again without it");
   if (text.size() != 2 * (kPlainBytes + kSumBytes)) return bad;
   const auto bytes = from_hex(text);
   if (!bytes || (*bytes)[0] != kVersion) return bad;

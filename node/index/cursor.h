@@ -21,6 +21,8 @@ struct Position {
 Bytes fingerprint(const ReportQuery& query);
 // Not of `now`, which moves on from page to page.
 Bytes fingerprint(const InboxQuery& query);
+// Of ReportQuery::changed_since, whose `row` is an arrival: numbers that mean nothing to another node.
+Bytes fingerprint_of_changes(const protocol::NodeId& node);
 
 std::string make_cursor(ByteView fingerprint, const Position& position);
 // Error (caller): bad_cursor.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "node/index/near.h"
 #include "node/index/schema.h"
@@ -168,6 +169,24 @@ void add_state(const ReportQuery& query, Builder& build) {
   }
 }
 
+// The row of a report, of a correction and of a withdrawal is the arrival of its entry; what came again with its body
+// has another, `at`.
+void add_changes(const ReportQuery& query, const Names& names, Builder& build) {
+  if (!query.changed_since) return;
+  const auto since = static_cast<std::int64_t>(
+      std::min<std::uint64_t>(query.changed_since->value, std::numeric_limits<std::int64_t>::max()));
+  std::string condition =
+      "(ifnull(r.at, r.row) > ? OR r.row IN (SELECT s.row FROM shown s WHERE s.content > ?)"
+      " OR r.row IN (SELECT t.row FROM standing t WHERE t.withdrawn_by > ?)";
+  std::vector<std::int64_t> values{since, since, since};
+  if (query.channel) {
+    condition += " OR r.row IN (SELECT c.row FROM copy c WHERE c.arrival > ? AND c.channel = ?)";
+    values.push_back(since);
+    values.push_back(names.find(NameKind::kChannel, *query.channel));
+  }
+  build.add(condition + ")", values);
+}
+
 }  // namespace
 
 Result<Filter> make_filter(const ReportQuery& query, const Names& names) {
@@ -186,6 +205,7 @@ Result<Filter> make_filter(const ReportQuery& query, const Names& names) {
   if (!query.tlps.empty()) build.any_of("r.tlp", numbers(query.tlps));
   add_channel(query, names, build);
   add_state(query, build);
+  add_changes(query, names, build);
   TOCSIN_TRY(add_near(query, build));
   if (out.where.empty()) out.where = "1";
   return out;

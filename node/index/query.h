@@ -95,6 +95,9 @@ struct ReportQuery {
   // and not by its own; a withdrawn one not by words at all.
   std::string text;
   StateFilter state = StateFilter::kAny;
+  // What arrived here, was corrected or was withdrawn after this arrival; where `channel` is set also what was shared
+  // there after it. IndexStats::settled is the value for the next time.
+  std::optional<protocol::Arrival> changed_since;
   bool with_acts = false;
   Order order = Order::kNewestFirst;
   std::size_t limit = kPageDefault;  // 1 to kPageMax
@@ -184,6 +187,7 @@ struct ArrivalRange {
 
 struct IndexStats {
   protocol::Arrival cursor;                          // everything up to here has been looked at
+  protocol::Arrival settled;                         // and up to here nothing waits for a key that may still come
   std::uint64_t reports = 0, acts = 0, unknown = 0;  // unknown: entries (rule 16)
   std::uint64_t unopened = 0;                        // entries that wait for a key
   std::map<std::string, std::uint64_t> refused;      // entries not shown, by reason code

@@ -309,6 +309,35 @@ class Sharing(NodesTestCase):
         self.assertIn("B", [r["title"] for r in ngo.run("report", "list", "--channel", channel)["items"]])
         self.assertNotIn("A", [r["title"] for r in ngo.run("report", "list")["items"]])
 
+    def test_an_export_goes_on_from_the_cursor_of_an_earlier_one(self):
+        ngo = self.node("Watch")
+        new = lambda title: ngo.run("report", "new", "--kind", "incident", "--title", title)["id"]
+        path = os.path.join(self.folder, "out.json")
+        def export(*more):
+            answer = ngo.run("report", "export", "--format", "json", "--out", path, *more)
+            with open(path) as file:
+                return answer, sorted(item["title"] for item in json.load(file)["items"])
+        first, second, third = new("first"), new("second"), new("third")
+        answer, titles = export()
+        self.assertEqual(titles, ["first", "second", "third"])
+        cursor = answer["cursor"]
+        self.assertEqual(export("--since-cursor", cursor)[1], [])
+        ngo.run("report", "correct", first, "--title", "first, corrected")
+        ngo.run("report", "withdraw", second, "--reason", "untrue")
+        fourth = new("fourth")
+        ngo.end()
+        ngo.start()
+        answer, titles = export("--since-cursor", cursor)
+        self.assertEqual(titles, ["first, corrected", "fourth"])
+        self.assertEqual(answer["withdrawn"], [second])
+        answer, titles = export("--since-cursor", answer["cursor"])
+        self.assertEqual((titles, answer["withdrawn"]), ([], []))
+        self.assertEqual([r["id"] for r in ngo.run("report", "list", "--state", "withdrawn")["items"]], [second])
+        other = self.node("Other")
+        other.run("report", "new", "--kind", "incident", "--title", "x")
+        self.problem(other, "report", "export", "--format", "json", "--out", path, "--since-cursor", cursor, exit=1, code="bad_cursor")
+        self.problem(ngo, "report", "export", "--format", "json", "--out", path, "--since-cursor", "zz", exit=1, code="bad_cursor")
+
     def test_rule_40_an_attachment_cannot_be_named_by_hand(self):
         ngo = self.node("Watch")
         path = os.path.join(self.folder, "report.json")
