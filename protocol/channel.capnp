@@ -74,6 +74,8 @@ struct ControlBody {
   epoch @2 :EpochPublic;           # for kind 1
   sealed @3 :Data;                 # sealed body (section 6): ControlState for kind 1, ControlEvent for kind 2
   certificate @4 :Data;            # first entry of a later term: 64-byte signature and canonical ControlCertificate
+  needs @5 :Text;                  # of a kind that came after format version 1: the first version of Tocsin that knows it, for
+                                   # those that do not (rule 16); a line of at most 32 bytes
 }
 
 struct EpochPublic {
@@ -143,6 +145,7 @@ struct ControlEvent {
     approval @6 :Data;             # 64-byte signature and canonical Approval
     historyGrant @7 :HistoryGrant; # rule 34
   }
+  needs @8 :Text;                  # as in ControlBody, of an event
 
   struct HistoryGrant {
     orgId @0 :Data;                # 32 bytes: who is given old epochs

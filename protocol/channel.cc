@@ -34,6 +34,12 @@ Result<void> check_state(const ChannelState& state, const ControlState& next, Ep
   return kOk;
 }
 
+// Rule 16. The newest entry that says which version is needed counts: it needs what the ones before it do, too.
+void need_newer(ChannelState& state, const std::string& version) {
+  state.needs_newer = true;
+  if (!version.empty()) state.needs_version = version;
+}
+
 // Of two pins the lower wins (rule 20).
 void merge_pins(ChannelState& state, const std::vector<FeedPin>& pins) {
   for (const FeedPin& pin : pins) {
@@ -74,7 +80,7 @@ Result<void> open_epoch(ChannelState& state, Epoch epoch, const ControlContext& 
   merge_pins(state, next.pins);
   replace_invited(state, next.invited);
   // Changes that several stewards vote on come with a later version (rule 22).
-  if (next.stewards != state.genesis->stewards || next.quorum != 1) state.needs_newer = true;
+  if (next.stewards != state.genesis->stewards || next.quorum != 1) need_newer(state, {});
   const bool named = next.member(context.own_org) != nullptr;
   state.standing = named ? ChannelStanding::kJoined : ChannelStanding::kRemoved;
   state.newest = std::make_shared<const ControlState>(std::move(next));
@@ -108,7 +114,7 @@ Result<void> apply_event(ChannelState& state, const EntryHeader& header, const E
   } else if (const auto* cancel = std::get_if<CancelInviteEvent>(&event)) {
     state.invited.erase(cancel->org);
   } else {
-    state.needs_newer = true;
+    need_newer(state, std::get<UnknownEvent>(event).needs);
   }
   return kOk;
 }
@@ -151,7 +157,7 @@ Result<void> apply_control(ChannelState& state, const EntryView& entry, const Co
       break;
     default:
       if (header.epoch != state.head_epoch) return peer_error(kWrongEpoch, "only an epoch entry raises the epoch");
-      state.needs_newer = true;
+      need_newer(state, body.needs);
   }
   state.head = header.number;
   state.head_hash = hash;

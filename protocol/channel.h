@@ -49,10 +49,11 @@ struct ChannelState {
   std::shared_ptr<const ControlState> newest;
   std::map<OrgId, OpenInvite> invited;
   std::map<LogKey, FeedPin> pins;
-  bool needs_newer = false;  // rule 16
-  Time epoch_seen;           // local clock when the newest epoch was taken
-  Time invitation_seen;      // local clock when `invitation` came; 0: not known
-  Epoch erased_through;      // bodies up to this epoch are past retention and erased (rule 25)
+  bool needs_newer = false;   // rule 16
+  std::string needs_version;  // of Tocsin, where the entry says it
+  Time epoch_seen;            // local clock when the newest epoch was taken
+  Time invitation_seen;       // local clock when `invitation` came; 0: not known
+  Epoch erased_through;       // bodies up to this epoch are past retention and erased (rule 25)
 
   // Before joining.
   Bytes invitation;  // canonical Invitation

@@ -55,9 +55,10 @@ struct ChannelInfo {
   std::uint32_t term = 1;
   OrgId chair_org;
   NodeId chair_node;
-  bool is_chair = false;     // this node writes the control log
-  bool key_missing = false;  // the newest epoch has no slot for this node (rule 29)
-  bool needs_newer = false;  // an unknown control entry stopped writing (rule 16)
+  bool is_chair = false;      // this node writes the control log
+  bool key_missing = false;   // the newest epoch has no slot for this node (rule 29)
+  bool needs_newer = false;   // an unknown control entry stopped writing (rule 16)
+  std::string needs_version;  // which version of Tocsin it asks for; empty: it does not say
   std::vector<MemberInfo> members;
   std::vector<MemberInfo> invited;
 };

@@ -183,8 +183,15 @@ Result<ControlState> read_state(schema::ControlState::Reader in) {
   return out;
 }
 
+// What does not fit is left out: that the entry is unknown is what counts.
+std::string read_needs(capnp::Text::Reader in) {
+  const std::string_view text = canonical::view(in);
+  return is_line(text, kNeedsBytesMax) ? std::string(text) : std::string();
+}
+
 Result<ControlBody> read_body(schema::ControlBody::Reader in) {
   ControlBody out;
+  out.needs = read_needs(in.getNeeds());
   // A later version is as unknown as a later kind: the chain goes on, what it says is not understood (rule 16).
   if (in.getFormatVersion() != kFormatVersion) return out;
   const auto bad = [](std::string detail) { return peer_error(kBadControlBody, std::move(detail)); };
@@ -211,7 +218,7 @@ Result<ControlBody> read_body(schema::ControlBody::Reader in) {
 }
 
 Result<ControlEvent> read_event(schema::ControlEvent::Reader in) {
-  if (in.getFormatVersion() != kFormatVersion) return ControlEvent{UnknownEvent{}};
+  if (in.getFormatVersion() != kFormatVersion) return ControlEvent{UnknownEvent{read_needs(in.getNeeds())}};
   switch (in.which()) {
     case schema::ControlEvent::INVITE: {
       TOCSIN_ASSIGN(member, read_member(in.getInvite()));
@@ -223,7 +230,7 @@ Result<ControlEvent> read_event(schema::ControlEvent::Reader in) {
       return ControlEvent{event};
     }
     default:
-      return ControlEvent{UnknownEvent{}};
+      return ControlEvent{UnknownEvent{read_needs(in.getNeeds())}};
   }
 }
 
@@ -324,6 +331,7 @@ Bytes encode_control_body(const ControlBody& body) {
     out.setFormatVersion(kFormatVersion);
     out.setKind(body.kind);
     out.setSealed(canonical::data(body.sealed));
+    if (!body.needs.empty()) out.setNeeds(canonical::text(body.needs));
     if (body.kind != ControlBody::kEpoch) return;
     auto epoch = out.initEpoch();
     epoch.setAccessKey(canonical::data(body.epoch.access_key));
@@ -345,6 +353,8 @@ Bytes encode_control_event(const ControlEvent& event, Time created) {
     out.setCreated(created.ms);
     if (const auto* invite = std::get_if<InviteEvent>(&event)) write_member(out.initInvite(), invite->member);
     if (const auto* cancel = std::get_if<CancelInviteEvent>(&event)) out.setCancelInvite(canonical::data(cancel->org));
+    if (const auto* unknown = std::get_if<UnknownEvent>(&event); unknown != nullptr && !unknown->needs.empty())
+      out.setNeeds(canonical::text(unknown->needs));
   });
 }
 

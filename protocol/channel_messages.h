@@ -128,6 +128,7 @@ struct ControlBody {
   static constexpr std::uint16_t kEvent = 2;
   std::uint16_t kind = 0;  // another: unknown here (rule 16), nothing below is filled in
   EpochPublic epoch;       // of kind 1
+  std::string needs;       // of an unknown one: the version of Tocsin that knows it, where it says so
   Bytes sealed;
 };
 Bytes encode_control_body(const ControlBody& body);
@@ -140,7 +141,10 @@ struct InviteEvent {
 struct CancelInviteEvent {
   OrgId org;
 };
-struct UnknownEvent {};  // of a later version, or one that only channels of several stewards have
+struct UnknownEvent {  // of a later version, or one that only channels of several stewards have
+  std::string needs;   // the version of Tocsin that knows it, where it says so
+};
+inline constexpr std::size_t kNeedsBytesMax = 32;
 using ControlEvent = std::variant<UnknownEvent, InviteEvent, CancelInviteEvent>;
 Bytes encode_control_event(const ControlEvent& event, Time created);
 // Error: bad_control_body.

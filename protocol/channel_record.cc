@@ -181,6 +181,7 @@ Result<LoadedChannel> read_record(schema::ChannelRecord::Reader in, const NodeSe
     state.newest = std::make_shared<const ControlState>(std::move(*newest));
   }
   state.needs_newer = in.getNeedsNewer();
+  state.needs_version = std::string(canonical::view(in.getNeedsVersion()));
   state.epoch_seen = {in.getEpochSeen()};
   state.erased_through = {in.getErasedThrough()};
   state.invitation_seen = {in.getInvitationSeen()};
@@ -215,6 +216,7 @@ Bytes encode_channel_record(const ChannelState& state, const NodeSecrets& secret
     if (!state.carrier.is_zero()) out.setCarrier(canonical::data(state.carrier));
     out.setAcceptance(canonical::data(state.acceptance));
     out.setNeedsNewer(state.needs_newer);
+    if (!state.needs_version.empty()) out.setNeedsVersion(text(state.needs_version));
     out.setKeyMissingTold(state.key_missing_told.value);
     out.setRunFirst(state.run.first().value);
     out.setSecrets(canonical::data(sealed));

@@ -206,7 +206,8 @@ class Replica {
   Result<void> verify_peer(const OrgId& org, std::span<const std::string> words, Done<void> done);
   Result<void> set_peer_blocked(const OrgId& org, bool blocked, Done<void> done);
   Result<void> rename_peer(const OrgId& org, std::string_view name, Done<void> done);
-  // Forgets a peer. Error (caller): peer_in_channel.
+  // Forgets a peer. Errors (caller), of the question too: unknown_peer, peer_in_channel.
+  Result<void> may_remove_peer(const OrgId& org) const;
   Result<void> remove_peer(const OrgId& org, Done<void> done);
   Result<void> add_address(const NodeId& node, std::string_view address, Done<void> done);
   std::vector<Peer> peers() const;

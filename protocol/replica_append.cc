@@ -7,11 +7,15 @@
 
 namespace tocsin::protocol {
 
+Error needs_newer_error(const ChannelState& state) {
+  return caller_error(kNeedsNewer, "the channel's control log holds an entry that needs Tocsin " +
+                                       (state.needs_version.empty() ? "in a newer version" : state.needs_version) +
+                                       ": nothing is written there until this node is upgraded");
+}
+
 Result<void> ReplicaCore::may_append(const Channel& channel) const {
   const ChannelState& state = channel.accepted;
-  if (state.needs_newer) {
-    return caller_error(kNeedsNewer, "the channel's control log holds an entry that needs a newer version of Tocsin");
-  }
+  if (state.needs_newer) return needs_newer_error(state);
   if (state.standing == ChannelStanding::kRemoved) {
     return caller_error(kNotAWriter,
                         "the channel's chair has removed this organisation: what is held here can be read, "

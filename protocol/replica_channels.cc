@@ -97,6 +97,7 @@ std::optional<ChannelInfo> Replica::channel(const ChannelId& id) const {
   out.is_chair = state.is_chair();
   out.key_missing = state.key_missing();
   out.needs_newer = state.needs_newer;
+  out.needs_version = state.needs_version;
   if (state.newest != nullptr) {
     for (const RosterMember& member : state.newest->roster) out.members.push_back(member_info(*impl_, member));
   }
@@ -132,7 +133,7 @@ Result<Channel*> chaired(ReplicaCore& core, const ChannelId& id) {
         chair == nullptr ? to_hex(state.genesis->chair_org.view()).substr(0, 16) : chair->accepted.profile().name;
     return caller_error("not_chair", "the chair of this channel is " + who);
   }
-  if (state.needs_newer) return caller_error(kNeedsNewer, "the channel needs a newer version of Tocsin");
+  if (state.needs_newer) return needs_newer_error(state);
   if (const LogState* log = core.find_log(state.control_log()); log != nullptr && log->accepted.frozen != 0) {
     return caller_error(kFrozen,
                         "two histories of this channel's control log are signed: nobody takes another entry of it");

@@ -29,6 +29,7 @@ inline constexpr Code kFork{"fork"};
 inline constexpr Code kBadEntry{"bad_entry"};
 inline constexpr Code kNotAWriter{"not_a_writer"};
 inline constexpr Code kNeedsNewer{"needs_newer"};
+Error needs_newer_error(const ChannelState& state);  // rule 16
 
 struct LogState {
   LogRecord accepted;  // head 0: nothing yet

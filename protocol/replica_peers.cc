@@ -303,11 +303,16 @@ Result<void> Replica::rename_peer(const OrgId& org, std::string_view name, Done<
   return kOk;
 }
 
-Result<void> Replica::remove_peer(const OrgId& org, Done<void> done) {
+Result<void> Replica::may_remove_peer(const OrgId& org) const {
   if (!impl_->peers.contains(org)) return unknown_peer();
   if (impl_->in_a_roster(org)) {
     return caller_error("peer_in_channel", "the organisation is a member of a channel, or invited to one");
   }
+  return kOk;
+}
+
+Result<void> Replica::remove_peer(const OrgId& org, Done<void> done) {
+  TOCSIN_TRY(may_remove_peer(org));
   Change change;
   impl_->peer_data(change, org);
   impl_->peers.erase(org);

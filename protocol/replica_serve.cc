@@ -229,7 +229,7 @@ ReplicaStatus Replica::status() const {
       warn(in + "the key is older than 30 days");
     }
     if (state.key_missing()) warn(in + "the newest epoch has no key for this node; the chair has been told");
-    if (state.needs_newer) warn(in + "an entry needs a newer version of Tocsin; nothing is written until then");
+    if (state.needs_newer) warn(in + needs_newer_error(state).detail);
     for (const NodeId& node : state.certificate_wraps) {
       if (node == impl_->own_node) continue;
       const auto org = impl_->org_of_node(node);

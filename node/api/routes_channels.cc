@@ -76,7 +76,8 @@ Json channel_warnings(const ChannelInfo& c, Time now) {
     out.push_back("the newest key was not given to this node; it has told the chair, and goes on with the key before");
   if (c.needs_newer)
     out.push_back(
-        "the channel uses something that this version does not know: writing is stopped until this node is upgraded");
+        "the channel uses something that this version does not know: writing is stopped until this node has Tocsin " +
+        (c.needs_version.empty() ? "in a newer version" : c.needs_version));
   if (c.epoch.value > 0 && c.channel_class != ChannelClass::kPrivate) {
     const auto days = (now.ms - c.epoch_created.ms) / kDayMs;
     if (days >= 45)

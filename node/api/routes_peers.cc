@@ -155,6 +155,7 @@ void connect_peer(App& app, const Request& request, ResponderPtr responder) {
 void remove_peer(App& app, const Request& request, ResponderPtr responder) {
   const auto org = org_named(app, request, responder);
   if (!org) return;
+  if (auto may = app.replica().may_remove_peer(*org); !may) return responder->problem(may.error());
   if (request.dry_run) return responder->json({{"removed", hex(*org)}});
   auto queued = app.replica().remove_peer(*org, [responder, org = *org](Result<void> removed) {
     if (!removed) return responder->problem(removed.error());

@@ -46,7 +46,8 @@ namespace {
 
 template <class Enum>
 Json word(Enum value) {
-  return static_cast<std::uint16_t>(value) == 0 ? Json(nullptr) : Json(std::string(reports::key_of(value)));
+  const auto key = reports::stated_key(value);
+  return key ? Json(*key) : Json(nullptr);
 }
 
 }  // namespace
@@ -138,7 +139,8 @@ Json peer_json(App& app, const Peer& peer) {
     if (link.org != peer.org) continue;
     if (out["connected"] == true && !link.connected) continue;
     out["node_id"] = hex(link.node);
-    out["connected"] = link.connected;
+    // A block ends the link a moment after it is written down.
+    out["connected"] = link.connected && peer.state != PeerState::kBlocked;
     out["address"] = link.address.empty() ? Json(nullptr) : Json(link.address);
     out["last_seen"] = time_or_null(link.last_seen);
     out["last_error"] = link.last_error ? Json(link.last_error->code.text()) : Json(nullptr);

@@ -135,7 +135,7 @@ int channel_act(Context& c) {
 }  // namespace
 
 void add_channel_commands(std::vector<Command>& out) {
-  const Argument channel{"channel", "channel id or name, or the first eight digits or more"};
+  const Argument channel{"channel", "its name, or its id (the first eight digits or more will do)"};
   const Argument org{"org", "organisation id, or the first eight digits or more"};
   out.push_back(
       {"channel",

@@ -163,7 +163,7 @@ int peer_remove(Context& c) {
 }  // namespace
 
 void add_peer_commands(std::vector<Command>& out) {
-  const Argument peer{"peer", "organisation or node id, or the first eight digits or more"};
+  const Argument peer{"peer", "its name, or the id of organisation or node (the first eight digits or more will do)"};
   const std::vector<Option> paging = {{"limit", "N", "at most so many (default 50)"},
                                       {"after", "CURSOR", "go on behind an earlier answer"}};
   out.push_back({"card",

@@ -174,6 +174,7 @@ int report_correct(Context& c) {
   auto report = read_report(c, exit);
   if (!report) return exit;
   Json body{{"report", *report}};
+  if (c.has("reason")) body["reason"] = c.get("reason");
   if (c.has("allow-government")) body["allow_government"] = c.all("allow-government");
   auto answer = c.call("POST", report_path(c, "/correct"), body);
   if (!answer) return c.exit_code();
@@ -292,6 +293,7 @@ void add_report_commands(std::vector<Command>& out) {
                  "",
                  report_share});
   auto corrected = content;
+  corrected.push_back({"reason", "TEXT", "why, shown to those who read the history"});
   corrected.push_back(government);
   out.push_back(
       {"report", "correct", "Replace an own report by a corrected one", {report}, corrected, "", report_correct});

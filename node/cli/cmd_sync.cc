@@ -61,7 +61,7 @@ void add_sync_commands(std::vector<Command>& out) {
   out.push_back({"sync",
                  "explain",
                  "Say why a peer has or has not got a report",
-                 {{"report", "report id"}, {"peer", "organisation or node id"}},
+                 {{"report", "report id"}, {"peer", "its name, or the id of organisation or node"}},
                  {},
                  "",
                  sync_explain});

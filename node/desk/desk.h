@@ -114,8 +114,10 @@ class Desk {
   Result<void> may_share(const Loaded& loaded, const protocol::ChannelId& channel) const;
 
   // ---- acts
-  // Validates, fills defaults, author, time and salt, and writes to the channel, or to the private one.
-  Result<protocol::Report> prepare(protocol::Report report) const;  // what create would write, but for the salt
+  // What create would write, but for the salt: defaults, author and time filled in, and checked. Error: invalid_report.
+  Result<protocol::Report> prepare(protocol::Report report) const;
+  // Writes it to the channel, or to the private one. Errors: those of prepare and may_share, government_named; those of
+  // Replica::append.
   void create(protocol::Report report, std::optional<protocol::ChannelId> channel, AllowedGovernments allowed,
               Done<Made> done);
   // Sends the original and its author's corrections, all or none.
@@ -133,11 +135,12 @@ class Desk {
   void dispute(const protocol::ReportId& report, std::string reason, AllowedGovernments allowed, bool dry_run,
                Done<Made> done);
   void acknowledge(const protocol::ReportId& alert, std::string note, bool dry_run, Done<Made> done);
-  // Rule 52: whatever can be sent is sent. Without `channels`: every channel of class alert. Those where a government
-  // of the country would read are held back unless allowed; the others get it at once.
-  // Where raise would send it now, and what it would hold back: `channels` and `held` of the answer. no_alert_channel.
+  // Where raise would send it now, and what it would hold back: `channels` and `held` of the answer. Error:
+  // no_alert_channel.
   Result<Made> plan_alert(const protocol::Report& alert, std::vector<protocol::ChannelId> channels,
                           const AllowedGovernments& allowed) const;
+  // Rule 52: whatever can be sent is sent. Without `channels`: every channel of class alert. Those where a government
+  // of the country would read are held back unless allowed; the others get it at once.
   void raise(protocol::Report alert, std::vector<protocol::ChannelId> channels, AllowedGovernments allowed,
              Done<Made> done);
 

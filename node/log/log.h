@@ -40,9 +40,12 @@ class LogField {
 };
 using LogFields = std::initializer_list<LogField>;
 
+// Where events go. An event is a code, its fields are codes, numbers and the beginnings of ids: no text that somebody
+// else wrote can get into a log, nor anything secret or from a report (rule 49).
 class Log {
  public:
   virtual ~Log() = default;
+  // Does not fail and does not wait; what is below the log's level is dropped.
   virtual void write(LogLevel level, Code event, LogFields fields) = 0;
 
   void debug(Code event, LogFields fields = {}) { write(LogLevel::kDebug, event, fields); }
@@ -67,7 +70,7 @@ enum class LogFormat : std::uint8_t {
 // line says how many were left out: a stranger who knocks fast cannot fill the disk.
 inline constexpr std::uint64_t kLogLinesPerSecondMax = 20;
 std::unique_ptr<Log> make_stderr_log(LogFormat format, LogLevel least);
-// "debug", "info", "warning", "error".
+// "debug", "info", "warning", "error"; nothing for another word.
 std::optional<LogLevel> parse_log_level(std::string_view word);
 
 }  // namespace tocsin

@@ -18,12 +18,10 @@ Json hex(const Fixed& id) {
   return to_hex(id.view());
 }
 
-// null for "not stated", unless the vocabulary has a word for it (CAP's Unknown).
 template <class Enum>
 Json word(Enum value) {
-  const bool not_stated = static_cast<std::uint16_t>(value) == 0;
-  if (not_stated && !vocabulary_of<Enum>().find(std::uint16_t{0})) return nullptr;
-  return std::string(key_of(value));
+  const auto key = stated_key(value);
+  return key ? Json(*key) : Json(nullptr);
 }
 
 Json place_json(const Place& place) {

@@ -93,6 +93,13 @@ std::string_view key_of(Enum value) {
   const Term* term = vocabulary_of<Enum>().find(static_cast<std::uint16_t>(value));
   return term ? std::string_view(term->key) : std::string_view("unknown");
 }
+// Nothing for "not stated", unless the vocabulary has a word for it (CAP's Unknown).
+template <class Enum>
+std::optional<std::string> stated_key(Enum value) {
+  const bool not_stated = static_cast<std::uint16_t>(value) == 0;
+  if (not_stated && !vocabulary_of<Enum>().find(std::uint16_t{0})) return std::nullopt;
+  return std::string(key_of(value));
+}
 template <class Enum>
 std::string_view label_of(Enum value) {
   const Term* term = vocabulary_of<Enum>().find(static_cast<std::uint16_t>(value));

@@ -84,7 +84,11 @@ Result<std::unique_ptr<Database>> Database::open(const fs::path& folder, const c
   // A store that is gone is never made anew: the node would sign its numbers a second time (rule 9).
   std::error_code error;
   const std::uintmax_t file_bytes = fs::file_size(data_file(folder), error);
-  if (error) return environment_error(kStoreMissing, data_file(folder).string() + " is missing; restore a backup");
+  if (error)
+    return environment_error(
+        kStoreMissing,
+        data_file(folder).string() +
+            " is missing, and nothing is made anew in its place; what peers hold comes into a new home by a sync");
   TOCSIN_TRY(check_private_folder(folder));
   TOCSIN_TRY(check_pages(data_file(folder), pages));
 

@@ -87,8 +87,9 @@ class Checker {
   enum class Tree { kFree, kMain, kNamed };
 
   static Error damaged(std::string why) {
-    return environment_error(kStoreDamaged, "data.mdb is damaged: " + std::move(why) +
-                                                "; restore a backup, or move the store away and sync again");
+    return environment_error(
+        kStoreDamaged, "data.mdb is damaged: " + std::move(why) +
+                           "; copy the home before anything else: what peers hold comes into a new home by a sync");
   }
   static Error damaged(std::uint64_t page, std::string_view why) {
     return damaged("page " + std::to_string(page) + " " + std::string(why));

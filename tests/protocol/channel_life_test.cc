@@ -701,6 +701,7 @@ TEST_F(ChannelLife, rule_16_an_unknown_control_entry_stops_writing_and_is_shown)
   header.previous = chair.head_hash;
   ControlBody body;
   body.kind = 77;
+  body.needs = "3.0";
   const Entry entry = sign_entry(header, encode_control_body(body), *chair.control_key);
   auto receiver = must(b.replica().receive(id, control, LogType::kControl, header.number, std::nullopt));
   must(receiver.add(entry.view().signature, header.epoch, entry.view().body));
@@ -708,8 +709,10 @@ TEST_F(ChannelLife, rule_16_an_unknown_control_entry_stops_writing_and_is_shown)
   b.store.sync();
   EXPECT_TRUE(info(b, id).needs_newer);
   const FeedItem item{FeedKind::kReport, as_bytes("x")};
-  EXPECT_EQ(code_of(b.replica().append(id, std::span(&item, 1), nullptr)), "needs_newer");
   b.crash();
+  const auto refused = b.replica().append(id, std::span(&item, 1), nullptr);
+  EXPECT_EQ(code_of(refused), "needs_newer");
+  EXPECT_NE(refused.error().detail.find("Tocsin 3.0"), std::string::npos);
   EXPECT_TRUE(info(b, id).needs_newer);
   EXPECT_EQ(b.replica().accepted_head(control), header.number) << "it is kept, and served on";
 }

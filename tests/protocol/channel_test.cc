@@ -179,9 +179,12 @@ TEST_F(ChannelTest, an_entry_that_is_not_the_next_one_of_this_log_by_this_key_is
 
 TEST_F(ChannelTest, rule_16_an_unknown_kind_or_event_is_kept_and_stops_writing) {
   must(take(next_epoch({&member})));
-  must(take(next_event(UnknownEvent{})));
+  must(take(next_event(UnknownEvent{"2.1"})));
   EXPECT_TRUE(state.needs_newer);
-  EXPECT_EQ(state.head, Number{2});
+  EXPECT_EQ(state.needs_version, "2.1");
+  must(take(next_event(UnknownEvent{"x\ny"})));
+  EXPECT_EQ(state.needs_version, "2.1") << "no line, not shown";
+  EXPECT_EQ(state.head, Number{3});
 
   state = fresh();
   head = {}, head_hash = {}, epoch = {};

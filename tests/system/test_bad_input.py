@@ -243,13 +243,13 @@ class BadInput(NodesTestCase):
                 byte = file.read(1)
                 file.seek(offset)
                 file.write(bytes([byte[0] ^ 1]))
-            self.problem(node, "--home", copy, "run", exit=1, code="bad_key_file")
+            self.problem(node, "--home", copy, "run", exit=6, code="bad_key_file")
         shutil.rmtree(copy)
         shutil.copytree(node.home, copy)
         data = os.path.join(copy, "store", "data.mdb")
         size = os.path.getsize(data)
         os.truncate(data, size // 2)
-        self.assertNotEqual(node.raw("--home", copy, "fsck").returncode, 0)
+        self.assertEqual(node.raw("--home", copy, "fsck").returncode, 6)
         self.problem(node, "--home", copy, "run", exit=6, code="store_damaged")
         # A bit of the mark of the file's two heads, and of what stands last on every other page.
         for pages, offset in ((range(2), 16), (range(2, size // 4096), 4090)):
@@ -261,6 +261,31 @@ class BadInput(NodesTestCase):
                 file.seek(0)
                 file.write(text)
             self.assertIn(self.problem(node, "--home", copy, "run", exit=6)["code"], ("store_damaged", "store_failed"))
+        # Bodies that are not what their headers say: fsck finds each, in an object for scripts and in lines for people.
+        rows = os.path.join(self.folder, "rows.json")
+        with open(rows, "w") as out:
+            json.dump([{"kind": "incident", "title": f"Row {n}", "text": "word " * 60} for n in range(300)], out)
+        node.start()
+        node.run("report", "import", rows, "--format", "json")
+        self.assertEqual(node.end(), 0)
+        shutil.rmtree(copy)
+        shutil.copytree(node.home, copy)
+        with open(data, "r+b") as file:
+            text = bytearray(file.read())
+            pages = len(text) // 4096
+            for page in range(pages // 2, pages // 2 + 10):
+                text[page * 4096 + 3000] ^= 1
+            file.seek(0)
+            file.write(text)
+        done = node.raw("--home", copy, "fsck")
+        self.assertEqual(done.returncode, 6)
+        self.assertEqual(json.loads(done.stderr)["code"], "store_damaged")
+        findings = json.loads(done.stdout)["findings"]
+        self.assertTrue(findings)
+        self.assertTrue({f["code"] for f in findings} & {"body_changed", "entry_misplaced", "chain_broken"}, findings)
+        shown = self.table(node, "--home", copy, "fsck", exit=6)
+        self.assertIn(f"{len(findings)} findings", shown.stderr)
+        self.assertIn("hint: copy the home", shown.stderr)
         with open(node.passphrase_file, "w") as out:
             out.write("another passphrase\n")
         self.problem(node, "run", exit=4, code="wrong_passphrase")
