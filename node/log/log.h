@@ -40,8 +40,7 @@ class LogField {
 };
 using LogFields = std::initializer_list<LogField>;
 
-// Where events go. An event is a code, its fields are codes, numbers and the beginnings of ids: no text that somebody
-// else wrote can get into a log, nor anything secret or from a report (rule 49).
+// Where events go.
 class Log {
  public:
   virtual ~Log() = default;
