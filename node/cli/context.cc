@@ -58,8 +58,7 @@ std::string unreached_line(const Json& peer) {
 }
 
 bool is_damage(std::string_view code) {
-  for (const auto damage :
-       {store::kStoreDamaged, store::kBadKeyFile, protocol::kStoreFailed, protocol::kDamagedRecord})
+  for (const auto damage : {store::kStoreDamaged, store::kBadKeyFile, protocol::kStoreFailed, protocol::kDamagedRecord})
     if (code == damage.text()) return true;
   return false;
 }
