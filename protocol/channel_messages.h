@@ -84,6 +84,9 @@ struct FeedPin {
   friend bool operator==(const FeedPin&, const FeedPin&) = default;
 };
 
+// The same as an organisation states it when it revokes a node: only who knows the channel can tell what it pins.
+crypto::Hash revocation_pin(const ChannelId& channel, const LogKey& feed, Number last, const EntryHash& hash);
+
 enum class EpochReason : std::uint16_t {
   kUnknown = 0,
   kGenesis = 1,

@@ -72,6 +72,31 @@ struct OrgEvent {
   }
 }
 
+struct RootKeys {
+  # The public halves of a set of roots, whose hash a genesis or rotation committed to. Travels as text, beside the key files.
+  formatVersion @0 :UInt16;        # 1
+  rootKeys @1 :List(Data);         # as in OrgGenesis
+  threshold @2 :UInt8;             # as in OrgGenesis
+}
+
+struct OrgRequest {
+  # An entry of an organisation log that waits for its root signatures. Travels as text; not secret.
+  formatVersion @0 :UInt16;        # 1
+  genesis @1 :Data;                # body of entry 1 of the log: its hash is the organisation id
+  rootKeys @2 :List(Data);         # the keys that are asked to sign: the roots in force, of a rotation those that take over
+  threshold @3 :UInt8;             # how many of them
+  header @4 :Data;                 # 152 bytes: the entry's header, which is what is signed
+  body @5 :Data;                   # canonical OrgEvent
+}
+
+struct OrgSignature {
+  # One root's signature of a request, with the request.
+  formatVersion @0 :UInt16;        # 1
+  request @1 :Data;                # canonical OrgRequest
+  index @2 :UInt8;                 # place of the key in its rootKeys
+  signature @3 :Data;              # 64 bytes
+}
+
 struct PrekeyList {
   # Signed beside: section 3. Private halves are erased 90 days after their month (rule 32).
   formatVersion @0 :UInt16;        # 1

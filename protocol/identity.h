@@ -72,6 +72,17 @@ struct RootSigner {
   const crypto::SigningKey* key;  // outlives the call
 };
 
+// An entry of an organisation log, laid out and not yet signed: what root keys sign is its header.
+struct OrgDraft {
+  std::array<std::uint8_t, kEntryHeaderBytes> header{};
+  Bytes body;
+  friend bool operator==(const OrgDraft&, const OrgDraft&) = default;
+};
+// `signers` by rising index (assert).
+Entry sign_draft(const OrgDraft& draft, std::span<const RootSigner> signers);
+// Of the body of entry 1: what it says of the organisation, and its id. Errors (peer): not_canonical, bad_genesis.
+Result<OrgProfile> read_profile(ByteView genesis_body);
+
 struct CertifiedNode {
   NodeCertificate certificate;
   bool revoked = false;
@@ -125,16 +136,21 @@ class OrgLog {
   const CertifiedNode* live_node(const NodeId& node) const;
   const CertifiedNode* live_node_by_transport(const crypto::TransportPublic& key) const;
 
-  // Writing side: the next entry, signed. `signers` are exactly threshold-many by rising index (assert). These make
-  // what they are asked for, without judging it: apply the entry to a copy of this log before it leaves, for a log
-  // cannot take back an entry that its readers refuse.
-  Entry make_certify(const NodeCertificate& certificate, const crypto::SigningKey& node_key, Time created,
-                     std::span<const RootSigner> signers) const;
+  // Writing side: the next entry, to be signed by threshold-many of `roots()`, or of `next` where the roots change.
+  // These make what they are asked for, without judging it: apply the signed entry to a copy of this log before it
+  // leaves, for a log cannot take back an entry that its readers refuse.
+  OrgDraft draft_certify(ByteView certificate, const crypto::Signature& counter_signature, Time created) const;
   // `pins` are at most kRevocationPinsMax (assert); padded in count with random ones and sorted, so that neither number
   // nor order says more.
+  OrgDraft draft_revoke(const NodeId& node, std::string_view reason, std::span<const crypto::Hash> pins, Time created,
+                        crypto::Random& random) const;
+  // The commitment of `next` is the one in force.
+  OrgDraft draft_rotate_roots(const RootSet& next, const crypto::Hash& commitment_after, Time created) const;
+  // The same, signed. `signers` are exactly threshold-many by rising index (assert).
+  Entry make_certify(const NodeCertificate& certificate, const crypto::SigningKey& node_key, Time created,
+                     std::span<const RootSigner> signers) const;
   Entry make_revoke(const NodeId& node, std::string_view reason, std::span<const crypto::Hash> pins, Time created,
                     std::span<const RootSigner> signers, crypto::Random& random) const;
-  // `signers` belong to `next`, whose commitment is the one in force.
   Entry make_rotate_roots(const RootSet& next, const crypto::Hash& commitment_after, Time created,
                           std::span<const RootSigner> signers) const;
 
@@ -142,7 +158,7 @@ class OrgLog {
   OrgLog() = default;
   static Result<OrgLog> begin(const EntryView& entry, crypto::Verifier* verifier);  // null: verified before
   Result<void> extend(const EntryView& entry, crypto::Verifier* verifier);
-  Entry make_next(ByteView body, std::span<const RootSigner> signers) const;
+  OrgDraft draft_next(Bytes body) const;
   // Each checks one event and applies it; nothing changes on an error.
   struct Events;
 

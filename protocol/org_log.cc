@@ -8,6 +8,7 @@
 #include "protocol/identity.capnp.h"
 #include "protocol/identity.h"
 #include "protocol/names.h"
+#include "protocol/org_request.h"
 
 namespace tocsin::protocol {
 namespace {
@@ -272,6 +273,23 @@ struct OrgLog::Events {
     return kOk;
   }
 };
+
+Result<OrgProfile> read_profile(ByteView genesis_body) {
+  TOCSIN_ASSIGN(genesis, canonical::decode<schema::OrgGenesis>(genesis_body, kBodyBytesMax, read_org_genesis));
+  genesis.profile.id = OrgId{crypto::hash256(crypto::kPersonalOrg, {genesis_body}).bytes()};
+  return std::move(genesis.profile);
+}
+
+Result<OrgChange> read_org_change(ByteView body) {
+  TOCSIN_ASSIGN(event, canonical::decode<schema::OrgEvent>(body, kBodyBytesMax, read_org_event));
+  if (auto* certify = std::get_if<CertifyEvent>(&event))
+    return OrgChange(CertifyChange{std::move(certify->certificate)});
+  if (auto* revoke = std::get_if<RevokeEvent>(&event)) {
+    return OrgChange(RevokeChange{revoke->node, std::move(revoke->reason), revoke->pins.size()});
+  }
+  if (auto* rotate = std::get_if<RotateEvent>(&event)) return OrgChange(RotateRootsChange{std::move(rotate->roots)});
+  return bad_event("an event that this version does not know");
+}
 
 Result<OrgLog> OrgLog::from_genesis(const EntryView& entry, crypto::Verifier& verifier) {
   return begin(entry, &verifier);

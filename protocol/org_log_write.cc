@@ -11,18 +11,11 @@
 namespace tocsin::protocol {
 namespace {
 
-Entry sign_entry(EntryHeader header, ByteView body, std::span<const RootSigner> signers) {
+OrgDraft make_draft(EntryHeader header, Bytes body) {
   header.type = LogType::kOrganisation;
   header.body_bytes = static_cast<std::uint32_t>(body.size());
   header.body_hash = hash_body(body);
-  const auto bytes = header.encode();
-  Bytes signature;
-  for (std::size_t i = 0; i < signers.size(); ++i) {
-    assert(i == 0 || signers[i].index > signers[i - 1].index);
-    signature.push_back(signers[i].index);
-    append(signature, signers[i].key->sign(crypto::kLabelEntry, {ByteView(bytes)}).view());
-  }
-  return Entry(bytes, signature, body);
+  return {header.encode(), std::move(body)};
 }
 
 void set_roots(capnp::List<capnp::Data>::Builder out, const RootSet& roots) {
@@ -31,38 +24,42 @@ void set_roots(capnp::List<capnp::Data>::Builder out, const RootSet& roots) {
 
 }  // namespace
 
-Entry OrgLog::make_next(ByteView body, std::span<const RootSigner> signers) const {
+Entry sign_draft(const OrgDraft& draft, std::span<const RootSigner> signers) {
+  Bytes signature;
+  for (std::size_t i = 0; i < signers.size(); ++i) {
+    assert(i == 0 || signers[i].index > signers[i - 1].index);
+    signature.push_back(signers[i].index);
+    append(signature, signers[i].key->sign(crypto::kLabelEntry, {ByteView(draft.header)}).view());
+  }
+  return Entry(draft.header, signature, draft.body);
+}
+
+OrgDraft OrgLog::draft_next(Bytes body) const {
   EntryHeader header;
   header.number = head_.next();
   header.log = LogKey{id().bytes()};
   header.previous = head_hash_;
-  return sign_entry(header, body, signers);
+  return make_draft(header, std::move(body));
 }
 
-Entry OrgLog::make_certify(const NodeCertificate& certificate, const crypto::SigningKey& node_key, Time created,
-                           std::span<const RootSigner> signers) const {
-  assert(signers.size() == roots_.threshold);
-  const Bytes message = encode_certificate(certificate);
-  const crypto::Signature signature = node_key.sign(crypto::kLabelNodeCertificate, {message});
-  const Bytes body = canonical::encode<schema::OrgEvent>([&](schema::OrgEvent::Builder out) {
+OrgDraft OrgLog::draft_certify(ByteView certificate, const crypto::Signature& counter_signature, Time created) const {
+  return draft_next(canonical::encode<schema::OrgEvent>([&](schema::OrgEvent::Builder out) {
     out.setFormatVersion(kFormatVersion);
     out.setCreated(created.ms);
     auto certify = out.initCertify();
-    certify.setCertificate(canonical::data(message));
-    certify.setCounterSignature(canonical::data(signature));
-  });
-  return make_next(body, signers);
+    certify.setCertificate(canonical::data(certificate));
+    certify.setCounterSignature(canonical::data(counter_signature));
+  }));
 }
 
-Entry OrgLog::make_revoke(const NodeId& node, std::string_view reason, std::span<const crypto::Hash> pins, Time created,
-                          std::span<const RootSigner> signers, crypto::Random& random) const {
-  assert(signers.size() == roots_.threshold);
+OrgDraft OrgLog::draft_revoke(const NodeId& node, std::string_view reason, std::span<const crypto::Hash> pins,
+                              Time created, crypto::Random& random) const {
   assert(pins.size() <= kRevocationPinsMax && is_line(reason, kReasonBytesMax));
   std::vector<crypto::Hash> padded(pins.begin(), pins.end());
   const std::size_t count = std::bit_ceil(std::max(padded.size(), kRevocationPinsMin));
   while (padded.size() < count) padded.push_back(crypto::random_fixed<crypto::Hash>(random));
   std::sort(padded.begin(), padded.end());
-  const Bytes body = canonical::encode<schema::OrgEvent>([&](schema::OrgEvent::Builder out) {
+  return draft_next(canonical::encode<schema::OrgEvent>([&](schema::OrgEvent::Builder out) {
     out.setFormatVersion(kFormatVersion);
     out.setCreated(created.ms);
     auto revoke = out.initRevoke();
@@ -70,14 +67,12 @@ Entry OrgLog::make_revoke(const NodeId& node, std::string_view reason, std::span
     revoke.setReason(canonical::text(std::string(reason)));
     auto list = revoke.initPins(static_cast<unsigned>(padded.size()));
     for (unsigned i = 0; i < list.size(); ++i) list.set(i, canonical::data(padded[i]));
-  });
-  return make_next(body, signers);
+  }));
 }
 
-Entry OrgLog::make_rotate_roots(const RootSet& next, const crypto::Hash& commitment_after, Time created,
-                                std::span<const RootSigner> signers) const {
-  assert(next.valid() && signers.size() == next.threshold);
-  const Bytes body = canonical::encode<schema::OrgEvent>([&](schema::OrgEvent::Builder out) {
+OrgDraft OrgLog::draft_rotate_roots(const RootSet& next, const crypto::Hash& commitment_after, Time created) const {
+  assert(next.valid());
+  return draft_next(canonical::encode<schema::OrgEvent>([&](schema::OrgEvent::Builder out) {
     out.setFormatVersion(kFormatVersion);
     out.setCreated(created.ms);
     auto rotate = out.initRotateRoots();
@@ -86,8 +81,26 @@ Entry OrgLog::make_rotate_roots(const RootSet& next, const crypto::Hash& commitm
     rotate.setNextRoots(canonical::data(commitment_after));
     rotate.setLastGoodNumber(head_.value);
     rotate.setLastGoodHash(canonical::data(head_hash_));
-  });
-  return make_next(body, signers);
+  }));
+}
+
+Entry OrgLog::make_certify(const NodeCertificate& certificate, const crypto::SigningKey& node_key, Time created,
+                           std::span<const RootSigner> signers) const {
+  assert(signers.size() == roots_.threshold);
+  const Bytes message = encode_certificate(certificate);
+  return sign_draft(draft_certify(message, node_key.sign(crypto::kLabelNodeCertificate, {message}), created), signers);
+}
+
+Entry OrgLog::make_revoke(const NodeId& node, std::string_view reason, std::span<const crypto::Hash> pins, Time created,
+                          std::span<const RootSigner> signers, crypto::Random& random) const {
+  assert(signers.size() == roots_.threshold);
+  return sign_draft(draft_revoke(node, reason, pins, created, random), signers);
+}
+
+Entry OrgLog::make_rotate_roots(const RootSet& next, const crypto::Hash& commitment_after, Time created,
+                                std::span<const RootSigner> signers) const {
+  assert(signers.size() == next.threshold);
+  return sign_draft(draft_rotate_roots(next, commitment_after, created), signers);
 }
 
 Result<Entry> make_genesis(const NewOrg& org, std::span<const RootSigner> signers, crypto::Random& random) {
@@ -120,7 +133,7 @@ Result<Entry> make_genesis(const NewOrg& org, std::span<const RootSigner> signer
   EntryHeader header;
   header.number = {1};
   header.log = LogKey{crypto::hash256(crypto::kPersonalOrg, {body}).bytes()};
-  return sign_entry(header, body, signers);
+  return sign_draft(make_draft(header, body), signers);
 }
 
 }  // namespace tocsin::protocol

@@ -27,6 +27,7 @@
 #include "protocol/feed.h"
 #include "protocol/frontier.h"
 #include "protocol/node_secrets.h"
+#include "protocol/org_request.h"
 #include "protocol/reading_table.h"
 
 namespace tocsin::protocol {
@@ -189,6 +190,27 @@ class Replica {
 
   // ---- identity
   const OrgLog& own_org() const;
+  // Requests are signed by root keys, which are not here (org_request.h). Errors of both: those of the store.
+  // Where a feed of a node is to end, where that is not the head held here; 0: nothing of it counts (rule 20).
+  struct LastGood {
+    LogKey feed;
+    Number last;
+  };
+  // Errors (caller): unknown_node, already_revoked, bad_reason, unknown_feed.
+  Result<OrgRequest> request_revoke(const NodeId& node, std::string_view reason, std::span<const LastGood> at) const;
+  // `next` is the whole set that was committed to, and signs; `commitment_after` is that of the set after it. Error
+  // (caller): wrong_next_roots.
+  Result<OrgRequest> request_rotate_roots(const RootSet& next, const crypto::Hash& commitment_after) const;
+  // What came back (assemble_org_entry). With `dry_run` it is checked alone. Errors (caller): wrong_organisation,
+  // stale_request (the log has moved on); those of OrgLog::apply.
+  Result<void> append_org_entry(const EntryView& entry, bool dry_run, Done<void> done);
+  // The feeds of a node that are held here, in all channels.
+  struct OwnFeed {
+    ChannelId channel;
+    LogKey feed;
+    Number head;
+  };
+  std::vector<OwnFeed> feeds_of(const NodeId& node) const;
   const NodeId& own_node() const;
   const ChannelId& private_channel() const;
   const std::string& network() const;

@@ -141,7 +141,8 @@ void ReplicaCore::pin_feeds_of(const Channel& channel, const std::function<bool(
     if (log == nullptr || !log->owner || !dropped(*log->owner) || channel.accepted.pins.contains(key)) continue;
     // Without a pin nothing counts of a feed whose writer is in no roster, or revoked (limit_of).
     if (pins.size() >= kPinsWrittenMax) return;
-    pins.push_back({key, log->accepted.head, log->accepted.head_hash, log->owner->node});
+    const auto stated = revocation_pin_of(channel, *log);
+    pins.push_back(stated ? *stated : FeedPin{key, log->accepted.head, log->accepted.head_hash, log->owner->node});
   }
 }
 

@@ -197,6 +197,8 @@ struct ReplicaCore {
   bool in_a_roster(const OrgId& org) const;
   // Entries of one organisation log, in order, from any number on; what is held already is compared. A log that begins
   // with its genesis may be new. Errors (peer): those of OrgLog; wrong_number (a gap); fork.
+  // Where the organisation of a revoked node said that this feed of it ends (rule 20), if it did.
+  std::optional<FeedPin> revocation_pin_of(const Channel& channel, const LogState& log) const;
   Result<OrgId> extend_org(Change& change, std::span<const EntryView> entries);
   void note_signing_keys(OrgState& org);
   PeerData& peer_data(Change& change, const OrgId& org);

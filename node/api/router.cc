@@ -104,6 +104,7 @@ const std::vector<Route>& routes() {
   static const std::vector<Route> all = [] {
     std::vector<Route> out;
     add_node_routes(out);
+    add_org_routes(out);
     add_peer_routes(out);
     add_channel_routes(out);
     add_exchange_routes(out);  // before reports: /reports/import is no report

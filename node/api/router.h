@@ -24,6 +24,7 @@ struct Route {
 
 const std::vector<Route>& routes();
 void add_node_routes(std::vector<Route>& out);
+void add_org_routes(std::vector<Route>& out);
 void add_peer_routes(std::vector<Route>& out);
 void add_channel_routes(std::vector<Route>& out);
 void add_report_routes(std::vector<Route>& out);

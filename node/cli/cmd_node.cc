@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cctype>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -53,15 +54,31 @@ Result<void> check_before_asking(Context& c) {
   return kOk;
 }
 
+// Nothing: it was no such number, and that has been said.
+std::optional<unsigned> number_from(Context& c, std::string_view name, unsigned otherwise, unsigned most) {
+  if (!c.has(name)) return otherwise;
+  const auto text = c.get(name);
+  unsigned value = 0;
+  const auto* end = text.data() + text.size();
+  if (std::from_chars(text.data(), end, value) == std::from_chars_result{end, std::errc{}} && value >= 1 &&
+      value <= most)
+    return value;
+  c.set_exit(
+      c.fail("bad_value", "--" + std::string(name) + " is a number from 1 to " + std::to_string(most), kExitUsage));
+  return std::nullopt;
+}
+
 int node_init(Context& c) {
   if (auto fine = check_before_asking(c); !fine) return c.fail(fine.error());
   auto passphrase = node_passphrase(true);
   if (!passphrase) return c.fail(passphrase.error());
-  // A single root may share the node's passphrase under --yes; `status` warns of it.
-  auto root = root_passphrase(0, "root key file", c.has("yes"));
-  if (!root) return c.fail(root.error());
-  auto next = root_passphrase(1, "next root key file", c.has("yes"));
-  if (!next) return c.fail(next.error());
+  const auto roots = number_from(c, "roots", 1, 16);
+  const auto threshold = roots ? number_from(c, "threshold", *roots / 2 + 1, *roots) : roots;
+  if (!threshold) return c.exit_code();
+  if (*roots > 1 && (!c.has("roots-out") || !c.has("next-roots-out")))
+    return c.fail("missing_option",
+                  "Several root keys are kept in several places: say --roots-out DIR and --next-roots-out DIR.",
+                  kExitUsage);
   host::InitRequest request{.home = c.home(),
                             .org = c.get("org"),
                             .kind = c.get("kind"),
@@ -69,29 +86,44 @@ int node_init(Context& c) {
                             .network = c.get("network", "tocsin"),
                             .listen = c.get("listen"),
                             .advertise = c.all("advertise"),
-                            .root_passphrase = *root ? std::move(**root) : passphrase->clone(),
-                            .next_root_passphrase = *next ? std::move(**next) : passphrase->clone()};
+                            .threshold = static_cast<std::uint8_t>(*threshold),
+                            .roots_out = c.all("roots-out"),
+                            .next_roots_out = c.all("next-roots-out")};
+  // A single root may share the node's passphrase under --yes; `status` warns of it.
+  for (const auto& [passphrases, what] : {std::pair(&request.root_passphrases, "root key file"),
+                                          std::pair(&request.next_root_passphrases, "next root key file")})
+    for (unsigned i = 0; i < *roots; ++i) {
+      const auto line = passphrases == &request.root_passphrases ? i : *roots + i;
+      auto typed =
+          root_passphrase(line, *roots == 1 ? what : what + (" " + std::to_string(i + 1)), *roots == 1 && c.has("yes"));
+      if (!typed) return c.fail(typed.error());
+      passphrases->push_back(*typed ? std::move(**typed) : passphrase->clone());
+    }
   request.passphrase = std::move(*passphrase);
   auto made = host::init_home(std::move(request));
   if (!made) return c.fail(made.error(), exit_of(made.error()));
+  const auto one_or_all = [](const std::vector<std::string>& files) {
+    return files.size() == 1 ? Json(files.front()) : Json(files);
+  };
   Json out{{"org_id", to_hex(made->org.view())},
            {"node_id", to_hex(made->node.view())},
            {"home", made->home},
-           {"roots_file", made->roots_file},
-           {"next_roots_file", made->next_roots_file},
+           {"roots_file", one_or_all(made->roots_files)},
+           {"next_roots_file", one_or_all(made->next_roots_files)},
            {"recovery_key", made->recovery_key}};
   static constexpr Field fields[] = {{"org_id", "organisation"},
                                      {"node_id", "node"},
                                      {"home", "home"},
-                                     {"roots_file", "root key"},
-                                     {"next_roots_file", "next root key"},
+                                     {"roots_file", "root key", Show::kList},
+                                     {"next_roots_file", "next root key", Show::kList},
                                      {"recovery_key", "recovery key"}};
   c.show_object(out, fields);
   c.say("");
   c.say(
       "Write the recovery key down: it is shown this once. It opens a backup when the passphrase is lost; without "
       "both, "
-      "what is stored here cannot be read again. Move the two root key files off this machine.");
+      "what is stored here cannot be read again. Move the root key files off this machine, the next ones to another "
+      "place than the first: who has lost one set goes on with the other.");
   ask_recovery_key_back(c, made->recovery_key);
   c.say("");
   c.say("Next: tocsin run");
@@ -259,6 +291,11 @@ void add_node_commands(std::vector<Command>& out) {
         {"country", "ISO3", "seat of the organisation, ISO 3166-1 alpha-3", Arity::kOne, true},
         {"listen", "ADDR:PORT", "where `run` will listen (default 0.0.0.0:4870)"},
         {"advertise", "HOST:PORT", "address for the card, where others reach this node; may be repeated", Arity::kMany},
+        {"roots", "N", "how many root keys (default 1; 3 are recommended)"},
+        {"threshold", "K", "how many of them sign together (default: more than half)"},
+        {"roots-out", "DIR", "where the root key files go: one folder, or one for each (default: the home)",
+         Arity::kMany},
+        {"next-roots-out", "DIR", "the same for the next root keys, which take over when these are lost", Arity::kMany},
         {"network", "NAME", "network of its own, for exercises and tests (default tocsin)"}},
        "tocsin init --org \"River Watch\" --kind ngo --country BGD",
        node_init});

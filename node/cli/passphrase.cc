@@ -148,4 +148,9 @@ Result<std::optional<crypto::SecretBuffer>> root_passphrase(std::size_t index, s
   return std::optional<crypto::SecretBuffer>(std::move(typed));
 }
 
+Result<crypto::SecretBuffer> known_root_passphrase(std::size_t index, const std::string& file) {
+  if (const char* path = std::getenv("TOCSIN_ROOT_PASSPHRASE_FILE"); path && *path) return from_file(path, index);
+  return ask("Passphrase of " + file);
+}
+
 }  // namespace tocsin::cli

@@ -17,4 +17,7 @@ Result<crypto::SecretBuffer> node_passphrase(bool fresh);
 Result<std::optional<crypto::SecretBuffer>> root_passphrase(std::size_t index, std::string_view what,
                                                             bool fallback_allowed);
 
+// Of a key file that is there already: the same line, else asked for once.
+Result<crypto::SecretBuffer> known_root_passphrase(std::size_t index, const std::string& file);
+
 }  // namespace tocsin::cli

@@ -6,6 +6,7 @@ const std::vector<Command>& commands() {
   static const std::vector<Command> all = [] {
     std::vector<Command> out;
     add_node_commands(out);
+    add_org_commands(out);
     add_peer_commands(out);
     add_channel_commands(out);
     add_report_commands(out);

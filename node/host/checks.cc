@@ -5,9 +5,11 @@
 
 #include <chrono>
 #include <filesystem>
+#include <sstream>
 
 #include "node/host/config.h"
 #include "node/host/post_queue.h"
+#include "node/host/root_files.h"
 #include "node/store/keystore.h"
 #include "node/store/store.h"
 
@@ -49,15 +51,23 @@ HomeCheck check_folder(const std::string& home) {
 
 }  // namespace
 
+constexpr std::size_t kRootFilesNoteBytesMax = 256 * 1024;
+
 std::vector<std::string> home_warnings(const std::string& home) {
   std::vector<std::string> out;
   const std::filesystem::path roots = std::filesystem::path(home) / "roots";
   std::error_code error;
-  for (const auto* name : {"root.key", "next-root.key"})
-    if (std::filesystem::exists(roots / name, error))
-      out.push_back("the root key file " + (roots / name).string() +
-                    " lies on this machine: move it to a stick that is kept elsewhere");
-  if (std::filesystem::exists(roots / "shares-passphrase", error) && std::filesystem::exists(roots / "root.key", error))
+  bool here = false;
+  // A home of an earlier version has no note, and both files in itself.
+  std::string files = (roots / "root.key").string() + "\n" + (roots / "next-root.key").string() + "\n";
+  if (const auto note = store::read_file(roots / kRootFilesNote, kRootFilesNoteBytesMax)) files = as_text(*note);
+  std::istringstream lines(files);
+  for (std::string file; std::getline(lines, file);) {
+    if (file.empty() || !std::filesystem::exists(file, error)) continue;
+    here = true;
+    out.push_back("the root key file " + file + " lies on this machine: move it to a stick that is kept elsewhere");
+  }
+  if (here && std::filesystem::exists(roots / "shares-passphrase", error))
     out.push_back("the root key is under the node's own passphrase: who learns the one has the other");
   return out;
 }

@@ -20,23 +20,24 @@ struct InitRequest {
   std::string kind;     // government, regional, un, ngo
   std::string country;  // ISO 3166-1 alpha-3
   std::string network = "tocsin";
-  std::string listen;                    // "addr:port"; empty: the default of the configuration
-  std::vector<std::string> advertise;    // "host:port"
-  crypto::SecretBuffer passphrase;       // of the node
-  crypto::SecretBuffer root_passphrase;  // of the root key file
-  crypto::SecretBuffer next_root_passphrase;
+  std::string listen;                  // "addr:port"; empty: the default of the configuration
+  std::vector<std::string> advertise;  // "host:port"
+  crypto::SecretBuffer passphrase;     // of the node
+  // One for each root key file, and for each of the next roots; as many as there are to be roots.
+  std::vector<crypto::SecretBuffer> root_passphrases, next_root_passphrases;
+  std::uint8_t threshold = 1;                          // how many roots sign together
+  std::vector<std::string> roots_out, next_roots_out;  // folders; empty: in the home
 };
 struct InitResult {
   protocol::OrgId org;
   protocol::NodeId node;
   std::string home;
-  std::string roots_file;
-  std::string next_roots_file;
+  std::vector<std::string> roots_files, next_roots_files;
   std::string recovery_key;  // text, shown once
 };
 // Makes the folder, keys, organisation log and private channel. Nothing is left behind on failure. Errors (caller):
-// home_exists, bad_name, bad_country, bad_kind, bad_address, weak_passphrase (under 8 characters); environment: those
-// of the store.
+// home_exists, bad_name, bad_country, bad_kind, bad_address, bad_roots, weak_passphrase (under 8 characters),
+// keys_exist; environment: those of the store and of the root files.
 Result<InitResult> init_home(InitRequest request);
 
 struct RunRequest {

@@ -8,6 +8,7 @@
 #include "node/host/host.h"
 #include "node/host/identity.h"
 #include "node/host/post_queue.h"
+#include "node/host/root_files.h"
 #include "node/reports/vocab.h"
 #include "node/store/codes.h"
 #include "node/store/store.h"
@@ -16,7 +17,6 @@
 namespace tocsin::host {
 namespace {
 
-constexpr std::size_t kPassphraseBytesMin = 8;
 constexpr std::string_view kRecoveryPrefix = "tocsinrecovery";
 
 std::string_view text_of(const crypto::SecretBuffer& secret) { return as_text(secret.view()); }
@@ -31,10 +31,10 @@ Result<protocol::NewOrg> checked(const InitRequest& request, protocol::Time now)
   if (!reports::find_country(country))
     return caller_error(Code{"bad_country"}, "country is an ISO 3166-1 alpha-3 code, such as BGD");
   TOCSIN_TRY(check_addresses(request.listen, request.advertise));
-  for (const auto* passphrase : {&request.passphrase, &request.root_passphrase, &request.next_root_passphrase})
-    if (passphrase->size() < kPassphraseBytesMin)
-      return caller_error(Code{"weak_passphrase"},
-                          "a passphrase has at least 8 characters; five random words are good");
+  if (request.passphrase.size() < kPassphraseBytesMin)
+    return caller_error(Code{"weak_passphrase"}, "a passphrase has at least 8 characters; five random words are good");
+  if (request.root_passphrases.size() != request.next_root_passphrases.size())
+    return caller_error(protocol::kBadRoots, "there are as many next roots as roots");
   protocol::NewOrg org;
   org.name = request.org;
   org.kind = *kind;
@@ -58,12 +58,13 @@ struct Founded {
   protocol::NodeId node;
 };
 
-Result<Founded> found_org(protocol::NewOrg org, const crypto::SigningKey& root, const crypto::SigningKey& next_root,
+Result<Founded> found_org(protocol::NewOrg org, const WrittenRoots& roots, const WrittenRoots& next_roots,
                           const store::Tier1& tier1, const store::Tier2& tier2, crypto::Random& random) {
-  org.roots = {{root.verify_key()}, 1};
-  org.next_roots = protocol::RootSet{{next_root.verify_key()}, 1}.commitment();
-  const protocol::RootSigner signer[] = {{0, &root}};
-  TOCSIN_ASSIGN(genesis, protocol::make_genesis(org, signer, random));
+  org.roots = roots.set;
+  org.next_roots = next_roots.set.commitment();
+  std::vector<protocol::RootSigner> signers;
+  for (std::uint8_t i = 0; i < roots.set.threshold; ++i) signers.push_back({i, &roots.keys[i]});
+  TOCSIN_ASSIGN(genesis, protocol::make_genesis(org, signers, random));
   crypto::Verifier verifier;
   TOCSIN_ASSIGN(log, protocol::OrgLog::from_genesis(genesis.view(), verifier));
   const auto node_key = crypto::SigningKey::from_seed(tier2.signing);
@@ -77,7 +78,7 @@ Result<Founded> found_org(protocol::NewOrg org, const crypto::SigningKey& root, 
   certificate.issued = org.created;
   certificate.expires = {org.created.ms + kCertificateMs};
   certificate.name = "first node";
-  auto certify = log.make_certify(certificate, node_key, org.created, signer);
+  auto certify = log.make_certify(certificate, node_key, org.created, signers);
   return Founded{{std::move(genesis), std::move(certify)}, log.id(), certificate.node};
 }
 
@@ -102,27 +103,52 @@ Result<void> fill_store(const store::Home& home, const store::Keystore& keystore
   return kOk;
 }
 
-Result<InitResult> fill_home(const store::Home& home, InitRequest& request, protocol::NewOrg org) {
-  crypto::SystemRandom random;
-  const auto root = crypto::SigningKey::generate(random), next_root = crypto::SigningKey::generate(random);
+Result<InitResult> fill_home(const store::Home& home, const InitRequest& request, bool shares_passphrase,
+                             protocol::NewOrg org, const WrittenRoots& roots, const WrittenRoots& next_roots,
+                             crypto::Random& random) {
   auto tier1 = store::Tier1::generate(random);
   auto tier2 = store::Tier2::generate(random);
   add_prekeys(tier2, org.created, random);
-  TOCSIN_ASSIGN(founded, found_org(std::move(org), root, next_root, tier1, tier2, random));
-  const auto root_file = home.roots() / "root.key", next_root_file = home.roots() / "next-root.key";
-  TOCSIN_TRY(store::write_root_key(root_file, text_of(request.root_passphrase), root.seed(), random));
-  TOCSIN_TRY(store::write_root_key(next_root_file, text_of(request.next_root_passphrase), next_root.seed(), random));
+  TOCSIN_ASSIGN(founded, found_org(std::move(org), roots, next_roots, tier1, tier2, random));
+  TOCSIN_TRY(note_root_files(home.path().string(), roots.files));
+  TOCSIN_TRY(note_root_files(home.path().string(), next_roots.files));
   TOCSIN_ASSIGN(keystore, store::Keystore::create(home.keys(), text_of(request.passphrase), std::move(tier1),
                                                   std::move(tier2), random));
   TOCSIN_ASSIGN(recovery, make_recovery_key(home.keys(), random));
   // A single root under the node's own passphrase is allowed, and `status` says so.
-  if (request.root_passphrase.equal(request.passphrase.view()))
+  if (shares_passphrase)
     TOCSIN_TRY(store::write_file(home.roots() / "shares-passphrase",
-                                 as_bytes("the root key files here are under the node's passphrase\n")));
+                                 as_bytes("the root key files are under the node's passphrase\n")));
   TOCSIN_TRY(fill_store(home, keystore, founded, random));
   TOCSIN_TRY(store::write_file(home.config_file(), as_bytes(initial_config(request.listen, request.advertise))));
-  return InitResult{founded.org, founded.node, home.path().string(), root_file.string(), next_root_file.string(),
-                    recovery};
+  return InitResult{founded.org, founded.node, home.path().string(), roots.files, next_roots.files, recovery};
+}
+
+Result<InitResult> complete(store::Home& home, InitResult result) {
+  TOCSIN_TRY(home.complete());
+  return result;
+}
+
+Result<InitResult> make_home(store::Home& home, InitRequest& request, protocol::NewOrg org) {
+  crypto::SystemRandom random;
+  const auto folders = [&](const std::vector<std::string>& out) {
+    return out.empty() ? std::vector<std::string>{home.roots().string()} : out;
+  };
+  const auto same = [&](const auto& one) { return one.equal(request.passphrase.view()); };
+  const bool shares_passphrase = std::ranges::any_of(request.root_passphrases, same);
+  TOCSIN_ASSIGN(roots, write_roots({folders(request.roots_out), "root", std::move(request.root_passphrases)},
+                                   request.threshold, random));
+  auto next_roots =
+      write_roots({folders(request.next_roots_out), "next-root", std::move(request.next_root_passphrases)},
+                  request.threshold, random);
+  auto made = next_roots ? fill_home(home, request, shares_passphrase, std::move(org), roots, *next_roots, random)
+                         : Result<InitResult>(next_roots.error());
+  if (made) made = complete(home, std::move(*made));
+  if (!made) {
+    remove_roots(roots);
+    if (next_roots) remove_roots(*next_roots);
+  }
+  return made;
 }
 
 void remove_contents(const std::filesystem::path& folder, bool folder_too) {
@@ -146,9 +172,7 @@ Result<InitResult> init_home(InitRequest request) {
   // What is in somebody else's folder is not ours to remove, whatever fails.
   const bool ours = !error && (!folder_was_there || std::filesystem::is_empty(path, error)) && !error;
   auto home = store::Home::create(path);
-  auto made = home ? fill_home(*home, request, std::move(org)) : Result<InitResult>(home.error());
-  if (made)
-    if (auto complete = home->complete(); !complete) made = complete.error();
+  auto made = home ? make_home(*home, request, std::move(org)) : Result<InitResult>(home.error());
   // Nothing half done is left behind. A home in use is that of a second `init` at the same moment.
   if (!made && ours && made.error().code != store::kHomeInUse && made.error().code != store::kHomeExists)
     remove_contents(path, !folder_was_there);

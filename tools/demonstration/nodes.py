@@ -24,9 +24,9 @@ class Node:
         made = self.run("init", "--org", name, "--kind", kind, "--country", country, *extra)
         self.org_id, self.node_id = made["org_id"], made["node_id"]
 
-    def raw(self, *words, stdin=None, timeout=120):
-        return subprocess.run([self.program, "--output", "json", "--yes", *words], env=self.environment, text=True, input=stdin,
-                              capture_output=True, timeout=timeout)
+    def raw(self, *words, stdin=None, timeout=120, environment=None):
+        return subprocess.run([self.program, "--output", "json", "--yes", *words], env=dict(self.environment, **(environment or {})),
+                              text=True, input=stdin, capture_output=True, timeout=timeout)
 
     def run(self, *words, allowed=(0,), stdin=None):
         """The answer as an object; Failed on an exit code that is not allowed."""

@@ -1,0 +1,268 @@
+// org: the own organisation's nodes and roots, and signing with a root key, which needs no home.
+#include <charconv>
+#include <filesystem>
+#include <functional>
+
+#include "node/cli/context.h"
+#include "node/cli/passphrase.h"
+#include "node/desk/org_change.h"
+#include "node/host/root_files.h"
+#include "node/store/files.h"
+
+namespace tocsin::cli {
+namespace {
+
+constexpr std::size_t kTextFileBytesMax = 256 * 1024;
+constexpr Field kChangeFields[] = {{"says", "change"},
+                                   {"warnings", "mind", Show::kList},
+                                   {"request_file", "request file"},
+                                   {"signatures_needed", "signatures needed", Show::kCount},
+                                   {"entry", "entry", Show::kCount}};
+
+int org_show(Context& c) {
+  auto answer = c.call("GET", "/org");
+  if (!answer) return c.exit_code();
+  if (c.mode() != OutputMode::kTable) return c.show_object(*answer, {});
+  auto& json = answer->json;
+  const auto root_count = json["roots"].size();
+  json["roots_text"] =
+      std::to_string(root_count) +
+      (root_count == 1 ? " key" : " keys, of which " + std::to_string(json.value("threshold", 0)) + " sign together");
+  static constexpr Field fields[] = {{"name", "organisation"},
+                                     {"org_id", "organisation id"},
+                                     {"kind", "kind"},
+                                     {"country", "country"},
+                                     {"network", "network"},
+                                     {"created", "created (claimed)", Show::kTime},
+                                     {"roots_text", "root keys"},
+                                     {"entries", "entries of its log", Show::kCount}};
+  c.show_object(*answer, fields);
+  c.say("");
+  static constexpr Column columns[] = {{"node_id", "NODE", Show::kId},
+                                       {"name", "NAME", Show::kText, 0, true},
+                                       {"state", "STATE"},
+                                       {"expires", "EXPIRES", Show::kTime}};
+  auto nodes = *answer;
+  nodes.json = Json{{"items", json["nodes"]}, {"next", nullptr}};
+  return c.show_list(nodes, columns, "No nodes.");
+}
+
+// Every signature that was named, or was made here with the root files that were.
+std::optional<Json> signatures(Context& c, const std::string& request, const std::vector<std::string>& root_files) {
+  Json out = Json::array();
+  for (const auto& file : c.all("signature")) {
+    auto text = read_file(file, kTextFileBytesMax);
+    if (!text) return c.set_exit(c.fail(text.error())), std::nullopt;
+    out.push_back(*text);
+  }
+  for (std::size_t i = 0; i < root_files.size(); ++i) {
+    auto passphrase = known_root_passphrase(i, root_files[i]);
+    if (!passphrase) return c.set_exit(c.fail(passphrase.error())), std::nullopt;
+    auto signature = host::sign_request(request, root_files[i], *passphrase);
+    if (!signature)
+      return c.set_exit(c.fail(signature.error(),
+                               signature.error().code == Code{"wrong_passphrase"} ? kExitDenied : kExitFailure)),
+             std::nullopt;
+    out.push_back(*signature);
+  }
+  return out;
+}
+
+int write_request(Context& c, Json change) {
+  const auto file = c.get("request-out");
+  if (auto written = store::write_file(file, as_bytes(change["request"].get<std::string>() + "\n")); !written)
+    return c.fail(written.error());
+  change.erase("request");
+  change["request_file"] = file;
+  const auto needed = change.value("signatures_needed", 1);
+  c.show_object(change, kChangeFields);
+  c.say("");
+  c.say("Take it to " + std::string(needed == 1 ? "a root key" : std::to_string(needed) + " of the root keys") +
+        ": tocsin org sign " + file +
+        " --root KEYFILE --out SIGNATURE. Then bring the signature back: the same command with "
+        "--signature in the place of --request-out. Until then nothing has changed.");
+  return kExitOk;
+}
+
+// The three ways of a change: a request out; signatures in; or both at once where root files are at hand.
+int change(Context& c, const std::function<std::optional<Json>()>& body,
+           const std::vector<std::string>& default_roots) {
+  if (c.has("request-out") + c.has("signature") + c.has("root") > 1)
+    return c.fail("usage", "Say one of --request-out, --signature and --root.", kExitUsage);
+  Json signed_by = Json::array();
+  if (c.has("signature")) {
+    auto given = signatures(c, {}, {});
+    if (!given) return c.exit_code();
+    signed_by = std::move(*given);
+  } else {
+    auto asked = body();
+    if (!asked) return c.exit_code();
+    auto answer = c.call("POST", "/org/requests", *asked);
+    if (!answer) return c.exit_code();
+    if (c.has("request-out")) return write_request(c, answer->json);
+    const auto roots = c.has("root") ? c.all("root") : default_roots;
+    std::error_code error;
+    if (roots.empty() || !std::filesystem::exists(roots.front(), error))
+      return c.fail("no_root", "This changes the organisation, and takes its root keys.", kExitUsage,
+                    "name the key files with --root, or write a request for them with --request-out FILE");
+    std::string question = answer->json.value("says", std::string());
+    for (const auto& warning : answer->json["warnings"]) question += " Mind: " + warning.get<std::string>() + ".";
+    if (!c.confirm(question + " Go on?")) return c.exit_code();
+    auto made = signatures(c, answer->json["request"].get<std::string>(), roots);
+    if (!made) return c.exit_code();
+    signed_by = std::move(*made);
+  }
+  auto answer = c.call("POST", "/org/entries", Json{{"signatures", signed_by}});
+  if (!answer) return c.exit_code();
+  c.show_object(*answer, kChangeFields);
+  if (!c.dry_run()) {
+    c.say("");
+    c.say("Done, and on its way to all who know this organisation.");
+  }
+  return kExitOk;
+}
+
+int org_revoke(Context& c) {
+  return change(
+      c,
+      [&]() -> std::optional<Json> {
+        Json body{{"change", "revoke"}, {"node", c.get("node")}};
+        if (c.has("reason")) body["reason"] = c.get("reason");
+        Json at = Json::array();
+        for (const auto& pin : c.all("at")) {
+          const auto colon = pin.find(':');
+          std::uint64_t number = 0;
+          const auto* end = pin.data() + pin.size();
+          if (colon == std::string::npos ||
+              std::from_chars(pin.data() + colon + 1, end, number) != std::from_chars_result{end, std::errc{}}) {
+            c.set_exit(
+                c.fail("bad_value", "--at takes FEED:NUMBER, such as 3f09a1c2:118; see: tocsin org show", kExitUsage));
+            return std::nullopt;
+          }
+          at.push_back({{"feed", pin.substr(0, colon)}, {"number", number}});
+        }
+        if (!at.empty()) body["at"] = at;
+        return body;
+      },
+      {(std::filesystem::path(c.home()) / "roots" / "root.key").string()});
+}
+
+// The new next roots are made here, and their public halves go into the entry; the roots that take over come from the
+// files that were put aside when they were made.
+int org_rotate_roots(Context& c) {
+  const auto home_roots = std::filesystem::path(c.home()) / "roots";
+  const auto set_file = c.get("next-set", (home_roots / "next-root.set").string());
+  std::optional<host::WrittenRoots> made;
+  const int exit = change(
+      c,
+      [&]() -> std::optional<Json> {
+        if (!c.has("next-roots-out")) {
+          c.set_exit(c.fail("missing_option",
+                            "Say where the new next root keys are to be written: --next-roots-out DIR", kExitUsage));
+          return std::nullopt;
+        }
+        auto roots = host::read_root_set(set_file);
+        if (!roots) {
+          c.set_exit(
+              c.fail(roots.error().code.text(), "cannot use " + set_file + ": " + roots.error().detail, kExitFailure,
+                     "name the file next-root.set, which was written beside the next root keys: --next-set FILE"));
+          return std::nullopt;
+        }
+        host::RootFiles files{c.all("next-roots-out"), "next-root", {}};
+        for (std::size_t i = 0; i < roots->keys.size(); ++i) {
+          auto passphrase = root_passphrase(c.all("root").size() + i, "new next root key file", false);
+          if (!passphrase) return c.set_exit(c.fail(passphrase.error())), std::nullopt;
+          files.passphrases.push_back(std::move(**passphrase));
+        }
+        crypto::SystemRandom random;
+        auto written = host::write_roots(files, roots->threshold, random);
+        if (!written) return c.set_exit(c.fail(written.error())), std::nullopt;
+        made = std::move(*written);
+        return Json{{"change", "rotate_roots"},
+                    {"roots", protocol::encode_root_set(*roots)},
+                    {"next_roots", protocol::encode_root_set(made->set)}};
+      },
+      {});
+  if (!made) return exit;
+  if (exit != kExitOk) {
+    host::remove_roots(*made);
+    return exit;
+  }
+  if (auto noted = host::note_root_files(c.home(), made->files); !noted) return c.fail(noted.error());
+  c.say("The root keys that are in force from now on: those that signed. The next ones: " +
+        std::filesystem::path(made->files.front()).parent_path().string() + ".");
+  return exit;
+}
+
+int org_sign(Context& c) {
+  auto text = read_file(c.get("request"), kTextFileBytesMax);
+  if (!text) return c.fail(text.error());
+  auto request = protocol::decode_org_request(*text);
+  if (!request) return c.fail(request.error());
+  auto said = desk::describe_change(*request);
+  if (!said) return c.fail(said.error());
+  const std::string question = said->org_name + " (" + to_hex(said->org.view()).substr(0, 16) + "…): " + said->says;
+  if (!c.confirm(question + " Sign this?")) return c.exit_code();
+  auto passphrase = known_root_passphrase(0, c.get("root"));
+  if (!passphrase) return c.fail(passphrase.error());
+  auto signature = host::sign_request(*text, c.get("root"), *passphrase);
+  if (!signature)
+    return c.fail(signature.error(), signature.error().code == Code{"wrong_passphrase"} ? kExitDenied : kExitFailure);
+  if (auto written = store::write_file(c.get("out"), as_bytes(*signature + "\n")); !written)
+    return c.fail(written.error());
+  static constexpr Field fields[] = {{"organisation", "organisation"},
+                                     {"says", "change"},
+                                     {"signatures_needed", "signatures needed", Show::kCount},
+                                     {"signature", "signature"}};
+  return c.show_object(Json{{"organisation", said->org_name},
+                            {"org_id", to_hex(said->org.view())},
+                            {"change", said->change},
+                            {"says", said->says},
+                            {"signatures_needed", said->signatures_needed},
+                            {"signature", c.get("out")}},
+                       fields);
+}
+
+}  // namespace
+
+void add_org_commands(std::vector<Command>& out) {
+  const Option request_out{"request-out", "F", "write what the root keys have to sign, and change nothing yet"};
+  const Option signature{"signature", "S", "a signature that came back; as often as there are", Arity::kMany};
+  const Option root{"root", "KEYFILE", "sign at once with this root key file; as often as needed", Arity::kMany};
+  out.push_back({"org", "show", "Show this organisation: its nodes, their feeds, its root keys", {}, {}, "", org_show});
+  out.push_back({"org",
+                 "revoke",
+                 "Revoke a node of this organisation for good",
+                 {{"node", "its id, or the first eight digits or more"}},
+                 {request_out,
+                  signature,
+                  root,
+                  {"reason", "TEXT", "shown to all who know this organisation"},
+                  {"at", "FEED:NUMBER", "the last entry of a feed of it that is good (default: the last held here)",
+                   Arity::kMany}},
+                 "tocsin org revoke 1c55a0f2 --reason \"laptop lost\" --request-out revoke.txt",
+                 org_revoke});
+  out.push_back(
+      {"org",
+       "rotate-roots",
+       "Let the next root keys take over from those in force",
+       {},
+       {request_out,
+        signature,
+        root,
+        {"next-set", "FILE", "next-root.set of the keys that take over (default: the one in the home)"},
+        {"next-roots-out", "DIR", "where the new next root keys go: one folder, or one for each", Arity::kMany}},
+       "tocsin org rotate-roots --next-set /media/stick/next-root.set --next-roots-out /media/new --request-out "
+       "rotate.txt",
+       org_rotate_roots});
+  out.push_back({"org",
+                 "sign",
+                 "Sign a request with a root key; needs no home, and no network",
+                 {{"request", "the request"}},
+                 {{"root", "KEYFILE", "the root key file", Arity::kOne, true},
+                  {"out", "S", "where the signature goes", Arity::kOne, true}},
+                 "tocsin org sign revoke.txt --root /media/stick/root-1.key --out revoke.1",
+                 org_sign});
+}
+
+}  // namespace tocsin::cli

@@ -1,0 +1,130 @@
+// The own organisation's log: what its roots are asked to sign, and what they have signed (rules 17 to 20).
+#include <set>
+
+#include "crypto/hash.h"
+#include "protocol/entry_peek.h"
+#include "protocol/names.h"
+#include "protocol/replica_impl.h"
+
+namespace tocsin::protocol {
+namespace {
+
+constexpr std::size_t kPinReadBytes = 4 * 1024 * 1024;  // bodies come along when entries are read
+
+Result<OrgRequest> make_request(const ReplicaCore& core, OrgDraft draft, RootSet signers) {
+  TOCSIN_ASSIGN(first, core.stored_entry(LogKey{core.own_org.bytes()}, {1}));
+  return OrgRequest{to_bytes(first.view().body), std::move(signers), std::move(draft)};
+}
+
+}  // namespace
+
+crypto::Hash revocation_pin(const ChannelId& channel, const LogKey& feed, Number last, const EntryHash& hash) {
+  std::array<std::uint8_t, 8> number;
+  store_le64(number.data(), last.value);
+  return crypto::keyed_hash256(channel.view(), crypto::kPersonalPin, {feed.view(), ByteView(number), hash.view()});
+}
+
+std::vector<Replica::OwnFeed> Replica::feeds_of(const NodeId& node) const {
+  std::vector<OwnFeed> out;
+  for (const auto& [id, channel] : impl_->channels) {
+    for (const LogKey& key : channel->logs) {
+      const LogState* log = impl_->find_log(key);
+      if (log == nullptr || !log->owner || log->owner->node != node) continue;
+      out.push_back({id, key, log->accepted.head});
+    }
+  }
+  return out;
+}
+
+Result<OrgRequest> Replica::request_revoke(const NodeId& node, std::string_view reason,
+                                           std::span<const LastGood> at) const {
+  const OrgLog& own = impl_->own_log();
+  const auto known = own.nodes().find(node);
+  if (known == own.nodes().end()) {
+    return caller_error("unknown_node", "this organisation never certified such a node; see: tocsin org show");
+  }
+  if (known->second.revoked) return caller_error("already_revoked", "that node is revoked already");
+  if (!is_line(reason, kReasonBytesMax)) {
+    return caller_error("bad_reason", "the reason is one line of at most 200 bytes");
+  }
+  std::vector<crypto::Hash> pins;
+  std::set<LogKey> named;
+  for (const OwnFeed& feed : feeds_of(node)) {
+    const auto wanted = std::find_if(at.begin(), at.end(), [&](const LastGood& one) { return one.feed == feed.feed; });
+    const Number last = wanted == at.end() ? feed.head : wanted->last;
+    if (wanted != at.end()) named.insert(feed.feed);
+    if (pins.size() >= kRevocationPinsMax) break;  // of the others the chairs pin what they hold
+    const auto hash =
+        last.value == 0 ? std::optional(EntryHash{}) : impl_->stored_hash(*impl_->find_log(feed.feed), last);
+    if (!hash) return caller_error("unknown_feed", "no such entry of that feed is held here; see: tocsin org show");
+    pins.push_back(revocation_pin(feed.channel, feed.feed, last, *hash));
+  }
+  if (named.size() != at.size()) {
+    return caller_error("unknown_feed", "that node has no such feed here; see: tocsin org show");
+  }
+  return make_request(*impl_, own.draft_revoke(node, reason, pins, impl_->clock.now(), impl_->random), own.roots());
+}
+
+Result<OrgRequest> Replica::request_rotate_roots(const RootSet& next, const crypto::Hash& commitment_after) const {
+  const OrgLog& own = impl_->own_log();
+  if (!next.valid() || next.commitment() != own.next_roots()) {
+    return caller_error("wrong_next_roots",
+                        "these are not the root keys that were committed to: only those can take over (rule 19)");
+  }
+  if (commitment_after == next.commitment()) {
+    return caller_error("wrong_next_roots", "the roots after these must be others");
+  }
+  return make_request(*impl_, own.draft_rotate_roots(next, commitment_after, impl_->clock.now()), next);
+}
+
+Result<void> Replica::append_org_entry(const EntryView& entry, bool dry_run, Done<void> done) {
+  const OrgLog& own = impl_->own_log();
+  TOCSIN_ASSIGN(header, EntryHeader::decode(entry.header));
+  if (header.log != LogKey{impl_->own_org.bytes()}) {
+    return caller_error("wrong_organisation", "that was signed for another organisation");
+  }
+  if (header.number != own.head().next() || header.previous != own.head_hash()) {
+    return caller_error(
+        "stale_request",
+        "the organisation's log has changed since that request was made; make it anew and have it signed");
+  }
+  OrgLog trial = own;
+  TOCSIN_TRY(trial.apply(entry, impl_->verifier));
+  if (dry_run) return kOk;
+  Change change;
+  TOCSIN_TRY(impl_->extend_org(change, std::span(&entry, 1)));
+  impl_->commit_for(std::move(change), std::move(done));
+  return kOk;
+}
+
+// ---- The chair: which entry of a feed its writer's organisation named as the last good one
+
+std::optional<FeedPin> ReplicaCore::revocation_pin_of(const Channel& channel, const LogState& log) const {
+  const OrgState* org = log.owner ? find_org(log.owner->org) : nullptr;
+  if (org == nullptr) return std::nullopt;
+  const auto node = org->accepted.nodes().find(log.owner->node);
+  if (node == org->accepted.nodes().end() || node->second.pins.empty()) return std::nullopt;
+  const std::set<crypto::Hash> pins(node->second.pins.begin(), node->second.pins.end());
+  const ChannelId& id = channel.accepted.id();
+  const LogKey& key = log.accepted.log;
+  const auto pinned = [&](Number last, const EntryHash& hash) {
+    return pins.contains(revocation_pin(id, key, last, hash));
+  };
+  if (pinned({0}, {})) return FeedPin{key, {0}, {}, log.owner->node};
+  // Ascending: of two pins the lower wins.
+  std::optional<FeedPin> found;
+  Number next = log.durable.low;
+  while (!found && next <= log.durable.head) {
+    const Number before = next;
+    const auto read = store.read(key, next, log.durable.head, kPinReadBytes, [&](const StoredEntry& stored) {
+      const EntryHash hash = hash_entry(stored.entry.header, stored.entry.signature);
+      if (pinned(stored.number, hash)) found = FeedPin{key, stored.number, hash, log.owner->node};
+      next = stored.number.next();
+      return !found;
+    });
+    if (!read || next == before) break;
+  }
+  return found;
+}
+
+}  // namespace tocsin::protocol
