@@ -84,7 +84,8 @@ inline constexpr Label kLabelAccess{"tocsin.v1.access"};
 inline constexpr Label kLabelApproval{"tocsin.v1.approval"};
 inline constexpr Label kLabelInvitation{"tocsin.v1.invitation"};  // envelope to the invited node
 inline constexpr Label kLabelAcceptanceMail{
-    "tocsin.v1.acceptance-mail"};  // envelope of an acceptance to a member's node
+    "tocsin.v1.acceptance-mail"};                                     // envelope of an acceptance to a member's node
+inline constexpr Label kLabelIntroduction{"tocsin.v1.introduction"};  // envelope to a node of the same organisation
 inline constexpr Label kLabelNotice{"tocsin.v1.notice"};
 inline constexpr Label kLabelNoticeMail{"tocsin.v1.notice-mail"};  // envelope of a notice to a node of whom it is about
 

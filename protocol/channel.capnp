@@ -165,6 +165,15 @@ struct Invitation {
   chairOrgLog @6 :List(Data);      # organisation log of the first chair's organisation, entry byte strings
 }
 
+struct Introduction {
+  # What a node tells a further node of its own organisation about a channel that both belong to (rules 27, 33). Sealed to it.
+  formatVersion @0 :UInt16;        # 1
+  genesis @1 :Data;                # canonical ChannelGenesis
+  genesisSignature @2 :Data;       # 64 bytes
+  epochEntry @3 :Data;             # entry byte string, without its body, of the first entry of the newest epoch
+  chairOrgLog @4 :List(Data);      # as in Invitation
+}
+
 struct Acceptance {
   # Signed answer to an invitation (rules 25, 26).
   formatVersion @0 :UInt16;        # 1

@@ -62,6 +62,7 @@ struct ChannelState {
 
   // Standing of those that are not in the channel any more.
   std::map<OrgId, Bytes> notices;  // chair: signed, for each organisation that it dropped; at most kMembersMax
+  Time notice_seen;                // local clock when that notice came; 0: there was none
   Number notice_number;  // control entry that the newest notice to this organisation names; an older invitation is over
 
   // Own writing.

@@ -37,6 +37,17 @@ Result<Invitation> read_invitation(schema::Invitation::Reader in) {
   return out;
 }
 
+Result<Introduction> read_introduction(schema::Introduction::Reader in) {
+  if (in.getFormatVersion() != kFormatVersion) return peer_error(kBadInvitation, "a version unknown here");
+  Introduction out;
+  out.genesis = to_bytes(canonical::view(in.getGenesis()));
+  out.epoch_entry = to_bytes(canonical::view(in.getEpochEntry()));
+  if (!take(out.genesis_signature, in.getGenesisSignature())) return peer_error(kBadInvitation, "a signature is cut");
+  TOCSIN_ASSIGN(log, read_entries(in.getChairOrgLog()));
+  out.chair_org_log = std::move(log);
+  return out;
+}
+
 Result<Acceptance> read_acceptance(schema::Acceptance::Reader in) {
   if (in.getFormatVersion() != kFormatVersion) return peer_error(kBadAcceptance, "a version unknown here");
   Acceptance out;
@@ -88,6 +99,21 @@ Bytes encode_invitation(const Invitation& invitation) {
 
 Result<Invitation> decode_invitation(ByteView message) {
   return canonical::decode<schema::Invitation>(message, kInvitationBytesMax, read_invitation);
+}
+
+Bytes encode_introduction(const Introduction& introduction) {
+  return canonical::encode<schema::Introduction>([&](schema::Introduction::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    out.setGenesis(canonical::data(introduction.genesis));
+    out.setGenesisSignature(canonical::data(introduction.genesis_signature));
+    out.setEpochEntry(canonical::data(introduction.epoch_entry));
+    write_entries(out.initChairOrgLog(static_cast<unsigned>(introduction.chair_org_log.size())),
+                  introduction.chair_org_log);
+  });
+}
+
+Result<Introduction> decode_introduction(ByteView message) {
+  return canonical::decode<schema::Introduction>(message, kInvitationBytesMax, read_introduction);
 }
 
 Bytes sign_acceptance(const Acceptance& acceptance, const crypto::SigningKey& node_key) {

@@ -171,6 +171,17 @@ Bytes encode_invitation(const Invitation& invitation);
 // Error: bad_invitation.
 Result<Invitation> decode_invitation(ByteView message);
 
+// To a further node of the same organisation: where a channel's control log is to be taken up.
+struct Introduction {
+  Bytes genesis;
+  crypto::Signature genesis_signature;
+  Bytes epoch_entry;  // entry byte string without its body, of the first entry of the newest epoch
+  std::vector<Bytes> chair_org_log;
+};
+Bytes encode_introduction(const Introduction& introduction);
+// Error: bad_invitation.
+Result<Introduction> decode_introduction(ByteView message);
+
 struct Acceptance {
   ChannelId channel;
   OrgId org;

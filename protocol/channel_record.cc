@@ -190,6 +190,7 @@ Result<LoadedChannel> read_record(schema::ChannelRecord::Reader in, const NodeSe
   if (in.hasCarrier() && !take(state.carrier, in.getCarrier())) return damaged("a channel's carrier");
   state.key_missing_told = {in.getKeyMissingTold()};
   state.notice_number = {in.getNoticeNumber()};
+  state.notice_seen = {in.getNoticeSeen()};
   out.run_first = {in.getRunFirst()};
 
   auto plain = crypto::open_secret(secrets.reading.view(), crypto::kLabelChannelSecrets, state.id().view(),
@@ -234,6 +235,7 @@ Bytes encode_channel_record(const ChannelState& state, const NodeSecrets& secret
     unsigned at = 0;
     for (const auto& [org, notice] : state.notices) notices.set(at++, canonical::data(notice));
     out.setNoticeNumber(state.notice_number.value);
+    out.setNoticeSeen(state.notice_seen.ms);
   });
 }
 

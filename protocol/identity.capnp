@@ -72,6 +72,13 @@ struct OrgEvent {
   }
 }
 
+struct NodeRequest {
+  # A further node asks its organisation to certify it. Travels as text; not secret.
+  formatVersion @0 :UInt16;        # 1
+  certificate @1 :Data;            # canonical NodeCertificate
+  counterSignature @2 :Data;       # 64 bytes by the signing key in it
+}
+
 struct RootKeys {
   # The public halves of a set of roots, whose hash a genesis or rotation committed to. Travels as text, beside the key files.
   formatVersion @0 :UInt16;        # 1

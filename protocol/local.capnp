@@ -58,6 +58,7 @@ struct ChannelRecord {
   invitationSeen @22 :Int64;       # when `invitation` came, milliseconds since 1970 UTC: the oldest go first (rule 15); 0: not known
 
   notices @23 :List(Data);         # chair only: signed notices to organisations that are not in the channel any more (section 4)
+  noticeSeen @26 :Int64;           # when that notice came, milliseconds since 1970 UTC
   needsVersion @25 :Text;          # which version of Tocsin that entry asks for; empty: it does not say
   noticeNumber @24 :UInt64;        # control entry that the newest notice to this organisation names; 0: there was none
 

@@ -96,6 +96,36 @@ Result<OpenOrgRequest> open_org_request(const OrgRequest& request) {
   return OpenOrgRequest{std::move(profile), header.number, std::move(change)};
 }
 
+std::string encode_node_request(const NodeCertificate& certificate, const crypto::SigningKey& node_key) {
+  const Bytes message = encode_certificate(certificate);
+  return crypto::encode_text(
+      kNodeRequestPrefix, canonical::encode<schema::NodeRequest>([&](schema::NodeRequest::Builder out) {
+        out.setFormatVersion(kFormatVersion);
+        out.setCertificate(canonical::data(message));
+        out.setCounterSignature(canonical::data(node_key.sign(crypto::kLabelNodeCertificate, {message})));
+      }));
+}
+
+Result<NodeRequest> decode_node_request(std::string_view text, crypto::Verifier& verifier) {
+  TOCSIN_ASSIGN(message, crypto::decode_text(kNodeRequestPrefix, text));
+  NodeRequest out;
+  TOCSIN_TRY(as_request(canonical::decode<schema::NodeRequest>(
+      message, crypto::kTextCodeBytesMax, [&](schema::NodeRequest::Reader in) -> Result<void> {
+        if (in.getFormatVersion() != kFormatVersion ||
+            !canonical::take(out.counter_signature, in.getCounterSignature())) {
+          return peer_error(kBadRequest, "a version or size that is not known here");
+        }
+        out.message = to_bytes(canonical::view(in.getCertificate()));
+        return kOk;
+      })));
+  TOCSIN_ASSIGN(certificate, as_request(decode_certificate(out.message)));
+  out.certificate = std::move(certificate);
+  if (!verifier.verify(out.certificate.signing, crypto::kLabelNodeCertificate, {out.message}, out.counter_signature)) {
+    return bad_request("the request is not signed by the node that it is for");
+  }
+  return out;
+}
+
 std::string encode_root_set(const RootSet& roots) {
   return crypto::encode_text(kRootSetPrefix, canonical::encode<schema::RootKeys>([&](schema::RootKeys::Builder out) {
                                out.setFormatVersion(kFormatVersion);

@@ -16,12 +16,23 @@ namespace tocsin::protocol {
 inline constexpr std::string_view kOrgRequestPrefix = "tocsinrequest1";
 inline constexpr std::string_view kOrgSignaturePrefix = "tocsinsignature1";
 
+inline constexpr std::string_view kNodeRequestPrefix = "tocsinnode1";
 inline constexpr std::string_view kRootSetPrefix = "tocsinroots1";
 
 inline constexpr Code kBadRequest{"bad_request"};                // caller: no request, or one that was changed
 inline constexpr Code kWrongRoot{"wrong_root"};                  // caller: that key is none of those that are asked for
 inline constexpr Code kSignaturesDiffer{"signatures_differ"};    // caller: they are of different requests
 inline constexpr Code kSignaturesMissing{"signatures_missing"};  // caller: the detail says how many more
+
+// A further node asks to be certified: what it brings is in its certificate, counter-signed by itself.
+struct NodeRequest {
+  NodeCertificate certificate;
+  Bytes message;  // the certificate as signed
+  crypto::Signature counter_signature;
+};
+std::string encode_node_request(const NodeCertificate& certificate, const crypto::SigningKey& node_key);
+// Errors: those of crypto::decode_text; bad_request (a counter-signature that does not verify, too).
+Result<NodeRequest> decode_node_request(std::string_view text, crypto::Verifier& verifier);
 
 struct OrgRequest {
   Bytes genesis;    // body of entry 1: its hash is the organisation's id, so it names the organisation for certain

@@ -63,7 +63,7 @@ struct Peer {
 
 // ---- What a session exchanges beside entries ----
 
-enum class MailKind : std::uint8_t { kInvitation = 1, kAcceptance = 2, kNotice = 3 };
+enum class MailKind : std::uint8_t { kInvitation = 1, kAcceptance = 2, kNotice = 3, kIntroduction = 4 };
 struct Mail {
   MailKind kind;
   std::uint32_t prekey_month;
@@ -75,6 +75,7 @@ struct OwnReceipt {
   Epoch epoch;
   std::uint64_t counter = 0;
   Bytes sealed;
+  std::uint64_t newest_counter = 0;  // given out so far: checkpoints take theirs from the same row
 };
 // Newest statement of one node about one channel, merged over its receipts.
 struct ReceiptInfo {
@@ -183,6 +184,10 @@ class Replica {
   // Makes the records of a new organisation's first node: organisation log `entries` (genesis and the own certificate),
   // private channel (class private, epoch 1). Called once, on an empty store.
   Result<void> create(std::span<const Entry> org_log, const NodeId& own_node, Done<ChannelId> done);
+  // The same for a further node of an organisation that is there already: `org_log` need not certify it yet, and the
+  // private channel comes from another of its nodes, `sibling`, whose addresses are those of its card.
+  Result<void> create_further(std::span<const Entry> org_log, const NodeId& own_node, const NodeId& sibling,
+                              std::vector<std::string> addresses, Done<void> done);
   // Reads everything back at start. Errors (environment): store_failed, damaged_record.
   Result<void> load();
   void set_listener(ReplicaListener* listener);  // null: nobody
@@ -190,6 +195,9 @@ class Replica {
 
   // ---- identity
   const OrgLog& own_org() const;
+  // Is this node certified, and not revoked? A further node is not until its organisation's roots have signed and it
+  // has heard so.
+  bool is_certified() const;
   // Requests are signed by root keys, which are not here (org_request.h). Errors of both: those of the store.
   // Where a feed of a node is to end, where that is not the head held here; 0: nothing of it counts (rule 20).
   struct LastGood {
@@ -198,6 +206,8 @@ class Replica {
   };
   // Errors (caller): unknown_node, already_revoked, bad_reason, unknown_feed.
   Result<OrgRequest> request_revoke(const NodeId& node, std::string_view reason, std::span<const LastGood> at) const;
+  // Errors (caller): wrong_organisation; bad_request (the log would not take it: the detail says why).
+  Result<OrgRequest> request_certify(const NodeRequest& node) const;
   // `next` is the whole set that was committed to, and signs; `commitment_after` is that of the set after it. Error
   // (caller): wrong_next_roots.
   Result<OrgRequest> request_rotate_roots(const RootSet& next, const crypto::Hash& commitment_after) const;
@@ -233,6 +243,8 @@ class Replica {
   Result<void> remove_peer(const OrgId& org, Done<void> done);
   Result<void> add_address(const NodeId& node, std::string_view address, Done<void> done);
   std::vector<Peer> peers() const;
+  // Where a node listens, newest first, as its cards and people have said; of the own organisation's nodes, too.
+  std::vector<std::string> addresses_of(const NodeId& node) const;
   std::optional<Peer> peer(const OrgId& org) const;
   // Who is at the other end of a handshake: a live node of an unblocked organisation that is known here. `newer_log`:
   // the end of its organisation log from the third message (rule 43), applied first when it verifies. Nothing when
@@ -259,6 +271,8 @@ class Replica {
   Result<void> rotate(const ChannelId& channel, Done<void> done);  // all three of the chair: chair_revoked
 
   // ---- writing
+  // May this organisation write there now? Errors: unknown_channel, not_a_writer, needs_newer.
+  Result<void> may_append(const ChannelId& channel) const;
   // Appends to the own feed of the channel, as one batch: all or nothing. `done` gets the references in order. The
   // first entry of an epoch carries the certificate; checkpoints are put in between as rule 13 says. Errors (caller):
   // unknown_channel, not_a_writer, payload_too_large, needs_newer.

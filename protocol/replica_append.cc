@@ -150,6 +150,12 @@ Result<void> ReplicaCore::append_items(Change& change, Channel& channel, std::sp
   return kOk;
 }
 
+Result<void> Replica::may_append(const ChannelId& id) const {
+  const Channel* channel = impl_->find_channel(id);
+  if (channel == nullptr) return caller_error(kUnknownChannel, "no such channel is known here");
+  return impl_->may_append(*channel);
+}
+
 Result<void> Replica::append(const ChannelId& id, std::span<const FeedItem> items, Done<std::vector<EntryRef>> done) {
   Channel* channel = impl_->find_channel(id);
   if (channel == nullptr) return caller_error(kUnknownChannel, "no such channel is known here");

@@ -221,6 +221,19 @@ Result<Channel*> invited(ReplicaCore& core, const ChannelId& id) {
 
 }  // namespace
 
+void ReplicaCore::begin_control(Change& change, Channel& channel, Number head, const EntryHash& hash, Epoch epoch) {
+  ChannelState& state = channel.accepted;
+  state.head = head;
+  state.head_hash = hash;
+  state.head_epoch = epoch;
+  LogRecord& record = add_log(state.control_log(), LogType::kControl, state.id()).accepted;
+  record.low = head.next();
+  record.head = head;
+  record.head_hash = record.before_low = hash;
+  record.head_epoch = epoch;
+  change.logs.push_back(record.log);
+}
+
 Result<void> Replica::accept(const ChannelId& id, Done<void> done) {
   TOCSIN_ASSIGN(channel, invited(*impl_, id));
   ChannelState& state = channel->accepted;
@@ -240,18 +253,9 @@ Result<void> Replica::accept(const ChannelId& id, Done<void> done) {
     if (impl_->find_org(state.genesis->chair_org) == nullptr) return extended.error();
   }
   if (state.head < epoch_header.number && impl_->find_log(state.control_log()) == nullptr) {
-    // The copy of the control log begins behind the epoch entry that the invitation names (rule 29: no earlier state is
-    // needed).
-    state.head = epoch_header.number;
-    state.head_hash = hash_entry(epoch_entry.header, epoch_entry.signature);
-    state.head_epoch = epoch_header.epoch;
     state.epochs[epoch_header.epoch] = {epoch_header.number, epoch_header.number, nullptr, nullptr, {}};
-    LogRecord& record = impl_->add_log(state.control_log(), LogType::kControl, id).accepted;
-    record.low = state.head.next();
-    record.head = state.head;
-    record.head_hash = record.before_low = state.head_hash;
-    record.head_epoch = state.head_epoch;
-    change.logs.push_back(record.log);
+    impl_->begin_control(change, *channel, epoch_header.number, hash_entry(epoch_entry.header, epoch_entry.signature),
+                         epoch_header.epoch);
   }
   state.acceptance = std::move(answer);
   state.standing = ChannelStanding::kAccepting;

@@ -41,6 +41,8 @@ Result<void> ReplicaCore::add_control(Change& change, Channel& channel, std::spa
     newest_prekey_used = next.opened_by;
     change.batch.put_record(Table::kLocal, as_bytes(kPrekeyRecordName), encode_month(newest_prekey_used));
   }
+  // Further nodes of this organisation are told of the channels that it is in.
+  if (!channel.accepted.joined() && next.joined()) change.mail = true;
   channel.accepted = std::move(next);
   change.channels.push_back(channel.accepted.id());
   return kOk;
@@ -156,7 +158,8 @@ void ReplicaCore::cancel_invitations(Change& change, const OrgId& org) {
     const LogState* log = find_log(state.control_log());
     if (state.needs_newer || chair_revoked(state) || log == nullptr || log->accepted.frozen != 0) continue;
     if (channel->pending.erase(org) > 0) change.batch.remove_record(Table::kMail, pending_record_name(id, org));
-    (void)add_event(change, *channel, CancelInviteEvent{org});
+    if (add_event(change, *channel, CancelInviteEvent{org})) write_notice(*channel, org);
+    change.mail = true;
   }
 }
 
@@ -178,7 +181,10 @@ bool ReplicaCore::answer_pending(Change& change, Channel& channel, NextEpoch& ne
     }
   }
   channel.pending.clear();
-  for (const OrgId& org : declined) (void)add_event(change, channel, CancelInviteEvent{org});
+  for (const OrgId& org : declined) {
+    if (add_event(change, channel, CancelInviteEvent{org})) write_notice(channel, org);
+    change.mail = true;
+  }
   return joined;
 }
 

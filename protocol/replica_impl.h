@@ -280,6 +280,11 @@ struct ReplicaCore {
   // Chair: `org` was dropped by the newest control entry, and is told so.
   void write_notice(Channel& channel, const OrgId& org) const;
   Result<void> take_notice(ByteView signed_notice);
+  std::optional<Bytes> introduction_to(const Channel& channel) const;
+  Result<void> take_introduction(const OrgId& from, ByteView message);
+  // The copy of a control log begins behind this entry, of which nothing more is known (rule 29: no earlier state is
+  // needed).
+  void begin_control(Change& change, Channel& channel, Number head, const EntryHash& hash, Epoch epoch);
   void drop_invitations(Change& change, const ChannelId& newest);
   struct CheckedAcceptance {
     Acceptance acceptance;
@@ -293,6 +298,7 @@ struct ReplicaCore {
 
   // ---- replica_receipts.cc
   void reserve_counters(Channel& channel);
+  std::optional<OwnReceipt> make_own_receipt(const ChannelId& id);
   Receipt next_receipt(Channel& channel, std::size_t heads_max);
   void note_told(Channel& channel, const Receipt& receipt);
   void merge_receipt(Change& change, Channel& channel, const OrgId& org, const Receipt& receipt);

@@ -61,6 +61,23 @@ Result<void> Replica::create(std::span<const Entry> org_log, const NodeId& own_n
   return kOk;
 }
 
+Result<void> Replica::create_further(std::span<const Entry> org_log, const NodeId& own_node, const NodeId& sibling,
+                                     std::vector<std::string> addresses, Done<void> done) {
+  ReplicaCore& core = *impl_;
+  if (!core.orgs.empty()) return caller_error("not_empty", "the store holds an organisation already");
+  Change change;
+  std::vector<EntryView> views;
+  for (const Entry& entry : org_log) views.push_back(entry.view());
+  TOCSIN_ASSIGN(org, core.extend_org(change, views));
+  core.own_org = org;
+  core.own_node = own_node;
+  // No peer, but there is where to dial it.
+  core.peer_data(change, org).nodes[sibling].addresses = std::move(addresses);
+  change.batch.put_record(Table::kLocal, as_bytes(kSelfRecordName), encode_self({org, own_node, {}}));
+  core.commit_for(std::move(change), std::move(done));
+  return kOk;
+}
+
 Result<void> Replica::load() {
   TOCSIN_TRY(impl_->reload());
   // Not in reload(): while a disk is full each of these fails, and reloads.

@@ -35,6 +35,8 @@ const crypto::Label* label_of(MailKind kind) {
       return &crypto::kLabelAcceptanceMail;
     case MailKind::kNotice:
       return &crypto::kLabelNoticeMail;
+    case MailKind::kIntroduction:
+      return &crypto::kLabelIntroduction;
   }
   return nullptr;
 }
@@ -60,9 +62,9 @@ Result<EntryHeader> check_control_entry(const ChannelGenesis& genesis, const Ent
   return header;
 }
 
-Result<OrgLog> open_chair_log(const Invitation& invitation, crypto::Verifier& verifier) {
+Result<OrgLog> open_chair_log(const std::vector<Bytes>& chair_org_log, crypto::Verifier& verifier) {
   std::optional<OrgLog> log;
-  for (const Bytes& bytes : invitation.chair_org_log) {
+  for (const Bytes& bytes : chair_org_log) {
     TOCSIN_ASSIGN(entry, decode_entry(bytes));
     if (log) {
       TOCSIN_TRY(log->apply(entry, verifier));
@@ -77,7 +79,8 @@ Result<OrgLog> open_chair_log(const Invitation& invitation, crypto::Verifier& ve
 
 // The genesis is signed by the chair's node: by the organisation log that is known here, else by the one that came
 // along.
-Result<void> check_chair(const ReplicaCore& core, const Invitation& invitation, const ChannelGenesis& genesis) {
+Result<void> check_chair(const ReplicaCore& core, const std::vector<Bytes>& chair_org_log,
+                         const ChannelGenesis& genesis) {
   const auto verifies = [&](const crypto::VerifyKey& key) {
     return verify_channel_genesis(genesis, key, core.verifier);
   };
@@ -89,7 +92,7 @@ Result<void> check_chair(const ReplicaCore& core, const Invitation& invitation, 
     return bad_invitation("the chair's node is revoked");
   }
   if (core.signed_by_node(genesis.chair_org, genesis.chair_node, verifies)) return kOk;
-  TOCSIN_ASSIGN(log, open_chair_log(invitation, core.verifier));
+  TOCSIN_ASSIGN(log, open_chair_log(chair_org_log, core.verifier));
   const auto chair = log.nodes().find(genesis.chair_node);
   if (log.id() != genesis.chair_org || chair == log.nodes().end()) {
     return bad_invitation("the organisation log does not certify the chair's node");
@@ -111,7 +114,7 @@ Result<CheckedInvitation> check_invitation(const ReplicaCore& core, ByteView mes
   if (out.genesis.stewards.size() != 1) {
     return bad_invitation("channels of several stewards need a newer version of Tocsin");
   }
-  TOCSIN_TRY(check_chair(core, invitation, out.genesis));
+  TOCSIN_TRY(check_chair(core, invitation.chair_org_log, out.genesis));
 
   TOCSIN_ASSIGN(epoch_entry, decode_entry(invitation.epoch_entry));
   TOCSIN_TRY(check_control_entry(out.genesis, epoch_entry, !epoch_entry.body.empty(), core.verifier));
@@ -189,6 +192,21 @@ Result<Bytes> ReplicaCore::answer(const Channel& channel, bool accepted) const {
   return sign_acceptance(out, secrets.signing);
 }
 
+std::optional<Bytes> ReplicaCore::introduction_to(const Channel& channel) const {
+  const ChannelState& state = *channel.durable;
+  const EpochInfo* newest = state.epoch(state.newest_epoch());
+  const auto entry =
+      newest == nullptr ? Result<Entry>(caller_error(kNotHeld)) : stored_entry(state.control_log(), newest->first);
+  if (!entry) return std::nullopt;
+  const EntryView whole = entry->view();
+  Introduction out;
+  out.genesis = state.genesis->message;
+  out.genesis_signature = state.genesis->signature;
+  out.epoch_entry = encode_entry({whole.header, whole.signature, {}});
+  out.chair_org_log = org_log_bytes(state.genesis->chair_org, kOrgLogInInvitationBytesMax);
+  return encode_introduction(out);
+}
+
 void ReplicaCore::write_notice(Channel& channel, const OrgId& org) const {
   ChannelState& state = channel.accepted;
   auto& notices = state.notices;
@@ -211,7 +229,7 @@ std::vector<Mail> Replica::mail_for(const OrgId& org, const NodeId& node) const 
   std::vector<Mail> out;
   const OrgState* state = impl_->find_org(org);
   const CertifiedNode* certified = state == nullptr ? nullptr : state->accepted.live_node(node);
-  if (certified == nullptr || impl_->is_blocked(org) || org == impl_->own_org) return out;
+  if (certified == nullptr || impl_->is_blocked(org) || node == impl_->own_node) return out;
   const WrapTarget target =
       wrap_target(certified->certificate, impl_->prekeys_of(org, node), month_of(impl_->clock.now()));
   const auto add = [&](MailKind kind, const crypto::Label& label, ByteView content) {
@@ -221,7 +239,13 @@ std::vector<Mail> Replica::mail_for(const OrgId& org, const NodeId& node) const 
   for (const auto& [id, channel] : impl_->channels) {
     if (channel->durable == nullptr) continue;
     const ChannelState& held = *channel->durable;
-    if (held.joined()) {
+    if (org == impl_->own_org) {
+      // Whoever has signed a receipt has the channel.
+      if (!held.joined() || channel->receipts.contains(node)) continue;
+      if (const auto introduction = impl_->introduction_to(*channel)) {
+        add(MailKind::kIntroduction, crypto::kLabelIntroduction, *introduction);
+      }
+    } else if (held.joined()) {
       if (const auto invitation = impl_->invitation_for(*channel, org)) {
         add(MailKind::kInvitation, crypto::kLabelInvitation, *invitation);
       }
@@ -260,9 +284,11 @@ Result<void> Replica::handle_mail(const OrgId& from, MailKind kind, std::uint32_
     case MailKind::kAcceptance:
       return impl_->take_acceptance(content->view());
     case MailKind::kNotice:
+      return impl_->take_notice(content->view());
+    case MailKind::kIntroduction:
       break;
   }
-  return impl_->take_notice(content->view());
+  return impl_->take_introduction(from, content->view());
 }
 
 Result<void> ReplicaCore::take_invitation(const OrgId& from, ByteView message) {
@@ -315,7 +341,9 @@ void ReplicaCore::drop_invitations(Change& change, const ChannelId& newest) {
       };
       for (const auto& [id, channel] : channels) {
         const ChannelState& state = channel->accepted;
-        const bool open = state.standing == ChannelStanding::kInvited || state.standing == ChannelStanding::kRefused;
+        // One that was taken back before this node was ever a member of the channel, too.
+        const bool open = state.standing == ChannelStanding::kInvited || state.standing == ChannelStanding::kRefused ||
+                          state.standing == ChannelStanding::kRemoved;
         if (!open || state.newest != nullptr || !channel->logs.empty() || !counts(state)) continue;
         ++count;
         if (id != newest && (oldest == nullptr || age(state) < age(*oldest))) oldest = &state;
@@ -409,11 +437,66 @@ Result<void> ReplicaCore::take_notice(ByteView signed_notice) {
   }
   if (notice.entry <= known) return kOk;
   state.notice_number = notice.entry;
-  state.standing = ChannelStanding::kRemoved;
+  state.notice_seen = clock.now();
+  // Who has declined has declined.
+  if (state.standing != ChannelStanding::kRefused) state.standing = ChannelStanding::kRemoved;
   state.invitation.clear();
   state.acceptance.clear();
   Change change;
   change.channels.push_back(notice.channel);
+  commit_for(std::move(change), nullptr);
+  return kOk;
+}
+
+Result<void> ReplicaCore::take_introduction(const OrgId& from, ByteView message) {
+  if (from != own_org) return peer_error(kNotForUs, "only a node of the same organisation introduces to channels");
+  TOCSIN_ASSIGN(introduction, decode_introduction(message));
+  TOCSIN_ASSIGN(genesis, decode_channel_genesis(introduction.genesis, introduction.genesis_signature.view()));
+  if (genesis.network != own_log().profile().network) return bad_invitation("the channel is of another network");
+  const ChannelId id = genesis.id;
+  Channel* channel = find_channel(id);
+  // An invitation that came here as well was answered by the other node.
+  const auto open = [](const ChannelState& state) {
+    return state.standing == ChannelStanding::kInvited || state.standing == ChannelStanding::kRefused;
+  };
+  if (channel != nullptr && (!open(channel->accepted) || channel->accepted.newest != nullptr)) return kOk;
+  if (channel == nullptr && channels.size() >= kChannelsMax) {
+    return peer_error(kQuotaExceeded, "a node takes part in 256 channels");
+  }
+  TOCSIN_TRY(check_chair(*this, introduction.chair_org_log, genesis));
+  TOCSIN_ASSIGN(entry, decode_entry(introduction.epoch_entry));
+  TOCSIN_ASSIGN(header, check_control_entry(genesis, entry, false, verifier));
+  if (find_log(genesis.control_key) != nullptr) return kOk;
+
+  Change change;
+  if (find_org(genesis.chair_org) == nullptr) {
+    std::vector<EntryView> chair_log;
+    for (const Bytes& bytes : introduction.chair_org_log) {
+      TOCSIN_ASSIGN(one, decode_entry(bytes));
+      chair_log.push_back(one);
+    }
+    TOCSIN_TRY(extend_org(change, chair_log));
+  }
+  if (genesis.channel_class == ChannelClass::kPrivate) {
+    if (genesis.chair_org != own_org) return bad_invitation("a private channel is its own organisation's");
+    if (private_channel.is_zero()) {
+      private_channel = id;
+      change.batch.put_record(Table::kLocal, as_bytes(kSelfRecordName), encode_self({own_org, own_node, id}));
+    }
+  }
+  if (channel == nullptr) {
+    channel = (channels[id] = std::make_unique<Channel>()).get();
+    channel->accepted.genesis = std::make_shared<const ChannelGenesis>(std::move(genesis));
+  }
+  ChannelState& state = channel->accepted;
+  state.standing = ChannelStanding::kAccepting;
+  state.invitation.clear();
+  state.acceptance.clear();
+  state.carrier = own_org;
+  if (header.number.value > 1) {
+    begin_control(change, *channel, {header.number.value - 1}, header.previous, {header.epoch.value - 1});
+  }
+  change.channels.push_back(id);
   commit_for(std::move(change), nullptr);
   return kOk;
 }

@@ -10,8 +10,15 @@ namespace tocsin::protocol {
 namespace {
 
 constexpr std::size_t kPinReadBytes = 4 * 1024 * 1024;  // bodies come along when entries are read
+// Of a feed so many of the newest entries are compared with what a revocation pins: one that pins further down is
+// nothing that the chair finds, and its own pin counts.
+constexpr std::uint64_t kPinScanEntries = 100'000;
 
+// What the log would refuse is refused before anybody signs.
 Result<OrgRequest> make_request(const ReplicaCore& core, OrgDraft draft, RootSet signers) {
+  OrgLog trial = core.own_log();
+  const Entry entry(draft.header, {}, draft.body);
+  if (auto taken = trial.apply_verified(entry.view()); !taken) return caller_error(kBadRequest, taken.error().detail);
   TOCSIN_ASSIGN(first, core.stored_entry(LogKey{core.own_org.bytes()}, {1}));
   return OrgRequest{to_bytes(first.view().body), std::move(signers), std::move(draft)};
 }
@@ -22,6 +29,16 @@ crypto::Hash revocation_pin(const ChannelId& channel, const LogKey& feed, Number
   std::array<std::uint8_t, 8> number;
   store_le64(number.data(), last.value);
   return crypto::keyed_hash256(channel.view(), crypto::kPersonalPin, {feed.view(), ByteView(number), hash.view()});
+}
+
+bool Replica::is_certified() const { return impl_->own_log().live_node(impl_->own_node) != nullptr; }
+
+Result<OrgRequest> Replica::request_certify(const NodeRequest& node) const {
+  const OrgLog& own = impl_->own_log();
+  if (node.certificate.org != own.id()) {
+    return caller_error("wrong_organisation", "that node asks another organisation");
+  }
+  return make_request(*impl_, own.draft_certify(node.message, node.counter_signature, impl_->clock.now()), own.roots());
 }
 
 std::vector<Replica::OwnFeed> Replica::feeds_of(const NodeId& node) const {
@@ -114,6 +131,7 @@ std::optional<FeedPin> ReplicaCore::revocation_pin_of(const Channel& channel, co
   // Ascending: of two pins the lower wins.
   std::optional<FeedPin> found;
   Number next = log.durable.low;
+  if (log.durable.head.value > kPinScanEntries) next = std::max(next, {log.durable.head.value - kPinScanEntries});
   while (!found && next <= log.durable.head) {
     const Number before = next;
     const auto read = store.read(key, next, log.durable.head, kPinReadBytes, [&](const StoredEntry& stored) {

@@ -86,7 +86,8 @@ bool ReplicaCore::is_blocked(const OrgId& org) const {
 bool ReplicaCore::in_a_roster(const OrgId& org) const {
   return std::any_of(channels.begin(), channels.end(), [&](const auto& entry) {
     const ChannelState& state = entry.second->accepted;
-    return state.role_of(org) != Role::kUnknown || state.invited.contains(org);
+    return state.standing != ChannelStanding::kRemoved &&
+           (state.role_of(org) != Role::kUnknown || state.invited.contains(org));
   });
 }
 
@@ -362,6 +363,14 @@ std::vector<Peer> Replica::peers() const {
     if (auto found = peer(id)) out.push_back(std::move(*found));
   }
   return out;
+}
+
+std::vector<std::string> Replica::addresses_of(const NodeId& node) const {
+  const auto org = impl_->org_of_node(node);
+  const auto data = org ? impl_->peers.find(*org) : impl_->peers.end();
+  if (data == impl_->peers.end()) return {};
+  const auto held = data->second.nodes.find(node);
+  return held == data->second.nodes.end() ? std::vector<std::string>() : held->second.addresses;
 }
 
 bool Replica::is_blocked(const OrgId& org) const { return impl_->is_blocked(org); }

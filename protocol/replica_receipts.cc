@@ -60,28 +60,33 @@ void ReplicaCore::note_told(Channel& channel, const Receipt& receipt) {
 }
 
 std::optional<OwnReceipt> Replica::own_receipt(const ChannelId& id) {
-  Channel* channel = impl_->find_channel(id);
+  auto out = impl_->make_own_receipt(id);
+  if (out) out->newest_counter = impl_->find_channel(id)->own_receipt.next - 1;
+  return out;
+}
+
+std::optional<OwnReceipt> ReplicaCore::make_own_receipt(const ChannelId& id) {
+  Channel* channel = find_channel(id);
   if (channel == nullptr || channel->durable == nullptr || !channel->durable->joined()) return std::nullopt;
   const ChannelState& state = *channel->durable;
   OwnReceiptState& own = channel->own_receipt;
-  const std::int64_t now_ms = impl_->clock.steady_ms();
+  const std::int64_t now_ms = clock.steady_ms();
   const TrieDigest digest = channel->frontier.digest();
   const bool due = !own.newest || (own.frontier != digest && now_ms - own.made_ms >= kReceiptEveryMs);
   if (!due) return own.newest;
   if (own.next >= own.reserved) {
-    impl_->reserve_counters(*channel);
+    reserve_counters(*channel);
     return own.newest;  // with the next call
   }
   const Epoch epoch = state.newest_epoch();
-  const Receipt receipt = impl_->next_receipt(*channel, kReceiptHeadsMax);
-  impl_->note_told(*channel, receipt);
-  own.newest =
-      OwnReceipt{epoch, receipt.counter,
-                 seal_receipt(receipt, epoch, *state.epochs.at(epoch).key, impl_->secrets.signing, impl_->random)};
+  const Receipt receipt = next_receipt(*channel, kReceiptHeadsMax);
+  note_told(*channel, receipt);
+  own.newest = OwnReceipt{epoch, receipt.counter,
+                          seal_receipt(receipt, epoch, *state.epochs.at(epoch).key, secrets.signing, random)};
   own.made_ms = now_ms;
   // Heads that did not fit are told with the next one, even when nothing changes until then.
   own.frontier = receipt.heads.size() < kReceiptHeadsMax ? std::optional(digest) : std::nullopt;
-  impl_->reserve_counters(*channel);
+  reserve_counters(*channel);
   return own.newest;
 }
 

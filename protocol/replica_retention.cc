@@ -21,7 +21,13 @@ constexpr std::size_t kErasedPerTick = 5'000;  // so that no tick takes long
 std::optional<Epoch> ReplicaCore::past_retention(Channel& channel) {
   const ChannelState& state = channel.accepted;
   const std::int64_t kept_ms = std::int64_t{state.genesis->retention_days} * kDayMs;
-  if (kept_ms == 0 || !state.joined()) return std::nullopt;
+  const bool removed = state.standing == ChannelStanding::kRemoved;
+  if (kept_ms == 0 || (!state.joined() && !removed)) return std::nullopt;
+  // For who was removed the newest epoch that it can read ends with the news of that.
+  if (removed && state.notice_seen.ms > 0 && clock.now().ms - state.notice_seen.ms >= kept_ms &&
+      state.newest_epoch() > state.erased_through) {
+    return state.newest_epoch();
+  }
   std::optional<Epoch> out;
   for (auto next = state.epochs.upper_bound(state.erased_through.next()); next != state.epochs.end(); ++next) {
     const auto roster = roster_at(channel, next->first);

@@ -38,7 +38,11 @@ void Session::Impl::put_receipt(wire::FrameWriter& out, const ChannelId& id, Sha
     channel.receipt_not_before_ms = at + (soon ? kReceiptSoonMs : kReceiptAgainMs);
     return;
   }
-  const bool held = channel.peer_seen && *channel.peer_seen == seen(id, peer_role(), *compared_round, own->counter);
+  // A checkpoint, which went with the entries, may have told it more than the receipt would.
+  const auto peer_has = [&](std::uint64_t counter) {
+    return channel.peer_seen && *channel.peer_seen == seen(id, peer_role(), *compared_round, counter);
+  };
+  const bool held = peer_has(own->counter) || peer_has(own->newest_counter);
   if (own->counter > channel.receipt_sent && !held) {
     if (!wire::put(out, wire::Receipt{channel.own_slot, own->epoch, replica.own_node(), own->counter, own->sealed})) {
       return;

@@ -310,7 +310,7 @@ Result<Mail> decode_mail(ByteView payload) {
   out.kind = in.u8();
   out.prekey_month = in.u32();
   out.envelope = in.rest();
-  if (!in.good() || out.kind < 1 || out.kind > 3 || out.envelope.empty()) return bad(MessageType::kMail);
+  if (!in.good() || out.kind < 1 || out.envelope.empty()) return bad(MessageType::kMail);
   return out;
 }
 

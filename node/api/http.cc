@@ -22,6 +22,7 @@ constexpr CodeStatus kStatuses[] = {
     {"unknown_node", 404},
     {"unknown_feed", 404},
     {"already_revoked", 409},
+    {"readers_changed", 409},
     {"signatures_missing", 409},
     {"signatures_differ", 409},
     {"stale_request", 409},

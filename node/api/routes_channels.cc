@@ -74,6 +74,10 @@ Json channel_warnings(const ChannelInfo& c, Time now) {
   Json out = Json::array();
   if (c.key_missing)
     out.push_back("the newest key was not given to this node; it has told the chair, and goes on with the key before");
+  if (c.standing == ChannelStanding::kRemoved)
+    out.push_back(
+        "the chair has removed this organisation: what is held here stays, nothing new comes, and the members are "
+        "those that were last known");
   if (c.needs_newer)
     out.push_back(
         "the channel uses something that this version does not know: writing is stopped until this node has Tocsin " +
@@ -195,13 +199,19 @@ class AcceptWait final : public ReplicaListener, public std::enable_shared_from_
     const bool waiting = info && info->standing == ChannelStanding::kAccepting;
     if (waiting && app_.desk.clock().steady_ms() < until_) return;
     app_.hub.remove_listener(this);
+    if (!joined && !waiting) {
+      const bool again = info && info->standing == ChannelStanding::kInvited;
+      responder_->problem(caller_error(Code{"not_invited"},
+                                       again ? "the channel's chair has invited anew meanwhile; accept that invitation"
+                                             : "the channel's chair has taken the invitation back"));
+      self_.reset();
+      return;
+    }
     const std::string state(info ? to_string(info->standing) : "removed");
     Json out{{"channel_id", hex(channel_)}, {"state", state}};
     if (waiting)
       out["detail"] =
           "accepted, but no key has come yet: it comes as soon as a node of the channel's steward is reached";
-    else if (!joined)
-      out["detail"] = "the channel's chair has taken the invitation back";
     responder_->json(out, joined ? 200 : 202);
     self_.reset();
   }

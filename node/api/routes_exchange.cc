@@ -20,9 +20,7 @@ void answer_refused(App& app, const desk::ImportOutcome& outcome, Responder& res
   auto more = outcome_json(outcome);
   const auto rows = std::to_string(outcome.refused_count) + " of " + std::to_string(outcome.read) + " rows ";
   if (!outcome.governments.empty()) more["readers"] = readers_json(app, outcome.governments);
-  const bool governments_alone =
-      std::ranges::all_of(outcome.refused, [](const auto& p) { return p.code == desk::kGovernmentNamed; });
-  if (!outcome.governments.empty() && governments_alone)
+  if (outcome.refused_for_governments > 0 && outcome.refused_for_governments == outcome.refused_count)
     return responder.problem(
         caller_error(desk::kGovernmentNamed,
                      "nothing was imported: " + rows + "name a country whose government reads " + "that channel; " +

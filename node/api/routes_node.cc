@@ -152,7 +152,7 @@ void get_index(App& app, const Request&, ResponderPtr responder) {
                                           {"refused", refused},
                                           {"bytes", stats->bytes},
                                           {"cursor", stats->cursor.value},
-                                          {"since_cursor", changes_cursor(app, stats->settled)},
+                                          {"since_cursor", changes_cursor(app, stats->cursor)},
                                           {"newest", app.replica().newest_arrival().value}});
                        });
 }

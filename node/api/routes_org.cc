@@ -106,6 +106,14 @@ Result<OrgRequest> rotate_request(App& app, const Json& body) {
   return app.replica().request_rotate_roots(roots, next.commitment());
 }
 
+Result<OrgRequest> certify_request(App& app, const Json& body) {
+  TOCSIN_TRY(only_fields(body, {"change", "request"}));
+  TOCSIN_ASSIGN(text, text_field(body, "request"));
+  crypto::Verifier verifier;
+  TOCSIN_ASSIGN(node, decode_node_request(text, verifier));
+  return app.replica().request_certify(node);
+}
+
 Json change_json(const desk::OrgChangeText& text) {
   return {{"org_id", hex(text.org)},
           {"change", text.change},
@@ -132,10 +140,12 @@ void make_request(App& app, const Request& request, ResponderPtr responder) {
   auto body = body_object(request);
   if (!body) return responder->problem(body.error());
   const auto change = text_or(*body, "change");
-  auto made = change == "revoke" ? revoke_request(app, *body)
-              : change == "rotate_roots"
-                  ? rotate_request(app, *body)
-                  : Result<OrgRequest>(caller_error(Code{"bad_parameter"}, "change is revoke or rotate_roots"));
+  auto made =
+      change == "certify"  ? certify_request(app, *body)
+      : change == "revoke" ? revoke_request(app, *body)
+      : change == "rotate_roots"
+          ? rotate_request(app, *body)
+          : Result<OrgRequest>(caller_error(Code{"bad_parameter"}, "change is certify, revoke or rotate_roots"));
   if (!made) return responder->problem(made.error());
   auto text = desk::describe_change(*made);
   if (!text) return responder->problem(text.error());

@@ -3,6 +3,7 @@
 
 #include "node/api/router.h"
 #include "node/api/views.h"
+#include "node/desk/id_prefix.h"
 
 namespace tocsin::api {
 namespace {
@@ -141,14 +142,20 @@ void connect_peer(App& app, const Request& request, ResponderPtr responder) {
   auto body = body_object(request);
   if (!body) return responder->problem(body.error());
   const auto peer = app.replica().peer(*org);
-  if (peer->nodes.empty())
+  const auto named = [&](const protocol::PeerNode& node) {
+    return desk::is_prefix(request.params[0], node.node.view());
+  };
+  auto node = std::ranges::find_if(peer->nodes, named);
+  if (node == peer->nodes.end())
+    node = std::ranges::find_if(peer->nodes, [](const protocol::PeerNode& one) { return !one.revoked; });
+  if (node == peer->nodes.end())
     return responder->problem(caller_error(engine::kNoAddress, "no node of this organisation is known"));
   std::optional<std::string> address;
   if (const auto text = text_or(*body, "address"); !text.empty()) {
     if (auto fine = protocol::parse_address(text); !fine) return responder->problem(fine.error());
     address = text;
   }
-  auto dialled = app.hub.dial_now(peer->nodes.front().node, address, then_show(app, responder, *org));
+  auto dialled = app.hub.dial_now(node->node, address, then_show(app, responder, *org));
   if (!dialled) responder->problem(dialled.error());
 }
 

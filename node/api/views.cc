@@ -228,9 +228,9 @@ Result<Enum> word_from(const Request& request, std::string_view name) {
 
 }  // namespace
 
-std::string changes_cursor(App& app, Arrival settled) {
+std::string changes_cursor(App& app, Arrival cursor) {
   return index::make_cursor(index::fingerprint_of_changes(app.replica().own_node()),
-                            {0, static_cast<std::int64_t>(settled.value)});
+                            {0, static_cast<std::int64_t>(cursor.value)});
 }
 
 Result<index::ReportQuery> query_from(App& app, const Request& request) {

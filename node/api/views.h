@@ -34,7 +34,7 @@ Json member_json(const protocol::MemberInfo& member);
 
 // Filters of lists and exports. Errors (caller): bad_parameter, unknown_channel, unknown_peer.
 // `since_cursor`: what an export gives for the next one.
-std::string changes_cursor(App& app, protocol::Arrival settled);
+std::string changes_cursor(App& app, protocol::Arrival cursor);
 Result<index::ReportQuery> query_from(App& app, const Request& request);
 // 1 to 500; 50 when not given. Error (caller): bad_parameter.
 Result<std::size_t> limit_from(const Request& request);

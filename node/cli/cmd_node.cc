@@ -9,6 +9,7 @@
 #include <iostream>
 
 #include "node/cli/api_client.h"
+#include "node/cli/card_text.h"
 #include "node/cli/context.h"
 #include "node/cli/passphrase.h"
 #include "node/host/host.h"
@@ -68,7 +69,55 @@ std::optional<unsigned> number_from(Context& c, std::string_view name, unsigned 
   return std::nullopt;
 }
 
+// A further node: no organisation is made, and nobody knows it until its request is signed.
+int node_join(Context& c) {
+  for (const auto* name : {"org", "kind", "country", "roots", "threshold", "roots-out", "next-roots-out"})
+    if (c.has(name))
+      return c.fail("usage", "--join is for a further node: --" + std::string(name) + " comes with the organisation.",
+                    kExitUsage);
+  std::error_code error;
+  const std::filesystem::path home = c.home();
+  if (std::filesystem::exists(home, error) && !std::filesystem::is_empty(home, error))
+    return c.fail(caller_error(store::kHomeExists, home.string() + " exists already and is not an empty folder"));
+  auto card = read_file(c.get("join"), kCardFileBytesMax);
+  if (!card) return c.fail(card.error());
+  auto passphrase = node_passphrase(true);
+  if (!passphrase) return c.fail(passphrase.error());
+  auto made = host::join_home({.home = c.home(),
+                               .card = card_in(*card),
+                               .name = c.get("name", "further node"),
+                               .network = c.get("network", "tocsin"),
+                               .listen = c.get("listen"),
+                               .advertise = c.all("advertise"),
+                               .passphrase = std::move(*passphrase)});
+  if (!made) return c.fail(made.error(), exit_of(made.error()));
+  static constexpr Field fields[] = {{"org_name", "organisation"}, {"org_id", "organisation id"},
+                                     {"node_id", "node"},          {"home", "home"},
+                                     {"request", "request"},       {"recovery_key", "recovery key"}};
+  c.show_object(Json{{"org_id", to_hex(made->org.view())},
+                     {"org_name", made->org_name},
+                     {"node_id", to_hex(made->node.view())},
+                     {"home", made->home},
+                     {"request", made->request},
+                     {"recovery_key", made->recovery_key}},
+                fields);
+  c.say("");
+  c.say("Write the recovery key down: it is shown this once.");
+  ask_recovery_key_back(c, made->recovery_key);
+  c.say("");
+  c.say(
+      "Next: take the request to a node of the organisation, tocsin org certify REQUEST; then tocsin run here. It "
+      "dials "
+      "the node of the card, and joins every channel that the organisation is in.");
+  return kExitOk;
+}
+
 int node_init(Context& c) {
+  if (c.has("join")) return node_join(c);
+  for (const auto* name : {"org", "kind", "country"})
+    if (!c.has(name))
+      return c.fail("missing_option", "Say --" + std::string(name) + ", or --join CARD for a further node.",
+                    kExitUsage);
   if (auto fine = check_before_asking(c); !fine) return c.fail(fine.error());
   auto passphrase = node_passphrase(true);
   if (!passphrase) return c.fail(passphrase.error());
@@ -286,9 +335,11 @@ void add_node_commands(std::vector<Command>& out) {
        "init",
        "Make a new home: organisation, root keys, node keys, recovery key",
        {},
-       {{"org", "NAME", "name of the organisation", Arity::kOne, true},
-        {"kind", "KIND", "government, regional, un or ngo", Arity::kOne, true, "government|regional|un|ngo"},
-        {"country", "ISO3", "seat of the organisation, ISO 3166-1 alpha-3", Arity::kOne, true},
+       {{"org", "NAME", "name of the organisation"},
+        {"kind", "KIND", "government, regional, un or ngo", Arity::kOne, false, "government|regional|un|ngo"},
+        {"country", "ISO3", "seat of the organisation, ISO 3166-1 alpha-3"},
+        {"join", "CARD", "instead: a further node of the organisation whose card this is"},
+        {"name", "NAME", "with --join: what the organisation calls this node"},
         {"listen", "ADDR:PORT", "where `run` will listen (default 0.0.0.0:4870)"},
         {"advertise", "HOST:PORT", "address for the card, where others reach this node; may be repeated", Arity::kMany},
         {"roots", "N", "how many root keys (default 1; 3 are recommended)"},

@@ -122,6 +122,16 @@ int change(Context& c, const std::function<std::optional<Json>()>& body,
   return kExitOk;
 }
 
+int org_certify(Context& c) {
+  return change(c,
+                [&]() -> std::optional<Json> {
+                  auto text = read_file(c.get("request"), kTextFileBytesMax);
+                  if (!text) return c.set_exit(c.fail(text.error())), std::nullopt;
+                  return Json{{"change", "certify"}, {"request", *text}};
+                },
+                {(std::filesystem::path(c.home()) / "roots" / "root.key").string()});
+}
+
 int org_revoke(Context& c) {
   return change(
       c,
@@ -183,14 +193,20 @@ int org_rotate_roots(Context& c) {
                     {"next_roots", protocol::encode_root_set(made->set)}};
       },
       {});
-  if (!made) return exit;
-  if (exit != kExitOk) {
+  if (!made) {
+    if (exit == kExitOk && c.has("signature") && !c.dry_run())
+      c.say("In force are the keys that have signed; their next ones are those that were written with the request.");
+    return exit;
+  }
+  // Nothing stands behind keys of a change that failed, or was only tried.
+  if (exit != kExitOk || c.dry_run()) {
     host::remove_roots(*made);
     return exit;
   }
   if (auto noted = host::note_root_files(c.home(), made->files); !noted) return c.fail(noted.error());
-  c.say("The root keys that are in force from now on: those that signed. The next ones: " +
-        std::filesystem::path(made->files.front()).parent_path().string() + ".");
+  const auto folder = std::filesystem::path(made->files.front()).parent_path().string();
+  c.say(c.has("request-out") ? "The new next root keys wait in " + folder + ": they count once that entry is made."
+                             : "In force are the keys that have signed; the next ones are in " + folder + ".");
   return exit;
 }
 
@@ -230,6 +246,13 @@ void add_org_commands(std::vector<Command>& out) {
   const Option signature{"signature", "S", "a signature that came back; as often as there are", Arity::kMany};
   const Option root{"root", "KEYFILE", "sign at once with this root key file; as often as needed", Arity::kMany};
   out.push_back({"org", "show", "Show this organisation: its nodes, their feeds, its root keys", {}, {}, "", org_show});
+  out.push_back({"org",
+                 "certify",
+                 "Certify a further node of this organisation, which has made a request (init --join)",
+                 {{"request", "the node's request; - for standard input"}},
+                 {request_out, signature, root},
+                 "tocsin org certify laptop.txt --request-out certify.txt",
+                 org_certify});
   out.push_back({"org",
                  "revoke",
                  "Revoke a node of this organisation for good",

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "node/cli/card_text.h"
 #include "node/cli/context.h"
 
 namespace tocsin::cli {
@@ -87,29 +88,8 @@ int card_show(Context& c) {
   return kExitOk;
 }
 
-// The card in what `card show` gave, however it was saved: its JSON, or the line alone, or what a terminal showed,
-// where the line may be broken and the words stand below an empty line.
-std::string card_in(const std::string& text) {
-  const auto json = Json::parse(text, nullptr, false);
-  if (json.is_object() && json.contains("card") && json["card"].is_string()) return json["card"].get<std::string>();
-  const auto begin = text.find("tocsin1");
-  if (begin == std::string::npos) return text;
-  std::string out;
-  bool line_empty = false;
-  for (const char ch : std::string_view(text).substr(begin)) {
-    if (ch == '\n') {
-      if (line_empty) break;
-      line_empty = true;
-    } else if (!std::isspace(static_cast<unsigned char>(ch))) {
-      out += ch;
-      line_empty = false;
-    }
-  }
-  return out;
-}
-
 int peer_add(Context& c) {
-  auto text = read_file(c.get("file"), 64 * 1024);
+  auto text = read_file(c.get("file"), kCardFileBytesMax);
   if (!text) return c.fail(text.error());
   auto answer = c.call("POST", "/peers", Json{{"card", card_in(*text)}});
   if (!answer) return c.exit_code();

@@ -108,13 +108,18 @@ std::vector<reports::Reader> Desk::governments_against(const std::set<std::strin
 
 Result<void> Desk::may_share(const protocol::Report& report, const protocol::ChannelId& channel) const {
   if (report.kind == protocol::ReportKind::kAlert) return kOk;
-  const auto readers = readers_of(channel);
-  const bool inside = std::all_of(readers.begin(), readers.end(),
-                                  [&](const auto& reader) { return reader.org == replica_.own_org().id(); });
+  TOCSIN_TRY(replica_.may_append(channel));
+  return may_be_read(report, readers_of(channel));
+}
+
+Result<void> Desk::may_be_read(const protocol::Report& report, std::span<const reports::Reader> readers) const {
+  if (report.kind == protocol::ReportKind::kAlert) return kOk;
+  const bool inside =
+      std::ranges::all_of(readers, [&](const auto& reader) { return reader.org == replica_.own_org().id(); });
   if (inside) return kOk;
   if (const auto* correction = std::get_if<protocol::CorrectDetails>(&report.details)) {
     TOCSIN_ASSIGN(replacement, protocol::decode_replacement(*correction));
-    return may_share(replacement, channel);
+    return may_be_read(replacement, readers);
   }
   if (protocol::acts_on_report(report.kind)) return kOk;  // says nothing that the report does not
   if (report.status == protocol::ReportStatus::kDraft)

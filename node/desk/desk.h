@@ -108,8 +108,10 @@ class Desk {
 
   // May it be written where other organisations read? Not a draft, nor what is marked AMBER+STRICT; an alert always may
   // (rule 52). Of a correction its replacement is looked at: to mark something strict that others have would only show
-  // it to them again. Errors: draft_stays, marking_stays.
+  // it to them again. Errors: draft_stays, marking_stays; those of Replica::may_append.
   Result<void> may_share(const protocol::Report& report, const protocol::ChannelId& channel) const;
+  // The same where the readers are known and the channel may be written to.
+  Result<void> may_be_read(const protocol::Report& report, std::span<const reports::Reader> readers) const;
   // The same for a report with all that goes along: the original, its author's corrections, what is in force.
   Result<void> may_share(const Loaded& loaded, const protocol::ChannelId& channel) const;
 

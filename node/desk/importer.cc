@@ -115,6 +115,10 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
 
   // Own rows first: only their author corrects them. A partner's equal row in the same channel is the same news.
   void classify() {
+    // Who is asked about below; append() looks whether somebody has come.
+    channel_readers_ = desk_.readers_of(channel_);
+    readers_ = readers();
+    if (auto may = desk_.replica().may_append(channel_); !may) return finish(may.error());
     const auto own = desk_.replica().own_org().id();
     for (std::size_t i = 0; i < parsed_.reports.size(); ++i) {
       const index::RowMatch* mine = nullptr;
@@ -157,6 +161,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     const auto why = may ? government_error(against) : may.error();
     const auto& at = parsed_.reports[row];
     ++outcome_.refused_count;
+    if (may) ++outcome_.refused_for_governments;
     if (outcome_.refused.size() < exchange::kImportProblemsMax)
       outcome_.refused.push_back({at.line, at.column, why.code, why.detail});
     for (const auto& reader : against)
@@ -210,7 +215,6 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     outcome_.done = true;
     for (const auto row : fresh_) out_.push_back(std::move(parsed_.reports[row].canonical));
     std::ranges::move(after_fresh_, std::back_inserter(out_));
-    readers_ = readers();
     append(0);
   }
 
@@ -232,8 +236,10 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     if (begin >= out_.size())
       return desk_.feeder().when_indexed([self = shared_from_this()] { self->finish(std::move(self->outcome_)); });
     if (*stop_) return cut_short(begin, stopping());
-    if (readers() != readers_)  // what was asked and answered was about others
-      return cut_short(begin, caller_error(kReadersChanged, "who reads that channel has changed meanwhile"));
+    if (const auto now = readers(); !std::ranges::includes(readers_, now))
+      return cut_short(begin, caller_error(kReadersChanged,
+                                           "somebody joined that channel meanwhile, and nobody was asked about him; "
+                                           "import the file again"));
     std::vector<protocol::FeedItem> items;
     std::size_t bytes = 0, end = begin;
     while (end < out_.size() && items.size() < kImportBatchRowsMax && bytes < kImportBatchBytesMax) {
@@ -282,6 +288,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
   std::vector<Bytes> after_fresh_;        // corrections, then what is shared from another channel
   std::vector<std::size_t> shared_ends_;  // where each that is shared ends in after_fresh_
   std::vector<Bytes> out_;                // in the order in which it is written: the new reports first
+  std::vector<reports::Reader> channel_readers_;
   std::set<protocol::OrgId> readers_;
   ImportOutcome outcome_;
 };

@@ -24,7 +24,7 @@ inline constexpr std::size_t kImportBatchRowsMax = 10'000;
 inline constexpr Code kImportBusy{"busy"};                 // caller: one import at a time
 inline constexpr Code kImportMemory{"import_memory"};      // environment: no memory for a file of that size
 inline constexpr Code kStopping{"stopping"};               // environment: the node is being stopped
-inline constexpr Code kReadersChanged{"readers_changed"};  // caller: somebody joined or left while it was written
+inline constexpr Code kReadersChanged{"readers_changed"};  // caller: somebody joined while it was written
 
 struct ImportRequest {
   const exchange::Format* format = nullptr;
@@ -47,9 +47,10 @@ struct ImportOutcome {
   // The first kImportProblemsMax: faults of the file, then rows that may not go there (draft_stays, marking_stays,
   // government_named).
   std::vector<exchange::ImportProblem> refused;
-  std::vector<reports::Reader> governments;  // that would read rows which name their country (rule 53)
-  bool done = false;                         // false: rows were refused and nothing was imported
-  std::optional<Error> cut_short;            // why the writing ended early; `fresh` and `corrected` count what is in
+  std::uint64_t refused_for_governments = 0;  // of refused_count: for rule 53 alone
+  std::vector<reports::Reader> governments;   // that would read rows which name their country (rule 53)
+  bool done = false;                          // false: rows were refused and nothing was imported
+  std::optional<Error> cut_short;             // why the writing ended early; `fresh` and `corrected` count what is in
 };
 
 struct ImportProgress {

@@ -225,7 +225,7 @@ void Hub::Impl::refresh_peers() {
   for (const auto& [node, certified] : own.nodes()) {
     const auto is_it = [&id = node](const DialPlan::Node& one) { return one.node == id; };
     if (node == replica.own_node() || std::any_of(nodes.begin(), nodes.end(), is_it)) continue;
-    nodes.push_back({own.id(), node, {}, certified.certificate.transport, !certified.revoked});
+    nodes.push_back({own.id(), node, replica.addresses_of(node), certified.certificate.transport, !certified.revoked});
   }
   plan.set_nodes(std::move(nodes));
   std::erase_if(last_seen, [this](const auto& seen) { return plan.find(seen.first) == nullptr; });

@@ -40,6 +40,28 @@ struct InitResult {
 // keys_exist; environment: those of the store and of the root files.
 Result<InitResult> init_home(InitRequest request);
 
+struct JoinRequest {
+  std::string home;
+  std::string card;  // of a node of the organisation, which is to be dialled
+  std::string name;  // of this node, for screens
+  std::string network = "tocsin";
+  std::string listen;                  // as in InitRequest
+  std::vector<std::string> advertise;  // likewise
+  crypto::SecretBuffer passphrase;
+};
+struct JoinResult {
+  protocol::OrgId org;
+  protocol::NodeId node;
+  std::string org_name;
+  std::string home;
+  std::string request;       // text for `org certify`
+  std::string recovery_key;  // text, shown once
+};
+// A home for a further node of an organisation that is there already: no roots; its organisation has to certify it.
+// Errors (caller): home_exists, bad_name, bad_address, weak_passphrase, no_address (the card names none: nobody could
+// be dialled); those of open_card; environment: those of the store.
+Result<JoinResult> join_home(JoinRequest request);
+
 struct RunRequest {
   std::string home;
   crypto::SecretBuffer passphrase;

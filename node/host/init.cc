@@ -12,6 +12,7 @@
 #include "node/reports/vocab.h"
 #include "node/store/codes.h"
 #include "node/store/store.h"
+#include "protocol/names.h"
 #include "protocol/replica.h"
 
 namespace tocsin::host {
@@ -58,6 +59,22 @@ struct Founded {
   protocol::NodeId node;
 };
 
+// The node's own part of a certificate; the organisation adds its signatures.
+protocol::NodeCertificate new_certificate(const protocol::OrgId& org, std::string name, const store::Tier1& tier1,
+                                          const store::Tier2& tier2, protocol::Time now, crypto::Random& random) {
+  protocol::NodeCertificate certificate;
+  certificate.org = org;
+  random.fill(certificate.node_random);
+  certificate.first_signing = certificate.signing = crypto::SigningKey::from_seed(tier2.signing).verify_key();
+  certificate.transport = crypto::TransportKeyPair::from_secret(tier1.transport.clone()).public_key();
+  certificate.encryption = crypto::EncryptionKeyPair::from_secret(tier2.encryption.clone()).public_key();
+  certificate.node = protocol::make_node_id(org, certificate.node_random, certificate.first_signing);
+  certificate.issued = now;
+  certificate.expires = {now.ms + kCertificateMs};
+  certificate.name = std::move(name);
+  return certificate;
+}
+
 Result<Founded> found_org(protocol::NewOrg org, const WrittenRoots& roots, const WrittenRoots& next_roots,
                           const store::Tier1& tier1, const store::Tier2& tier2, crypto::Random& random) {
   org.roots = roots.set;
@@ -68,39 +85,29 @@ Result<Founded> found_org(protocol::NewOrg org, const WrittenRoots& roots, const
   crypto::Verifier verifier;
   TOCSIN_ASSIGN(log, protocol::OrgLog::from_genesis(genesis.view(), verifier));
   const auto node_key = crypto::SigningKey::from_seed(tier2.signing);
-  protocol::NodeCertificate certificate;
-  certificate.org = log.id();
-  random.fill(certificate.node_random);
-  certificate.first_signing = certificate.signing = node_key.verify_key();
-  certificate.transport = crypto::TransportKeyPair::from_secret(tier1.transport.clone()).public_key();
-  certificate.encryption = crypto::EncryptionKeyPair::from_secret(tier2.encryption.clone()).public_key();
-  certificate.node = protocol::make_node_id(log.id(), certificate.node_random, certificate.first_signing);
-  certificate.issued = org.created;
-  certificate.expires = {org.created.ms + kCertificateMs};
-  certificate.name = "first node";
+  const auto certificate = new_certificate(log.id(), "first node", tier1, tier2, org.created, random);
   auto certify = log.make_certify(certificate, node_key, org.created, signers);
   return Founded{{std::move(genesis), std::move(certify)}, log.id(), certificate.node};
 }
 
-Result<void> fill_store(const store::Home& home, const store::Keystore& keystore, const Founded& founded,
-                        crypto::Random& random) {
+// `make(replica, done)` writes the first records.
+Result<void> fill_store(const store::Home& home, const store::Keystore& keystore, crypto::Random& random,
+                        const std::function<Result<void>(protocol::Replica&, protocol::Done<void>)>& make) {
   PostQueue queue;
   TOCSIN_ASSIGN(opened, store::Store::create(home, keystore.tier1().store, queue.poster()));
   engine::SystemClock clock;
   protocol::ReadingTable table;
   TOCSIN_ASSIGN(secrets, secrets_of(keystore));
-  std::optional<Result<protocol::ChannelId>> made;
+  std::optional<Result<void>> made;
   {
     protocol::Replica replica(*opened, clock, random, secrets, table);
-    TOCSIN_TRY(replica.create(founded.log, founded.node,
-                              [&](Result<protocol::ChannelId> channel) { made = std::move(channel); }));
+    TOCSIN_TRY(make(replica, [&](Result<void> result) { made = std::move(result); }));
     opened->flush();
     queue.drain();
   }
   opened->close();
   if (!made) return internal_error(Code{"init_incomplete"}, "the store did not answer");
-  if (!*made) return made->error();
-  return kOk;
+  return *made;
 }
 
 Result<InitResult> fill_home(const store::Home& home, const InitRequest& request, bool shares_passphrase,
@@ -119,7 +126,11 @@ Result<InitResult> fill_home(const store::Home& home, const InitRequest& request
   if (shares_passphrase)
     TOCSIN_TRY(store::write_file(home.roots() / "shares-passphrase",
                                  as_bytes("the root key files are under the node's passphrase\n")));
-  TOCSIN_TRY(fill_store(home, keystore, founded, random));
+  TOCSIN_TRY(fill_store(home, keystore, random, [&](protocol::Replica& replica, protocol::Done<void> done) {
+    return replica.create(founded.log, founded.node, [done](Result<protocol::ChannelId> channel) {
+      done(channel ? Result<void>(kOk) : Result<void>(channel.error()));
+    });
+  }));
   TOCSIN_TRY(store::write_file(home.config_file(), as_bytes(initial_config(request.listen, request.advertise))));
   return InitResult{founded.org, founded.node, home.path().string(), roots.files, next_roots.files, recovery};
 }
@@ -163,20 +174,69 @@ void remove_contents(const std::filesystem::path& folder, bool folder_too) {
 
 }  // namespace
 
-Result<InitResult> init_home(InitRequest request) {
-  engine::SystemClock clock;
-  TOCSIN_ASSIGN(org, checked(request, clock.now()));
+namespace {
+
+// Runs `make(home)` on a new home in `path`; what is half done is not left behind.
+template <class Made, class Make>
+Result<Made> in_new_home(const std::string& at, Make make) {
   std::error_code error;
-  const auto path = std::filesystem::absolute(request.home, error);
+  const auto path = std::filesystem::absolute(at, error);
   const bool folder_was_there = std::filesystem::exists(path, error);
   // What is in somebody else's folder is not ours to remove, whatever fails.
   const bool ours = !error && (!folder_was_there || std::filesystem::is_empty(path, error)) && !error;
   auto home = store::Home::create(path);
-  auto made = home ? make_home(*home, request, std::move(org)) : Result<InitResult>(home.error());
-  // Nothing half done is left behind. A home in use is that of a second `init` at the same moment.
+  auto made = home ? make(*home) : Result<Made>(home.error());
+  // A home in use is that of a second `init` at the same moment.
   if (!made && ours && made.error().code != store::kHomeInUse && made.error().code != store::kHomeExists)
     remove_contents(path, !folder_was_there);
   return made;
+}
+
+Result<JoinResult> make_further(store::Home& home, const JoinRequest& request, const protocol::OpenCard& card,
+                                protocol::Time now) {
+  crypto::SystemRandom random;
+  auto tier1 = store::Tier1::generate(random);
+  auto tier2 = store::Tier2::generate(random);
+  add_prekeys(tier2, now, random);
+  const auto certificate = new_certificate(card.org.id(), request.name, tier1, tier2, now, random);
+  const auto text = protocol::encode_node_request(certificate, crypto::SigningKey::from_seed(tier2.signing));
+  TOCSIN_ASSIGN(keystore, store::Keystore::create(home.keys(), text_of(request.passphrase), std::move(tier1),
+                                                  std::move(tier2), random));
+  TOCSIN_ASSIGN(recovery, make_recovery_key(home.keys(), random));
+  TOCSIN_TRY(fill_store(home, keystore, random, [&](protocol::Replica& replica, protocol::Done<void> done) {
+    return replica.create_further(card.card.org_log, certificate.node, card.card.node, card.card.addresses,
+                                  std::move(done));
+  }));
+  TOCSIN_TRY(note_root_files(home.path().string(), {}));  // it has none, and never had
+  TOCSIN_TRY(store::write_file(home.config_file(), as_bytes(initial_config(request.listen, request.advertise))));
+  TOCSIN_TRY(home.complete());
+  return JoinResult{card.org.id(), certificate.node, card.org.profile().name, home.path().string(), text, recovery};
+}
+
+}  // namespace
+
+Result<InitResult> init_home(InitRequest request) {
+  engine::SystemClock clock;
+  TOCSIN_ASSIGN(org, checked(request, clock.now()));
+  return in_new_home<InitResult>(request.home,
+                                 [&](store::Home& home) { return make_home(home, request, std::move(org)); });
+}
+
+Result<JoinResult> join_home(JoinRequest request) {
+  engine::SystemClock clock;
+  TOCSIN_TRY(check_addresses(request.listen, request.advertise));
+  if (request.passphrase.size() < kPassphraseBytesMin)
+    return caller_error(Code{"weak_passphrase"}, "a passphrase has at least 8 characters; five random words are good");
+  if (request.name.empty() || !protocol::is_line(request.name, protocol::kNameBytesMax))
+    return caller_error(protocol::kBadName, "the node's name is one line of 1 to 200 bytes");
+  crypto::Verifier verifier;
+  TOCSIN_ASSIGN(card, protocol::open_card(request.card, request.network, verifier));
+  if (card.card.addresses.empty())
+    return caller_error(Code{"no_address"},
+                        "that card names no address, and the new node has to dial: let the other one listen, and take "
+                        "its card again");
+  return in_new_home<JoinResult>(request.home,
+                                 [&](store::Home& home) { return make_further(home, request, card, clock.now()); });
 }
 
 }  // namespace tocsin::host

@@ -170,15 +170,19 @@ void add_state(const ReportQuery& query, Builder& build) {
 }
 
 // The row of a report, of a correction and of a withdrawal is the arrival of its entry; what came again with its body
-// has another, `at`.
+// has another, `at`. What was opened late had no place in an export before: `seen` says since when it has, and an
+// export that began there may have been before or after it.
 void add_changes(const ReportQuery& query, const Names& names, Builder& build) {
   if (!query.changed_since) return;
   const auto since = static_cast<std::int64_t>(
       std::min<std::uint64_t>(query.changed_since->value, std::numeric_limits<std::int64_t>::max()));
-  std::string condition =
-      "(ifnull(r.at, r.row) > ? OR r.row IN (SELECT s.row FROM shown s WHERE s.content > ?)"
-      " OR r.row IN (SELECT t.row FROM standing t WHERE t.withdrawn_by > ?)";
-  std::vector<std::int64_t> values{since, since, since};
+  const auto late = [](const std::string& row) {
+    return "EXISTS (SELECT 1 FROM late l WHERE l.seen >= ? AND " + row + " BETWEEN l.first AND l.last)";
+  };
+  std::string condition = "(ifnull(r.at, r.row) > ? OR " + late("r.row") +
+                          " OR r.row IN (SELECT t.row FROM standing t WHERE t.changed > ? OR " + late("t.changed") +
+                          ")";
+  std::vector<std::int64_t> values{since, since, since, since};
   if (query.channel) {
     condition += " OR r.row IN (SELECT c.row FROM copy c WHERE c.arrival > ? AND c.channel = ?)";
     values.push_back(since);

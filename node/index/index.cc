@@ -164,6 +164,27 @@ Result<std::vector<ReportId>> all_done(Parts& p) {
   }
 }
 
+// A rebuild opens at once what was opened late: those who exported before that would miss it.
+struct LateRange {
+  std::int64_t first, last, seen;
+};
+Result<std::vector<LateRange>> all_late(Parts& p) {
+  TOCSIN_ASSIGN(s, p.db->use("SELECT first, last, seen FROM late"));
+  std::vector<LateRange> out;
+  for (;;) {
+    TOCSIN_ASSIGN(more, s->step());
+    if (!more) return out;
+    out.push_back({s->integer(0), s->integer(1), s->integer(2)});
+  }
+}
+Result<void> put_late(Parts& p, const std::vector<LateRange>& ranges) {
+  for (const LateRange& range : ranges) {
+    TOCSIN_ASSIGN(s, p.db->use("INSERT INTO late(first, last, seen) VALUES(?1, ?2, ?3)"));
+    TOCSIN_TRY(s->bind(1, range.first).bind(2, range.last).bind(3, range.seen).run());
+  }
+  return kOk;
+}
+
 }  // namespace
 
 Result<void> Index::set_done(std::span<const ReportId> reports) {
@@ -181,12 +202,15 @@ Result<void> Index::mark_done(const ReportId& report, bool done) {
 
 Result<void> Index::clear() {
   std::vector<ReportId> done;
+  std::vector<LateRange> late;
+  if (auto kept = impl_->guarded([](Parts& p) { return all_late(p); })) late = std::move(*kept);
   if (auto kept = impl_->guarded([](Parts& p) { return all_done(p); })) done = std::move(*kept);
   impl_->opener.forget_keys();
   impl_->parts->db->wipe();
   impl_->broken = true;  // until there is a new one
   TOCSIN_TRY(impl_->open_empty());
   impl_->changes = 0;
+  TOCSIN_TRY(impl_->change([&](Parts& p) { return put_late(p, late); }));
   return set_done(done);
 }
 

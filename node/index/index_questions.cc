@@ -142,9 +142,7 @@ Result<std::vector<RowMatch>> Index::known_rows(std::span<const RowQuestion> que
 Result<IndexStats> Index::stats() {
   return impl_->guarded([&](Parts& p) -> Result<IndexStats> {
     IndexStats out;
-    out.cursor = out.settled = p.counters.cursor;
-    TOCSIN_ASSIGN(waiting, p.unopened.first());
-    if (waiting && *waiting <= out.settled) out.settled = {waiting->value - 1};
+    out.cursor = p.counters.cursor;
     out.reports = p.counters.reports;
     out.acts = p.counters.acts;
     out.unknown = p.counters.unknown;

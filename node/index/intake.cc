@@ -34,10 +34,19 @@ Result<FeedOutcome> Intake::revisit(const EntryChunk& chunk) {
     TOCSIN_TRY(take(item.arrival, chunk.entry(item), out));
     TOCSIN_TRY(unopened_.settle());
   }
+  if (!chunk.items.empty()) TOCSIN_TRY(note_late(chunk.items.front().arrival, chunk.items.back().arrival));
   TOCSIN_TRY(settle());
   out.cursor = counters_.cursor;
   out.newest = chunk.newest;
   return out;
+}
+
+Result<void> Intake::note_late(Arrival first, Arrival last) {
+  TOCSIN_ASSIGN(s, db_.use("INSERT INTO late(first, last, seen) VALUES(?1, ?2, ?3)"));
+  return s->bind(1, static_cast<std::int64_t>(first.value))
+      .bind(2, static_cast<std::int64_t>(last.value))
+      .bind(3, static_cast<std::int64_t>(counters_.cursor.value))
+      .run();
 }
 
 Result<void> Intake::settle() {

@@ -56,6 +56,7 @@ class Intake {
   Result<void> forget_row(std::int64_t row, const protocol::EntryView& entry);
   Result<void> forget_words(std::int64_t row, const RowHead& head, const protocol::EntryView& entry);
   Result<void> settle();
+  Result<void> note_late(protocol::Arrival first, protocol::Arrival last);
 
   Database& db_;
   Names& names_;

@@ -96,7 +96,8 @@ struct ReportQuery {
   std::string text;
   StateFilter state = StateFilter::kAny;
   // What arrived here, was corrected or was withdrawn after this arrival; where `channel` is set also what was shared
-  // there after it. IndexStats::settled is the value for the next time.
+  // there after it. IndexStats::cursor is the value for the next time. What could not be opened until then comes with
+  // the next, too; some of it may come twice.
   std::optional<protocol::Arrival> changed_since;
   bool with_acts = false;
   Order order = Order::kNewestFirst;
@@ -187,7 +188,6 @@ struct ArrivalRange {
 
 struct IndexStats {
   protocol::Arrival cursor;                          // everything up to here has been looked at
-  protocol::Arrival settled;                         // and up to here nothing waits for a key that may still come
   std::uint64_t reports = 0, acts = 0, unknown = 0;  // unknown: entries (rule 16)
   std::uint64_t unopened = 0;                        // entries that wait for a key
   std::map<std::string, std::uint64_t> refused;      // entries not shown, by reason code

@@ -17,6 +17,8 @@ namespace {
 //   place     places after the first, by the row of the content that has them
 //   act       corrections, withdrawals, disputes, ... : whom they speak about (target8: its id's first 8 bytes)
 //   shown     corrections that are shown, with the row that shows them
+//   standing  what became of a report; changed: row of its author's newest correction or withdrawal, in force or not
+//   late      ranges of arrivals that were opened when the index had come to `seen` already, for want of a key before
 //   unopened  ranges of arrivals that wait for a key (channel: pseudonym)
 //   unknown   entries of unknown kind
 constexpr const char* kSchema = R"(
@@ -34,7 +36,9 @@ CREATE TABLE place(row, country, lat, lon);
 CREATE INDEX place_row ON place(row);
 CREATE TABLE act(row INTEGER PRIMARY KEY, kind, org, created, target8, target BLOB, previous BLOB, reason TEXT);
 CREATE INDEX act_target ON act(target8);
-CREATE TABLE standing(row INTEGER PRIMARY KEY, withdrawn_by, disputed, corroborated, acknowledged);
+CREATE TABLE standing(row INTEGER PRIMARY KEY, withdrawn_by, disputed, corroborated, acknowledged,
+  changed);
+CREATE TABLE late(first, last, seen);
 CREATE TABLE shown(content INTEGER PRIMARY KEY, row);
 CREATE INDEX shown_row ON shown(row);
 CREATE TABLE unopened(first INTEGER PRIMARY KEY, last, channel, epoch, log);

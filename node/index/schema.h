@@ -6,7 +6,7 @@
 
 namespace tocsin::index {
 
-inline constexpr std::uint16_t kSchemaVersion = 1;
+inline constexpr std::uint16_t kSchemaVersion = 2;
 
 // report.flags: what became of the report, and what decides whether a list has it.
 enum Flag : std::int64_t {

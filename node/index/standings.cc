@@ -216,12 +216,17 @@ Result<void> Standings::settle_one(const ReportId& id) {
   const reports::ReportState state = state_of(*head, gathered.acts);
   TOCSIN_TRY(rows_.show(row, head->content, row_of(gathered.acts, state.corrected_by)));
   TOCSIN_TRY(rows_.set_flags(row, kStandingFlags, flags_of(state)));
-  TOCSIN_ASSIGN(s, db_.use("INSERT OR REPLACE INTO standing(row, withdrawn_by, disputed, corroborated, acknowledged)"
-                           " VALUES(?1, ?2, ?3, ?4, ?5)"));
+  TOCSIN_ASSIGN(s, db_.use("INSERT OR REPLACE INTO standing(row, withdrawn_by, disputed, corroborated, acknowledged,"
+                           " changed) VALUES(?1, ?2, ?3, ?4, ?5, ?6)"));
+  std::int64_t changed = 0;
+  for (const ActRecord& act : gathered.acts) {
+    const bool changes = act.kind == ReportKind::kCorrect || act.kind == ReportKind::kWithdraw;
+    if (changes && act.org == head->author) changed = std::max(changed, act.row);
+  }
   s->bind(1, row).bind(2, row_of(gathered.acts, state.withdrawn_by));
   s->bind(3, static_cast<std::int64_t>(state.disputed_by.size()));
   s->bind(4, static_cast<std::int64_t>(state.corroborated_by.size()));
-  s->bind(5, static_cast<std::int64_t>(state.acknowledged_by.size()));
+  s->bind(5, static_cast<std::int64_t>(state.acknowledged_by.size())).bind(6, changed);
   return s->run();
 }
 

@@ -55,13 +55,6 @@ Result<bool> UnopenedRanges::contains(Arrival arrival) {
   return range && range->last >= at;
 }
 
-Result<std::optional<Arrival>> UnopenedRanges::first() {
-  TOCSIN_ASSIGN(s, db_.use("SELECT first FROM unopened ORDER BY first LIMIT 1"));
-  TOCSIN_ASSIGN(found, s->step());
-  if (!found) return std::optional<Arrival>();
-  return std::optional(Arrival{static_cast<std::uint64_t>(s->integer(0))});
-}
-
 Result<void> UnopenedRanges::remove(Arrival arrival) {
   const auto at = static_cast<std::int64_t>(arrival.value);
   TOCSIN_ASSIGN(range, at_or_before(at));

@@ -24,9 +24,6 @@ class UnopenedRanges {
   Result<void> settle();
   void drop_pending() { pending_.reset(); }
 
-  // Where the earliest of them begins; nothing where all is open. Between transactions.
-  Result<std::optional<protocol::Arrival>> first();
-
   // Ranges that the table has both key and owner for, adjacent ones joined.
   Result<std::vector<ArrivalRange>> openable(const protocol::ReadingTable& table, std::size_t max);
 

@@ -86,6 +86,28 @@ TEST(Session, EqualPeersAreDoneInOneRoundTripAndUnder400Bytes) {
   }
 }
 
+TEST(Session, rule_13_a_checkpoint_that_told_more_than_the_newest_receipt_is_not_followed_by_that_receipt) {
+  Two two;
+  // A receipt, and within the same minute a checkpoint, which has the higher counter.
+  write_many(two.a, two.channel, 10, 50);
+  two.net.connect(two.a, two.b, once());
+  two.net.run();
+  ASSERT_TRUE(two.a.replica().own_receipt(two.channel));
+  write_many(two.a, two.channel, 1100, 50);
+  const auto own = two.a.replica().own_receipt(two.channel);
+  ASSERT_GT(own->newest_counter, own->counter);
+  for (int i = 0; i < 2; ++i) {
+    Pair::Connection& link = two.net.connect(two.a, two.b, once());
+    std::vector<wire::MessageType> sent;
+    watch(link.end_of(two.a), sent);
+    two.net.run();
+    if (i == 0) continue;  // the entries themselves
+    EXPECT_EQ(std::count(sent.begin(), sent.end(), wire::MessageType::kReceipt), 0);
+    EXPECT_LT(link.end_of(two.a).bytes_sent, 400u);
+  }
+  EXPECT_TRUE(equal(two.channel, {&two.a, &two.b}));
+}
+
 TEST(Session, ComparingAgainOnALiveLinkCostsAsLittle) {
   Two two;
   Pair::Connection& link = two.net.connect(two.a, two.b);

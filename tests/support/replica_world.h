@@ -39,6 +39,28 @@ class Party {
     log_ = must(protocol::OrgLog::from_genesis(org_log[0].view(), verifier));
     ExampleNode node = make_node(log_->id(), name_ + " 1", random_);
     certify(node);
+    take_keys(std::move(node));
+    start();
+    must(replica().create(org_log, node_id_, [](Result<protocol::ChannelId>) {}));
+    store.sync();
+  }
+  // A further node of that party's organisation, which has made its request and is not certified yet.
+  Party(Party& first, std::string name, std::uint64_t seed, WorldClock& clock)
+      : name_(std::move(name)), clock_(clock), random_(seed), roots_(Roots::generate(1, 1, random_)) {
+    for (const auto& entry : first.org_log) {
+      org_log.emplace_back(entry.view().header, entry.view().signature, entry.view().body);
+    }
+    log_ = *first.log_;
+    ExampleNode node = make_node(log_->id(), name_, random_);
+    request = protocol::encode_node_request(node.certificate, node.signing);
+    take_keys(std::move(node));
+    start();
+    must(replica().create_further(org_log, node_id_, first.node(), {"first.example.org:7447"}, nullptr));
+    store.sync();
+  }
+  std::string request;  // of a further node
+
+  void take_keys(ExampleNode node) {
     node_id_ = node.certificate.node;
     secrets_ = std::make_unique<protocol::NodeSecrets>(protocol::NodeSecrets{std::move(node.signing),
                                                                              std::move(node.transport),
@@ -46,11 +68,8 @@ class Party {
                                                                              {},
                                                                              protocol::ReadingKey::random(random_)});
     for (std::uint32_t i = 0; i < 12; ++i) {
-      secrets_->prekeys.emplace(protocol::month_of(clock.now()) + i, crypto::EncryptionKeyPair::generate(random_));
+      secrets_->prekeys.emplace(protocol::month_of(clock_.now()) + i, crypto::EncryptionKeyPair::generate(random_));
     }
-    start();
-    must(replica().create(org_log, node_id_, [](Result<protocol::ChannelId>) {}));
-    store.sync();
   }
 
   // The end of a process: nothing that was not durable is left, and it is started again.

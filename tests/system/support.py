@@ -28,8 +28,8 @@ class NodesTestCase(unittest.TestCase):
             node.end(signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def node(self, name, kind="ngo", country="BGD", start=True, environment=None, extra=()):
-        made = Node(self.folder, name, kind, country, *extra, program=PROGRAM, environment=environment)
+    def node(self, name, kind="ngo", country="BGD", start=True, environment=None, extra=(), join=None):
+        made = Node(self.folder, name, kind, country, *extra, program=PROGRAM, environment=environment, join=join)
         self.nodes.append(made)
         return made.start() if start else made
 

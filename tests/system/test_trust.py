@@ -114,3 +114,72 @@ class Trust(NodesTestCase):
         done = ngo.raw("org", "revoke", ngo.node_id, "--dry-run", environment=environment)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(ngo.run("org", "show")["nodes"][0]["state"], "live")
+
+    def file(self, name, text):
+        path = os.path.join(self.folder, name)
+        with open(path, "w") as out:
+            out.write(text)
+        return path
+
+    def certified(self, first, further):
+        """The request of a further node signed by the single root in the home of the first."""
+        done = first.raw("org", "certify", self.file("request", further.request),
+                         environment={"TOCSIN_ROOT_PASSPHRASE_FILE": first.passphrase_file})
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_rule_18_a_further_node_is_certified_joins_every_channel_and_either_may_die(self):
+        first, region = self.node("Watch"), self.node("Region")
+        introduce(first, region, self.folder)
+        channel = first.run("channel", "create", "shared")["channel_id"]
+        join(first, channel, region)
+        new = lambda node, title, *more: node.run("report", "new", "--kind", "incident", "--title", title, *more)["id"]
+        new(first, "before", "--channel", channel)
+        card = self.file("card", first.run("card", "show")["card"])
+        second = self.node("Laptop", join=card)
+        self.assertEqual(second.org_id, first.org_id)
+        self.assertTrue(any("not certified yet" in w for w in second.run("status")["warnings"]))
+        self.assertEqual(second.run("channel", "list")["items"], [])
+        self.problem(region, "org", "certify", self.file("request", second.request), exit=1, code="wrong_organisation")
+        self.certified(first, second)
+        self.problem(first, "org", "certify", self.file("request", second.request), exit=1, code="bad_request")
+        joined = lambda: sorted(c["state"] for c in second.run("channel", "list")["items"])
+        wait_until("it is in both channels", lambda: joined() == ["joined", "joined"], 60)
+        self.assertFalse(any("certified" in w for w in second.run("status")["warnings"]))
+        new(second, "by the laptop", "--channel", channel)
+        new(second, "a private note")
+        wait_until("all have it", lambda: region.count() == 2 and first.count() == 3, 30)
+        self.assertEqual(sorted(n["name"] for n in first.run("org", "show")["nodes"]), ["Laptop", "first node"])
+        # The first is gone: the partner and the laptop go on, once they know each other's address.
+        first.end()
+        region.run("peer", "connect", second.node_id, second.listen)
+        new(region, "to the laptop alone", "--channel", channel)
+        wait_until("it arrives", lambda: second.count() == 3, 30)
+        first.start(first.listen)
+        wait_until("and the first catches up", lambda: first.count() == 4, 60)
+        # The laptop is lost.
+        done = first.raw("org", "revoke", second.node_id, "--reason", "lost",
+                         environment={"TOCSIN_ROOT_PASSPHRASE_FILE": first.passphrase_file})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        new(first, "after the loss", "--channel", channel)
+        wait_until("the partner has it", lambda: region.count() == 4, 30)
+        second.raw("report", "new", "--kind", "incident", "--title", "by the thief", "--channel", channel)
+        time.sleep(2)
+        for node, expected in ((second, 0), (first, 1), (region, 1)):
+            titles = [r["title"] for r in node.run("report", "list")["items"]]
+            self.assertEqual(titles.count("after the loss"), expected, node.name)
+        self.assertNotIn("by the thief", [r["title"] for r in region.run("report", "list")["items"]])
+        self.assertNotIn("by the thief", [r["title"] for r in first.run("report", "list")["items"]])
+
+    def test_what_cannot_be_a_further_node_is_refused_before_there_is_a_home(self):
+        first = self.node("Watch")
+        card = first.run("card", "show")["card"]
+        home = os.path.join(self.folder, "new")
+        for text, code in ((card[:-4] + "aaaa", "bad_checksum"), ("tocsin1", None), ("no card", "bad_prefix")):
+            self.problem(first, "--home", home, "init", "--join", self.file("card", text), exit=1, code=code)
+            self.assertFalse(os.path.exists(home))
+        good = self.file("card", card)
+        self.problem(first, "--home", home, "init", "--join", good, "--kind", "ngo", exit=2, code="usage")
+        self.problem(first, "--home", home, "init", "--org", "x", exit=2, code="missing_option")
+        self.problem(first, "init", "--join", good, exit=1, code="home_exists")
+        self.problem(first, "--home", home, "init", "--join", good, "--network", "drill", exit=1, code="wrong_network")
+        self.assertFalse(os.path.exists(home))

@@ -11,9 +11,9 @@ class Failed(Exception):
 
 
 class Node:
-    """One home and, while it runs, one process. `extra` goes to `tocsin init`."""
+    """One home and, while it runs, one process. `extra` goes to `tocsin init`; with `join`, a card's file, it is a further node."""
 
-    def __init__(self, folder, name, kind, country, *extra, program, environment=None):
+    def __init__(self, folder, name, kind, country, *extra, program, environment=None, join=None):
         self.name, self.program = name, program
         self.home = os.path.join(folder, name.replace(" ", "-").lower())
         self.process, self.listen, self.log = None, None, None
@@ -21,8 +21,9 @@ class Node:
         with open(os.open(self.passphrase_file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as out:
             out.write(f"six words that only {name} knows\n")
         self.environment = dict(os.environ, TOCSIN_HOME=self.home, TOCSIN_PASSPHRASE_FILE=self.passphrase_file, **(environment or {}))
-        made = self.run("init", "--org", name, "--kind", kind, "--country", country, *extra)
-        self.org_id, self.node_id = made["org_id"], made["node_id"]
+        founding = ["--join", join, "--name", name] if join else ["--org", name, "--kind", kind, "--country", country]
+        made = self.run("init", *founding, *extra)
+        self.org_id, self.node_id, self.request = made["org_id"], made["node_id"], made.get("request")
 
     def raw(self, *words, stdin=None, timeout=120, environment=None):
         return subprocess.run([self.program, "--output", "json", "--yes", *words], env=dict(self.environment, **(environment or {})),

@@ -159,8 +159,7 @@ TEST_F(LongImport, a_disk_that_fails_between_two_batches_leaves_the_first_and_th
 
 TEST_F(LongImport, rule_53_who_joins_between_two_batches_gets_nothing_that_nobody_was_asked_about) {
   run_to_the_second_batch();
-  must(ngo.replica().remove_member(channel, region.org(), nullptr));
-  ngo.store.sync();
+  test::join(ngo, channel, gov);
   const auto cut = end();
   ASSERT_TRUE(cut.cut_short);
   EXPECT_EQ(cut.cut_short->code, kReadersChanged);
