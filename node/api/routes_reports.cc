@@ -32,6 +32,23 @@ void answer_problem(App& app, const ResponderPtr& responder, const Error& error,
   responder->problem(error, more);
 }
 
+// A row with what only the report itself has: the whole header and the fields of its kind. What was erased has a row
+// alone.
+Json whole_row_json(App& app, const index::ReportRow& row, const std::vector<index::Location>& copies) {
+  Json out = row_json(app, row);
+  if (const auto report = app.desk.read_shown(row)) {
+    const Json whole = reports::to_json_value(*report);
+    out["place"] = whole["place"];
+    for (const auto& [key, value] : whole.items())
+      if (!out.contains(key)) out[key] = value;
+  }
+  Json audience = Json::array();
+  for (const auto& copy : copies)
+    if (copy.channel != app.replica().private_channel()) audience.push_back(hex(copy.channel));
+  out["audience"] = audience;
+  return out;
+}
+
 void list_reports(App& app, const Request& request, ResponderPtr responder) {
   auto query = query_from(app, request);
   if (!query) return responder->problem(query.error());
@@ -44,13 +61,27 @@ void list_reports(App& app, const Request& request, ResponderPtr responder) {
                                     return Json{{"count", n}};
                                   }));
   }
-  app.desk.index().ask([q = *query](index::Index& i) { return i.list(q); },
-                       [&app, responder](Result<index::ReportPage> page) {
-                         if (!page) return responder->problem(page.error());
-                         Json items = Json::array();
-                         for (const auto& row : page->rows) items.push_back(row_json(app, row));
-                         responder->json(page_json(std::move(items), page->next));
-                       });
+  struct Listed {
+    index::ReportPage page;
+    std::vector<std::vector<index::Location>> copies;  // of each row
+  };
+  app.desk.index().ask(
+      [q = *query](index::Index& i) -> Result<Listed> {
+        TOCSIN_ASSIGN(page, i.list(q));
+        Listed out{std::move(page), {}};
+        for (const auto& row : out.page.rows) {
+          TOCSIN_ASSIGN(copies, i.copies(row.id));
+          out.copies.push_back(std::move(copies));
+        }
+        return out;
+      },
+      [&app, responder](Result<Listed> listed) {
+        if (!listed) return responder->problem(listed.error());
+        Json items = Json::array();
+        for (std::size_t n = 0; n < listed->page.rows.size(); ++n)
+          items.push_back(whole_row_json(app, listed->page.rows[n], listed->copies[n]));
+        responder->json(page_json(std::move(items), listed->page.next));
+      });
 }
 
 Result<Report> parse_report(const Json& value) {

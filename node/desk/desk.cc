@@ -220,6 +220,13 @@ Result<protocol::Report> Desk::read_at(const index::Location& location, Bytes* c
   return protocol::decode_report(opened.payload);
 }
 
+Result<protocol::Report> Desk::read_shown(const index::ReportRow& row) {
+  TOCSIN_ASSIGN(report, read_at(row.content));
+  const auto* correction = std::get_if<protocol::CorrectDetails>(&report.details);
+  if (correction == nullptr || row.kind == protocol::ReportKind::kCorrect) return report;
+  return protocol::decode_replacement(*correction);
+}
+
 void Desk::load(const protocol::ReportId& report, Done<Loaded> done) {
   struct Answer {
     index::ReportFound found;

@@ -150,6 +150,8 @@ class Desk {
   void load(const protocol::ReportId& report, Done<Loaded> done);
   // The report that stands at a place in the store.
   Result<protocol::Report> read_at(const index::Location& location, Bytes* canonical = nullptr);
+  // What a row shows: the report as its author now has it, under its first id. Errors: those of read_at.
+  Result<protocol::Report> read_shown(const index::ReportRow& row);
   void inbox_done(const protocol::ReportId& report, Done<void> done);
 
   protocol::Replica& replica() { return replica_; }

@@ -32,14 +32,8 @@ void Exporter::next_page() {
 void Exporter::write_page(const index::ReportPage& page) {
   for (const auto& row : page.rows) {
     if (row.standing.withdrawn) continue;
-    auto report = desk_.read_at(row.content);
+    const auto report = desk_.read_shown(row);
     if (!report) continue;  // erased since
-    // A corrected report goes out as its author now has it, under its first id.
-    if (const auto* correction = std::get_if<protocol::CorrectDetails>(&report->details)) {
-      auto replacement = protocol::decode_replacement(*correction);
-      if (!replacement) continue;
-      report = std::move(replacement);
-    }
     if (auto added = writer_->add({row.id, &*report}); !added) return done_(added.error());
     ++written_;
   }

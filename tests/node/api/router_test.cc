@@ -126,6 +126,28 @@ TEST_F(RouterTest, bodies_are_one_shallow_object_with_known_fields) {
   EXPECT_EQ(code(kReport), "");
 }
 
+TEST_F(RouterTest, a_list_carries_the_whole_header_of_what_is_in_force) {
+  const auto made =
+      call("POST", "/api/v1/reports",
+           R"({"report":{"kind":"incident","title":"x","text":"old","language":"en","indicators":["9.1"],)"
+           R"("place":{"iso3":"KEN","pcodes":["KE01"]},"incident":{"deaths_best":3}}})");
+  const auto id = made.json["id"].get<std::string>();
+  call("POST", "/api/v1/reports/" + id + "/correct", R"({"report":{"text":"new"}})");
+  const auto item = call("GET", "/api/v1/reports").json["items"][0];
+  EXPECT_EQ(item["id"], id);
+  EXPECT_EQ(item["text"], "new");
+  EXPECT_EQ(item["language"], "en");
+  EXPECT_EQ(item["indicators"], Json::array({"9.1"}));
+  EXPECT_EQ(item["place"]["pcodes"], Json::array({"KE01"}));
+  EXPECT_EQ(item["incident"]["deaths_best"], 3);
+  EXPECT_EQ(item["state"], "corrected");
+  EXPECT_EQ(item["audience"], Json::array()) << "private: nobody";
+  for (const auto* field :
+       {"status", "author", "created", "observed_from", "observed_to", "observed_precision", "tlp", "sources",
+        "severity", "urgency", "certainty", "likelihood", "confidence", "references", "attachments", "title"})
+    EXPECT_TRUE(item.contains(field)) << field;
+}
+
 TEST_F(RouterTest, a_dry_run_answers_what_would_be_and_writes_nothing) {
   const auto newest = party.replica().newest_arrival();
   const auto answer = call("POST", "/api/v1/reports?dry_run=true", kReport);
