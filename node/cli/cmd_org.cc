@@ -47,6 +47,13 @@ int org_show(Context& c) {
   return c.show_list(nodes, columns, "No nodes.");
 }
 
+// Where `init` puts a single root key that is not taken elsewhere.
+std::string root_in_home(const Context& c) { return (std::filesystem::path(c.home()) / "roots" / "root.key").string(); }
+
+int fail_to_sign(Context& c, const Error& error) {
+  return c.fail(error, error.code == Code{"wrong_passphrase"} ? kExitDenied : kExitFailure);
+}
+
 // Every signature that was named, or was made here with the root files that were.
 std::optional<Json> signatures(Context& c, const std::string& request, const std::vector<std::string>& root_files) {
   Json out = Json::array();
@@ -59,10 +66,7 @@ std::optional<Json> signatures(Context& c, const std::string& request, const std
     auto passphrase = known_root_passphrase(i, root_files[i]);
     if (!passphrase) return c.set_exit(c.fail(passphrase.error())), std::nullopt;
     auto signature = host::sign_request(request, root_files[i], *passphrase);
-    if (!signature)
-      return c.set_exit(c.fail(signature.error(),
-                               signature.error().code == Code{"wrong_passphrase"} ? kExitDenied : kExitFailure)),
-             std::nullopt;
+    if (!signature) return c.set_exit(fail_to_sign(c, signature.error())), std::nullopt;
     out.push_back(*signature);
   }
   return out;
@@ -129,7 +133,7 @@ int org_certify(Context& c) {
                   if (!text) return c.set_exit(c.fail(text.error())), std::nullopt;
                   return Json{{"change", "certify"}, {"request", *text}};
                 },
-                {(std::filesystem::path(c.home()) / "roots" / "root.key").string()});
+                {root_in_home(c)});
 }
 
 int org_revoke(Context& c) {
@@ -154,7 +158,7 @@ int org_revoke(Context& c) {
         if (!at.empty()) body["at"] = at;
         return body;
       },
-      {(std::filesystem::path(c.home()) / "roots" / "root.key").string()});
+      {root_in_home(c)});
 }
 
 // The new next roots are made here, and their public halves go into the entry; the roots that take over come from the
@@ -222,8 +226,7 @@ int org_sign(Context& c) {
   auto passphrase = known_root_passphrase(0, c.get("root"));
   if (!passphrase) return c.fail(passphrase.error());
   auto signature = host::sign_request(*text, c.get("root"), *passphrase);
-  if (!signature)
-    return c.fail(signature.error(), signature.error().code == Code{"wrong_passphrase"} ? kExitDenied : kExitFailure);
+  if (!signature) return fail_to_sign(c, signature.error());
   if (auto written = store::write_file(c.get("out"), as_bytes(*signature + "\n")); !written)
     return c.fail(written.error());
   static constexpr Field fields[] = {{"organisation", "organisation"},

@@ -117,6 +117,10 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
   void classify() {
     // Who is asked about below; append() looks whether somebody has come.
     channel_readers_ = desk_.readers_of(channel_);
+    to_ask_about_ = channel_readers_;
+    std::erase_if(to_ask_about_, [&](const auto& reader) {
+      return reader.org == desk_.replica().own_org().id() || request_.allowed.contains(reader.country);
+    });
     readers_ = readers();
     if (auto may = desk_.replica().may_append(channel_); !may) return finish(may.error());
     const auto own = desk_.replica().own_org().id();
@@ -154,7 +158,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
   // What may not go where the channel's readers would see it is refused by its place (rules 52, 53).
   bool goes(std::size_t row) {
     const auto& report = parsed_.reports[row].report;
-    return goes(row, desk_.may_share(report, channel_), desk_.governments_against(report, channel_, request_.allowed));
+    return goes(row, desk_.may_be_read(report, channel_readers_), reports::government_warning(report, to_ask_about_));
   }
   bool goes(std::size_t row, const Result<void>& may, const std::vector<reports::Reader>& against) {
     if (may && against.empty()) return true;
@@ -288,7 +292,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
   std::vector<Bytes> after_fresh_;        // corrections, then what is shared from another channel
   std::vector<std::size_t> shared_ends_;  // where each that is shared ends in after_fresh_
   std::vector<Bytes> out_;                // in the order in which it is written: the new reports first
-  std::vector<reports::Reader> channel_readers_;
+  std::vector<reports::Reader> channel_readers_, to_ask_about_;  // the latter: others, without those that were allowed
   std::set<protocol::OrgId> readers_;
   ImportOutcome outcome_;
 };
