@@ -92,6 +92,7 @@ inline constexpr Label kLabelNoticeMail{"tocsin.v1.notice-mail"};  // envelope o
 // ---- What a node keeps on its own disk (node/store) ----
 inline constexpr Personal kPersonalStoreName{"tocsin storename"};  // store key + table + name -> database key (rule 47)
 inline constexpr Personal kPersonalMachine{"tocsin machine"};      // machine-id as the home records it (rule 21)
+inline constexpr Personal kPersonalNodeNote{"tocsin node note"};   // node id as the key folder records it (rule 48)
 inline constexpr Personal kPersonalKeyFile{
     "tocsin key file"};  // checksum of a key file: tells damage from a wrong passphrase
 inline constexpr Label kLabelStoreCheck{"tocsin.store.check"};    // proves that a store belongs to a store key

@@ -123,7 +123,7 @@ Result<void> apply_event(ChannelState& state, const EntryHeader& header, const E
 
 Epoch ChannelState::first_epoch() const {
   for (const auto& [number, info] : epochs) {
-    if (info.key != nullptr) return number;
+    if (info.access != nullptr) return number;
   }
   return {};
 }

@@ -23,8 +23,9 @@ inline constexpr Code kWrongChannel{"wrong_channel"};
 struct EpochInfo {
   Number first;  // of its entries in the control log
   Number last;
-  std::shared_ptr<const crypto::EpochKey> key;  // null: no slot for this node (rule 29), or from before it joined
-  std::shared_ptr<const crypto::AccessSecret> access;  // null likewise
+  // Null: no slot for this node (rule 29), from before it joined, or the node is locked.
+  std::shared_ptr<const crypto::EpochKey> key;
+  std::shared_ptr<const crypto::AccessSecret> access;  // first tier (rule 48); null where the epoch was never opened
   Time first_seen;                                     // local clock when its last entry was taken; 0: not known
 };
 
@@ -82,7 +83,7 @@ struct ChannelState {
   Epoch newest_epoch() const { return newest == nullptr ? Epoch{} : newest->epoch; }
   // Newest epoch in the control log, opened or not.
   Epoch newest_epoch_seen() const { return epochs.empty() ? Epoch{} : epochs.rbegin()->first; }
-  // First epoch with a key here; 0 when none.
+  // First epoch that was opened here; 0 when none.
   Epoch first_epoch() const;
   bool key_missing() const { return joined() && newest_epoch_seen() > newest_epoch(); }
   const EpochInfo* epoch(Epoch epoch) const;
@@ -104,8 +105,9 @@ struct ControlContext {
 // bad_control_state, and those of opening a body. After an error `state` is spoilt: give a copy.
 Result<void> apply_control(ChannelState& state, const EntryView& entry, const ControlContext& context);
 
-// The record of Table::kChannels: what names keys stands sealed under `secrets.reading` (rule 48). An incomplete run is
-// named by its first entry alone; the caller feeds `restore_run` with the entries from there on.
+// The record of Table::kChannels: the keys stand sealed under the second tier (rule 48), which encoding needs; without
+// it a record is decoded with no keys but those of access. An incomplete run is named by its first entry alone; the
+// caller feeds `restore_run` with the entries from there on.
 Bytes encode_channel_record(const ChannelState& state, const NodeSecrets& secrets, crypto::Random& random);
 struct LoadedChannel {
   ChannelState state;

@@ -51,7 +51,8 @@ Bytes seal_secrets(const ChannelState& state, const NodeSecrets& secrets, crypto
     }
     to += kSeedBytes;
   }
-  return crypto::seal(secrets.reading.view(), crypto::kLabelChannelSecrets, state.id().view(), plain.view(), random);
+  return crypto::seal(secrets.tier2->reading.view(), crypto::kLabelChannelSecrets, state.id().view(), plain.view(),
+                      random);
 }
 
 Result<void> read_secrets(ByteView plain, ChannelState& state) {
@@ -193,7 +194,8 @@ Result<LoadedChannel> read_record(schema::ChannelRecord::Reader in, const NodeSe
   state.notice_seen = {in.getNoticeSeen()};
   out.run_first = {in.getRunFirst()};
 
-  auto plain = crypto::open_secret(secrets.reading.view(), crypto::kLabelChannelSecrets, state.id().view(),
+  if (secrets.locked()) return out;
+  auto plain = crypto::open_secret(secrets.tier2->reading.view(), crypto::kLabelChannelSecrets, state.id().view(),
                                    canonical::view(in.getSecrets()));
   if (!plain) return damaged("a channel's keys do not open with this node's reading key");
   TOCSIN_TRY(read_secrets(plain->view(), state));

@@ -38,6 +38,9 @@ inline constexpr Code kNodeNotCertified{"node_not_certified"};
 inline constexpr Code kBadAddress{"bad_address"};     // the caller's from parse_address
 inline constexpr Code kCardTooLong{"card_too_long"};  // the caller's
 
+// The second tier of secrets is needed (rule 48); the caller's.
+inline constexpr Code kLocked{"locked"};
+
 // Feeds.
 inline constexpr Code kBadPlaintext{"bad_plaintext"};
 inline constexpr Code kBadFeedCertificate{"bad_feed_certificate"};

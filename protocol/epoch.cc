@@ -147,6 +147,7 @@ Result<void> EpochRun::add(const EntryHeader& header, ControlBody body) {
 Result<crypto::EpochKey> EpochRun::open_key(const ChannelId& channel, const NodeSecrets& secrets, std::uint32_t month,
                                             std::uint32_t* opened_by) const {
   assert(complete());
+  if (secrets.locked()) return peer_error(kNoSlot, "a locked node opens nothing");
   EpochPlace place = place_;
   place.channel = channel;
   const Bytes context = wrap_context(place);
@@ -174,14 +175,14 @@ Result<crypto::EpochKey> EpochRun::open_key(const ChannelId& channel, const Node
     if (key && opened_by != nullptr) *opened_by = of_month;
     return key;
   };
-  if (const auto at = secrets.prekeys.find(month); at != secrets.prekeys.end()) {
+  if (const auto at = secrets.tier2->prekeys.find(month); at != secrets.tier2->prekeys.end()) {
     if (auto key = try_prekey(month, at->second)) return std::move(*key);
   }
-  for (const auto& [of_month, pair] : secrets.prekeys) {
+  for (const auto& [of_month, pair] : secrets.tier2->prekeys) {
     if (of_month == month) continue;
     if (auto key = try_prekey(of_month, pair)) return std::move(*key);
   }
-  if (auto key = try_key(secrets.encryption)) return std::move(*key);
+  if (auto key = try_key(secrets.tier2->encryption)) return std::move(*key);
   return peer_error(kNoSlot, "no slot of the epoch opens with a key of this node");
 }
 

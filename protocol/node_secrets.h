@@ -1,22 +1,30 @@
-// The secrets that a running, unlocked node works with. Owned by main; everything else holds a reference.
+// The secrets that a running node works with, in the two tiers of rule 48. Owned by main; everything else holds a
+// reference.
 #pragma once
 
 #include <map>
+#include <optional>
 
 #include "crypto/dh.h"
 #include "crypto/sign.h"
 
 namespace tocsin::protocol {
 
-// Seals epoch keys and feed keys where they stand in the store's records (reading tier, rule 48).
+// Seals epoch keys and feed keys where they stand in the store's records.
 using ReadingKey = crypto::Secret<struct ReadingKeyTag, 32>;
 
-struct NodeSecrets {
+// What signs and reads.
+struct SecondTier {
   crypto::SigningKey signing;
-  crypto::TransportKeyPair transport;
   crypto::EncryptionKeyPair encryption;
   std::map<std::uint32_t, crypto::EncryptionKeyPair> prekeys;  // by month (rule 32)
   ReadingKey reading;
+};
+
+struct NodeSecrets {
+  crypto::TransportKeyPair transport;
+  std::optional<SecondTier> tier2;  // nothing: locked, the node checks, relays and stores
+  bool locked() const { return !tier2; }
 };
 
 }  // namespace tocsin::protocol

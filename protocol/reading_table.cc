@@ -12,9 +12,10 @@ void ReadingTable::add_epoch(const ChannelId& channel, const ChannelPseudonym& p
   ++generation_;
 }
 
-void ReadingTable::set_feed(const LogKey& feed, const FeedOwner& owner) {
+void ReadingTable::set_feed(const LogKey& feed, const FeedOwner& owner, bool late) {
   const std::unique_lock lock(mutex_);
   feeds_.insert_or_assign(feed, owner);
+  if (late) ++generation_;
 }
 
 void ReadingTable::clear() {

@@ -39,14 +39,15 @@ struct OpenedEntry {
 class ReadingTable {
  public:
   void add_epoch(const ChannelId& channel, const ChannelPseudonym& pseudonym, Epoch epoch, const crypto::EpochKey& key);
-  void set_feed(const LogKey& feed, const FeedOwner& owner);
+  // `late`: entries of the feed were taken before, and whoever could not open them is to try again.
+  void set_feed(const LogKey& feed, const FeedOwner& owner, bool late = false);
   // Forgets everything, keys and names (lock). Openers forget theirs with their next call of open() or forget_keys().
   void clear();
 
   std::optional<ChannelId> channel_of(const ChannelPseudonym& pseudonym) const;
   std::optional<FeedOwner> feed_owner(const LogKey& feed) const;
   std::optional<crypto::EpochKey> epoch_key(const ChannelPseudonym& pseudonym, Epoch epoch) const;  // a copy
-  std::uint64_t generation() const;  // rises when a key is added or all are forgotten
+  std::uint64_t generation() const;  // rises when what did not open may open now, and when all is forgotten
 
  private:
   mutable std::shared_mutex mutex_;

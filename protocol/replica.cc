@@ -37,7 +37,9 @@ void ReplicaCore::commit(Change change, std::function<void(Result<Arrival>)> don
   }
   for (const ChannelId& id : change.channels) {
     const ChannelState& state = channels.at(id)->accepted;
-    change.batch.put_record(Table::kChannels, id.view(), encode_channel_record(state, secrets, random));
+    // Locked, there is nothing to seal its keys with: the record waits, and the control log tells the rest.
+    if (!secrets.locked())
+      change.batch.put_record(Table::kChannels, id.view(), encode_channel_record(state, secrets, random));
     snapshot->channels.emplace_back(id, std::make_shared<const ChannelState>(state));
   }
   for (const OrgId& id : change.orgs) {
@@ -78,6 +80,7 @@ void ReplicaCore::commit_for(Change change, Done<void> done) {
 void ReplicaCore::settle(const Snapshot& snapshot) {
   for (const auto& [id, log] : snapshot.orgs) {
     if (const auto at = orgs.find(id); at != orgs.end()) at->second.durable = log;
+    unnamed_due = true;
   }
   for (const LogRecord& record : snapshot.logs) {
     if (LogState* log = find_log(record.log)) log->durable = record;
@@ -130,6 +133,11 @@ void ReplicaCore::notify(const Snapshot& snapshot, Arrival newest) {
     if (!channel->pending.empty() || !channel->missing.empty()) waiting.push_back(channel.get());
   }
   for (Channel* channel : waiting) chores(*channel);
+}
+
+Result<void> ReplicaCore::check_unlocked() const {
+  if (secrets.locked()) return caller_error(kLocked, "the node is locked; give it its passphrase: tocsin unlock");
+  return kOk;
 }
 
 // ---- Logs

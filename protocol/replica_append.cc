@@ -14,6 +14,7 @@ Error needs_newer_error(const ChannelState& state) {
 }
 
 Result<void> ReplicaCore::may_append(const Channel& channel) const {
+  TOCSIN_TRY(check_unlocked());
   const ChannelState& state = channel.accepted;
   if (state.needs_newer) return needs_newer_error(state);
   if (state.standing == ChannelStanding::kRemoved) {
@@ -123,7 +124,7 @@ Result<void> ReplicaCore::append_items(Change& change, Channel& channel, std::sp
   Bytes certificate;
   if (log.accepted.head.value == 0 || log.accepted.head_epoch < epoch) {
     certificate = sign_feed_certificate({state.id(), own_org, own_node, log.accepted.log, state.feed_generation, now},
-                                        secrets.signing);
+                                        secrets.tier2->signing);
   }
   FeedWriter writer(change, log, state, *channel.sealer, random);
   change.batch.reserve(items.size() + items.size() / kCheckpointEvery + 1, bytes_of(items));

@@ -11,6 +11,7 @@ Error unknown_channel() { return caller_error(kUnknownChannel, "no such channel 
 }  // namespace
 
 Result<Channel*> ReplicaCore::found_channel(Change& change, const NewChannel& wanted, ChannelClass channel_class) {
+  TOCSIN_TRY(check_unlocked());
   if (channels.size() >= kChannelsMax) return caller_error("too_many_channels", "a node takes part in 256 channels");
   auto control_key = std::make_shared<const crypto::SigningKey>(crypto::SigningKey::generate(random));
   ChannelGenesis genesis;
@@ -27,7 +28,7 @@ Result<Channel*> ReplicaCore::found_channel(Change& change, const NewChannel& wa
   genesis.created = clock.now();
   std::array<std::uint8_t, 32> random32;
   random.fill(random32);
-  TOCSIN_ASSIGN(made, make_channel_genesis(std::move(genesis), random32, secrets.signing));
+  TOCSIN_ASSIGN(made, make_channel_genesis(std::move(genesis), random32, secrets.tier2->signing));
 
   const ChannelId id = made.id;
   auto& channel = channels[id] = std::make_unique<Channel>();
@@ -95,7 +96,7 @@ std::optional<ChannelInfo> Replica::channel(const ChannelId& id) const {
   out.chair_org = state.genesis->chair_org;
   out.chair_node = state.genesis->chair_node;
   out.is_chair = state.is_chair();
-  out.key_missing = state.key_missing();
+  out.key_missing = state.key_missing() && !impl_->secrets.locked();
   out.needs_newer = state.needs_newer;
   out.needs_version = state.needs_version;
   if (state.newest != nullptr) {
@@ -124,6 +125,7 @@ namespace {
 
 // What every act of the chair needs first.
 Result<Channel*> chaired(ReplicaCore& core, const ChannelId& id) {
+  TOCSIN_TRY(core.check_unlocked());
   Channel* channel = core.find_channel(id);
   if (channel == nullptr) return unknown_channel();
   const ChannelState& state = channel->accepted;
@@ -209,6 +211,7 @@ Result<void> Replica::rotate(const ChannelId& id, Done<void> done) {
 namespace {
 
 Result<Channel*> invited(ReplicaCore& core, const ChannelId& id) {
+  TOCSIN_TRY(core.check_unlocked());
   Channel* channel = core.find_channel(id);
   if (channel == nullptr) return unknown_channel();
   const ChannelStanding standing = channel->accepted.standing;

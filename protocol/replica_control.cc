@@ -102,7 +102,7 @@ Result<void> ReplicaCore::add_epoch(Change& change, Channel& channel, NextEpoch 
   std::vector<WrapTarget> targets;
   std::vector<NodeId> by_certificate;
   std::optional<PrekeyList> own_list;
-  if (const auto own = secrets.prekeys.find(month); own != secrets.prekeys.end()) {
+  if (const auto own = secrets.tier2->prekeys.find(month); own != secrets.tier2->prekeys.end()) {
     own_list = PrekeyList{own_node, month, {own->second.public_key()}};
   }
   for (const RosterMember& member : control.roster) {
@@ -271,7 +271,7 @@ void ReplicaCore::tell_key_missing(Channel& channel) {
 }
 
 void Replica::handle_tick() {
-  if (impl_->orgs.empty()) return;
+  if (impl_->orgs.empty() || impl_->secrets.locked()) return;
   std::vector<ChannelId> ids;
   for (const auto& [id, channel] : impl_->channels) ids.push_back(id);
   for (const ChannelId& id : ids) {
@@ -281,6 +281,7 @@ void Replica::handle_tick() {
     impl_->tell_key_missing(*channel);
     impl_->erase_old_bodies(*channel);
   }
+  impl_->name_waiting_feeds();
 }
 
 }  // namespace tocsin::protocol

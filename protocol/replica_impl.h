@@ -147,6 +147,9 @@ struct ReplicaCore {
 
   std::uint32_t newest_prekey_used =
       0;  // month of the newest prekey that ever opened an epoch of another chair (rule 32)
+  // After a lock: feeds that are nobody's yet, with the entries to tell by, and whether there is reason to look again.
+  std::map<LogKey, std::set<Number>> unnamed;
+  bool unnamed_due = false;
   std::uint64_t failures = 0;
   std::uint64_t refused_entries = 0;
   std::uint64_t fork_proofs = 0;
@@ -177,6 +180,9 @@ struct ReplicaCore {
   void refresh_leaf(Channel& channel, const LogKey& log);
   void refresh_leaves(Channel& channel);
 
+  // Error (caller): locked.
+  Result<void> check_unlocked() const;
+
   // ---- replica_load.cc
   Result<void> reload();
   Result<void> load_orgs(const std::vector<LogRecord>& records);
@@ -185,6 +191,21 @@ struct ReplicaCore {
   Result<void> load_feeds(const std::vector<LogRecord>& records);
   Result<void> load_mail();
   Result<void> load_receipts();
+
+  // ---- replica_locked.cc: what came while the node was locked (rule 48)
+  // Control entries above what the channel's record tells of; a locked node takes them and writes no record.
+  Result<void> replay_control(Channel& channel);
+  // Remembers from which arrival on nothing was looked into.
+  void note_locked();
+  // Looks into it, now that it can be opened: whose feeds they are, what is for the chair.
+  Result<void> catch_up();
+  void catch_up_entry(Change& change, const LogKey& key, const StoredEntry& stored, std::map<LogKey, Epoch>& begun);
+  // By an entry that may carry its certificate. False: nobody can be named by what is known here.
+  bool name_feed(Change& change, Channel& channel, LogState& log, const EntryView& entry);
+  // Is there a member of that epoch whose organisation log is not here? Then who wrote a feed may turn out later.
+  bool lacks_a_log(Channel& channel, Epoch epoch);
+  // Feeds that wait for the log of an organisation which nobody asked for while the roster could not be read.
+  void name_waiting_feeds();
 
   // ---- replica_peers.cc
   const OrgState* find_org(const OrgId& org) const;
@@ -266,6 +287,9 @@ struct ReplicaCore {
   // ---- replica_inspect.cc
   // Looks into entries of a feed that have just been checked, for what concerns the replica itself.
   void inspect(Change& change, Channel& channel, const LogState& log);
+  // One entry of an owned feed, where it opens.
+  void inspect_entry(Change& change, Channel& channel, const LogState& log, const EntryView& entry,
+                     std::optional<Receipt>& newest);
   void inspect_opened(Change& change, Channel& channel, const FeedOwner& owner, FeedKind kind, ByteView payload,
                       std::optional<Receipt>& newest);
 
@@ -330,6 +354,7 @@ Bytes pending_record_name(const ChannelId& channel, const OrgId& org);
 Bytes missing_record_name(const ChannelId& channel, const NodeId& node);
 inline constexpr std::string_view kSelfRecordName = "replica.self";
 inline constexpr std::string_view kPrekeyRecordName = "replica.prekey";  // u32: ReplicaCore::newest_prekey_used
+inline constexpr std::string_view kLockedRecordName = "replica.locked";  // u64: arrival (note_locked)
 inline constexpr std::string_view kFeedRecordPrefix = "replica.feed/";
 inline constexpr std::string_view kCounterRecordPrefix = "replica.counter/";
 

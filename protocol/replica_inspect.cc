@@ -24,18 +24,25 @@ void ReplicaCore::inspect(Change& change, Channel& channel, const LogState& log)
     const EntryView entry = change.batch.entry(write);
     const Epoch epoch{load_le64(&entry.header[16])};
     const bool complaint = state.is_chair() && epoch < state.newest_epoch();
-    if (!news && !awaited && !complaint && write.number.value % kCheckpointEvery != 0) continue;
-    crypto::BodyOpener* opener = body_absent(entry) ? nullptr : opener_at(channel, epoch);
-    if (opener == nullptr) continue;
-    const BodyBinding binding(state.id(), epoch, write.log, write.number, LogType::kFeed);
-    auto plaintext = opener->open(binding.context(), binding.associated(), entry.body);
-    auto parsed = plaintext ? decode_feed_plaintext(*plaintext) : Result<FeedPlaintext>(plaintext.error());
-    if (!parsed || parsed->kind == FeedKind::kReport || parsed->kind == FeedKind::kAttachmentPart) continue;
-    // Out of the opener's memory: looking into it may open other entries.
-    const Bytes payload = to_bytes(parsed->payload);
-    inspect_opened(change, channel, *log.owner, parsed->kind, payload, newest);
+    if (news || awaited || complaint || write.number.value % kCheckpointEvery == 0) {
+      inspect_entry(change, channel, log, entry, newest);
+    }
   }
   if (newest) merge_receipt(change, channel, log.owner->org, *newest);
+}
+
+void ReplicaCore::inspect_entry(Change& change, Channel& channel, const LogState& log, const EntryView& entry,
+                                std::optional<Receipt>& newest) {
+  const Epoch epoch{load_le64(&entry.header[16])};
+  crypto::BodyOpener* opener = body_absent(entry) ? nullptr : opener_at(channel, epoch);
+  if (opener == nullptr) return;
+  const BodyBinding binding(channel.accepted.id(), epoch, log.accepted.log, peek_number(entry.header), LogType::kFeed);
+  auto plaintext = opener->open(binding.context(), binding.associated(), entry.body);
+  auto parsed = plaintext ? decode_feed_plaintext(*plaintext) : Result<FeedPlaintext>(plaintext.error());
+  if (!parsed || parsed->kind == FeedKind::kReport || parsed->kind == FeedKind::kAttachmentPart) return;
+  // Out of the opener's memory: looking into it may open other entries.
+  const Bytes payload = to_bytes(parsed->payload);
+  inspect_opened(change, channel, *log.owner, parsed->kind, payload, newest);
 }
 
 void ReplicaCore::inspect_opened(Change& change, Channel& channel, const FeedOwner& owner, FeedKind kind,

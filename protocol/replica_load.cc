@@ -80,6 +80,11 @@ Result<void> Replica::create_further(std::span<const Entry> org_log, const NodeI
 
 Result<void> Replica::load() {
   TOCSIN_TRY(impl_->reload());
+  if (impl_->secrets.locked()) {
+    impl_->note_locked();
+    return kOk;
+  }
+  TOCSIN_TRY(impl_->catch_up());
   // Not in reload(): while a disk is full each of these fails, and reloads.
   for (const auto& [id, channel] : impl_->channels) {
     if (channel->accepted.joined()) impl_->reserve_counters(*channel);
@@ -132,6 +137,7 @@ Result<void> ReplicaCore::reload() {
   TOCSIN_TRY(load_peers());
   TOCSIN_TRY(load_channels());
   TOCSIN_TRY(load_feeds(records));
+  for (const auto& [id, channel] : channels) TOCSIN_TRY(replay_control(*channel));
   TOCSIN_TRY(load_mail());
   TOCSIN_TRY(load_receipts());
   for (const auto& [id, channel] : channels) refresh_leaves(*channel);
@@ -200,10 +206,6 @@ Result<void> ReplicaCore::load_channels() {
         if (!restore_run(state, entry.view())) return damaged_store("the newest epoch of a channel");
       }
     }
-    for (const auto& [epoch, info] : state.epochs) {
-      if (info.key != nullptr) table.add_epoch(id, state.genesis->pseudonym, epoch, *info.key);
-    }
-    channel->durable = std::make_shared<const ChannelState>(state);
   }
   std::erase_if(channels, [&](const auto& entry) { return !read.contains(entry.first); });
   return kOk;

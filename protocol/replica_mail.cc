@@ -189,7 +189,7 @@ Result<Bytes> ReplicaCore::answer(const Channel& channel, bool accepted) const {
   out.created = clock.now();
   out.org_log = org_log_bytes(own_org, kOrgLogInMailBytesMax);
   out.prekeys = own_prekeys();
-  return sign_acceptance(out, secrets.signing);
+  return sign_acceptance(out, secrets.tier2->signing);
 }
 
 std::optional<Bytes> ReplicaCore::introduction_to(const Channel& channel) const {
@@ -222,14 +222,14 @@ void ReplicaCore::write_notice(Channel& channel, const OrgId& org) const {
   notice.entry = state.head;
   notice.entry_hash = state.head_hash;
   notice.created = clock.now();
-  notices[org] = sign_notice(notice, secrets.signing);
+  notices[org] = sign_notice(notice, secrets.tier2->signing);
 }
 
 std::vector<Mail> Replica::mail_for(const OrgId& org, const NodeId& node) const {
   std::vector<Mail> out;
   const OrgState* state = impl_->find_org(org);
   const CertifiedNode* certified = state == nullptr ? nullptr : state->accepted.live_node(node);
-  if (certified == nullptr || impl_->is_blocked(org) || node == impl_->own_node) return out;
+  if (impl_->secrets.locked() || certified == nullptr || impl_->is_blocked(org) || node == impl_->own_node) return out;
   const WrapTarget target =
       wrap_target(certified->certificate, impl_->prekeys_of(org, node), month_of(impl_->clock.now()));
   const auto add = [&](MailKind kind, const crypto::Label& label, ByteView content) {
@@ -262,10 +262,11 @@ std::vector<Mail> Replica::mail_for(const OrgId& org, const NodeId& node) const 
 // ---- Receiving
 
 Result<void> Replica::handle_mail(const OrgId& from, MailKind kind, std::uint32_t prekey_month, ByteView envelope) {
-  const crypto::EncryptionKeyPair* pair = &impl_->secrets.encryption;
+  TOCSIN_TRY(impl_->check_unlocked());  // it comes again with the next session
+  const crypto::EncryptionKeyPair* pair = &impl_->secrets.tier2->encryption;
   if (prekey_month != kCertificateKeyMonth) {
-    const auto prekey = impl_->secrets.prekeys.find(prekey_month);
-    if (prekey == impl_->secrets.prekeys.end()) {
+    const auto prekey = impl_->secrets.tier2->prekeys.find(prekey_month);
+    if (prekey == impl_->secrets.tier2->prekeys.end()) {
       return peer_error(kNotForUs, "the mail is sealed to a prekey that is not here (any more)");
     }
     pair = &prekey->second;

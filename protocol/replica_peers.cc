@@ -184,19 +184,20 @@ std::vector<Bytes> ReplicaCore::org_log_bytes(const OrgId& org, std::size_t byte
 // ---- Prekeys
 
 Bytes ReplicaCore::own_prekeys() const {
+  if (secrets.locked()) return {};
   PrekeyList list;
   list.node = own_node;
   const std::uint32_t month = month_of(clock.now());
   for (std::uint32_t at = month; list.keys.size() < kPrekeysMax; ++at) {
-    const auto pair = secrets.prekeys.find(at);
-    if (pair == secrets.prekeys.end()) {
+    const auto pair = secrets.tier2->prekeys.find(at);
+    if (pair == secrets.tier2->prekeys.end()) {
       if (list.keys.empty() && at < month + kPrekeysMax) continue;
       break;
     }
     if (list.keys.empty()) list.first_month = at;
     list.keys.push_back(pair->second.public_key());
   }
-  return list.keys.empty() ? Bytes{} : sign_prekeys(list, secrets.signing);
+  return list.keys.empty() ? Bytes{} : sign_prekeys(list, secrets.tier2->signing);
 }
 
 const PrekeyList* ReplicaCore::prekeys_of(const OrgId& org, const NodeId& node) const {
@@ -232,6 +233,7 @@ std::optional<std::uint32_t> Replica::prekey_month_of(const NodeId& node) const 
 // ---- Cards and what people decide
 
 Result<std::string> Replica::own_card(std::vector<std::string> addresses) const {
+  TOCSIN_TRY(impl_->check_unlocked());
   Card card;
   card.network = network();
   card.node = impl_->own_node;
@@ -243,7 +245,7 @@ Result<std::string> Replica::own_card(std::vector<std::string> addresses) const 
   }
   card.prekeys = impl_->own_prekeys();
   card.issued = impl_->clock.now();
-  return encode_card(card, impl_->secrets.signing);
+  return encode_card(card, impl_->secrets.tier2->signing);
 }
 
 Result<OrgId> Replica::add_card(std::string_view text, Done<void> done) {
@@ -287,6 +289,7 @@ Result<void> Replica::verify_peer(const OrgId& org, std::span<const std::string>
 }
 
 Result<void> Replica::set_peer_blocked(const OrgId& org, bool blocked, Done<void> done) {
+  TOCSIN_TRY(impl_->check_unlocked());  // it may have to take invitations back
   if (!impl_->peers.contains(org)) return unknown_peer();
   Change change;
   impl_->peer_data(change, org).blocked = blocked;

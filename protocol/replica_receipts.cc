@@ -68,6 +68,7 @@ std::optional<OwnReceipt> Replica::own_receipt(const ChannelId& id) {
 std::optional<OwnReceipt> ReplicaCore::make_own_receipt(const ChannelId& id) {
   Channel* channel = find_channel(id);
   if (channel == nullptr || channel->durable == nullptr || !channel->durable->joined()) return std::nullopt;
+  if (secrets.locked()) return std::nullopt;  // rule 48
   const ChannelState& state = *channel->durable;
   OwnReceiptState& own = channel->own_receipt;
   const std::int64_t now_ms = clock.steady_ms();
@@ -82,7 +83,7 @@ std::optional<OwnReceipt> ReplicaCore::make_own_receipt(const ChannelId& id) {
   const Receipt receipt = next_receipt(*channel, kReceiptHeadsMax);
   note_told(*channel, receipt);
   own.newest = OwnReceipt{epoch, receipt.counter,
-                          seal_receipt(receipt, epoch, *state.epochs.at(epoch).key, secrets.signing, random)};
+                          seal_receipt(receipt, epoch, *state.epochs.at(epoch).key, secrets.tier2->signing, random)};
   own.made_ms = now_ms;
   // Heads that did not fit are told with the next one, even when nothing changes until then.
   own.frontier = receipt.heads.size() < kReceiptHeadsMax ? std::optional(digest) : std::nullopt;
@@ -100,6 +101,7 @@ Result<void> Replica::handle_receipt(const ChannelId& id, Epoch epoch, const Nod
   if (!org || channel->accepted.role_of(*org) == Role::kUnknown) {
     return peer_error(kNotAuthorised, "the receipt is of a node that is no member");
   }
+  if (impl_->secrets.locked()) return kOk;  // it cannot be opened here, and its node makes the next
   const EpochInfo* info = channel->accepted.epoch(epoch);
   if (info == nullptr || info->key == nullptr) return peer_error(kUnknownEpoch, "the receipt's epoch is not here");
   TOCSIN_ASSIGN(opened, open_receipt(id, epoch, *info->key, node, counter, sealed));

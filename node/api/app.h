@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "crypto/secret.h"
 #include "node/api/http.h"
 #include "node/desk/desk.h"
 #include "node/desk/importer.h"
@@ -36,6 +37,17 @@ struct Operation {
   std::shared_ptr<desk::ImportProgress> progress;
 };
 
+// The two tiers of secrets (rule 48). All on the loop's thread.
+struct Tiers {
+  bool locked = false;
+  std::function<void()> forget;   // the keys of the second tier, now
+  std::function<void()> restart;  // with what is known: locked or not
+  // Errors: wrong_passphrase, busy (another attempt runs), and those of the key files.
+  std::function<void(crypto::SecretBuffer passphrase, std::function<void(Result<void>)>)> unlock;
+  std::function<Result<void>()> wipe;
+  std::function<void()> end;  // of the process, cleanly
+};
+
 class Events;
 
 struct App {
@@ -56,6 +68,7 @@ struct App {
   desk::Importer* importer = nullptr;
   desk::SourceRegister* sources = nullptr;
   Log* log = nullptr;
+  Tiers tiers;
 
   protocol::Replica& replica() { return desk.replica(); }
 };

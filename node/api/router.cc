@@ -104,6 +104,7 @@ const std::vector<Route>& routes() {
   static const std::vector<Route> all = [] {
     std::vector<Route> out;
     add_node_routes(out);
+    add_lock_routes(out);
     add_org_routes(out);
     add_peer_routes(out);
     add_channel_routes(out);
@@ -128,6 +129,10 @@ Result<std::size_t> Router::admit(std::string_view method, std::string_view targ
   if (!caller.tcp && !caller.owner)
     return caller_error(Code{"denied"}, "only the owner of the home may use this socket");
   if (!route) return route.error();
+  if (app_.tiers.locked && !(*route)->when_locked)
+    return caller_error(Code{"locked"},
+                        "the node is locked: it takes and passes on, and nobody reads; give it its passphrase: tocsin "
+                        "unlock");
   return (*route)->body_bytes_max;
 }
 
@@ -189,7 +194,7 @@ void Router::handle(std::string_view method, std::string_view target, Request re
       return responder->problem(caller_error(Code{"bad_query"}, "dry_run is true or false"));
   }
   request.dry_run = request.get("dry_run") == "true";
-  if (method == "POST" && !request.idempotency_key.empty()) {
+  if (method == "POST" && !request.idempotency_key.empty() && !(*route)->body_is_secret) {
     const auto& key = request.idempotency_key;
     if (key.size() > kKeyBytesMax)
       return responder->problem(caller_error(Code{"bad_query"}, "an Idempotency-Key has at most 128 characters"));

@@ -18,12 +18,15 @@ struct Route {
   std::vector<std::string_view> parameters;  // of the query, beside dry_run
   Handler handler;
   bool takes_dry_run = false;
-  bool open_on_tcp = false;  // without a token
+  bool open_on_tcp = false;     // without a token
+  bool when_locked = false;     // needs no key of the second tier (rule 48)
+  bool body_is_secret = false;  // nothing is kept of it, not even its sum
   std::size_t body_bytes_max = kBodyBytesMax;
 };
 
 const std::vector<Route>& routes();
 void add_node_routes(std::vector<Route>& out);
+void add_lock_routes(std::vector<Route>& out);
 void add_org_routes(std::vector<Route>& out);
 void add_peer_routes(std::vector<Route>& out);
 void add_channel_routes(std::vector<Route>& out);
@@ -47,7 +50,7 @@ class Router {
  public:
   explicit Router(App& app) : app_(app) {}
   // The most that the body of such a call may have; and whether it may be made at all. Errors: unknown_path,
-  // method_not_allowed, denied, unauthorised.
+  // method_not_allowed, denied, unauthorised, locked.
   Result<std::size_t> admit(std::string_view method, std::string_view target, const Caller& caller) const;
   // `target` as in the request line.
   void handle(std::string_view method, std::string_view target, Request request, ResponderPtr responder);

@@ -112,14 +112,13 @@ void export_reports(App& app, const Request& request, ResponderPtr responder) {
 }  // namespace
 
 void add_exchange_routes(std::vector<Route>& out) {
-  out.push_back({"POST",
-                 "/reports/import",
-                 "Import a file, all or nothing",
-                 {"format", "channel", "tlp", "partial", "name", "allow_government"},
-                 import_reports,
-                 true,
-                 false,
-                 kImportBodyBytesMax});
+  out.push_back({.method = "POST",
+                 .path = "/reports/import",
+                 .summary = "Import a file, all or nothing",
+                 .parameters = {"format", "channel", "tlp", "partial", "name", "allow_government"},
+                 .handler = import_reports,
+                 .takes_dry_run = true,
+                 .body_bytes_max = kImportBodyBytesMax});
   out.push_back({"GET",
                  "/reports/export",
                  "Export what the filters find",

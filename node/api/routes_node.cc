@@ -68,11 +68,11 @@ void get_status(App& app, const Request&, ResponderPtr responder) {
              {"version", app.version},
              {"network", replica.network()},
              {"listen", app.listening},
-             {"unlocked", true},
+             {"unlocked", !app.tiers.locked},
              {"peers", replica.peers().size()},
              {"peers_connected", connected},
              {"channels", replica.channels().size()},
-             {"reports", summary->reports},
+             {"reports", app.tiers.locked ? Json(nullptr) : Json(summary->reports)},
              {"entries", store.entries},
              {"store_bytes", store.bytes},
              {"store_state", store.state},
@@ -117,6 +117,9 @@ void get_doctor(App& app, const Request&, ResponderPtr responder) {
   if (app.advertised.empty())
     checks.push_back({"card", "warning", "the card names no address",
                       "set advertise in the configuration to where others reach this node"});
+  if (app.tiers.locked)
+    checks.push_back({"tier", "warning", "locked: the node takes and passes on, nobody reads, and it signs nothing",
+                      "tocsin unlock"});
   add_peer_checks(app, checks);
   for (const auto& warning : all_warnings(app)) checks.push_back({"warning", "warning", warning, ""});
   Json items = Json::array();
@@ -186,7 +189,7 @@ void get_operation(App& app, const Request& request, ResponderPtr responder) {
 void get_health(App&, const Request&, ResponderPtr responder) { responder->json(Json{{"status", std::string("ok")}}); }
 
 void get_ready(App& app, const Request&, ResponderPtr responder) {
-  const bool ready = app.desk.feeder().caught_up() && app.store().state == "ready";
+  const bool ready = (app.tiers.locked || app.desk.feeder().caught_up()) && app.store().state == "ready";
   responder->json(Json{{"status", std::string(ready ? "ready" : "catching up")}}, ready ? 200 : 503);
 }
 
@@ -259,16 +262,24 @@ void get_openapi(App& app, const Request&, ResponderPtr responder) {
 }  // namespace
 
 void add_node_routes(std::vector<Route>& out) {
-  out.push_back({"GET", "/status", "Organisation, node, peers, channels, store, warnings", {}, get_status});
-  out.push_back({"GET", "/doctor", "Checks, and what to do", {}, get_doctor});
+  out.push_back({.method = "GET",
+                 .path = "/status",
+                 .summary = "Organisation, node, peers, channels, store, warnings",
+                 .handler = get_status,
+                 .when_locked = true});
+  out.push_back({.method = "GET",
+                 .path = "/doctor",
+                 .summary = "Checks, and what to do",
+                 .handler = get_doctor,
+                 .when_locked = true});
   out.push_back({"GET", "/card", "This node's card and its safety words", {}, get_card});
   out.push_back({"GET", "/index", "How far the query index has read", {}, get_index});
   out.push_back({"POST", "/index/rebuild", "Make the query index again", {}, post_rebuild});
   out.push_back({"GET", "/operations/{key}", "Progress of a running call", {}, get_operation});
-  out.push_back({"GET", "//healthz", "The process answers", {}, get_health, false, true});
-  out.push_back({"GET", "//readyz", "The node has caught up", {}, get_ready, false, true});
-  out.push_back({"GET", "//metrics", "Figures for Prometheus", {}, get_metrics, false, true});
-  out.push_back({"GET", "//openapi.json", "This description", {}, get_openapi, false, true});
+  out.push_back({"GET", "//healthz", "The process answers", {}, get_health, false, true, true});
+  out.push_back({"GET", "//readyz", "The node has caught up", {}, get_ready, false, true, true});
+  out.push_back({"GET", "//metrics", "Figures for Prometheus", {}, get_metrics, false, true, true});
+  out.push_back({"GET", "//openapi.json", "This description", {}, get_openapi, false, true, true});
 }
 
 }  // namespace tocsin::api

@@ -174,14 +174,14 @@ void remove_peer(App& app, const Request& request, ResponderPtr responder) {
 }  // namespace
 
 void add_peer_routes(std::vector<Route>& out) {
-  out.push_back({"GET", "/peers", "Peers: trust and connection", {"limit", "after"}, list_peers});
+  out.push_back({"GET", "/peers", "Peers: trust and connection", {"limit", "after"}, list_peers, false, false, true});
   out.push_back({"POST", "/peers", "Add or renew a peer from its card", {}, add_peer, true});
-  out.push_back({"GET", "/peers/{peer}", "One peer", {}, show_peer});
+  out.push_back({"GET", "/peers/{peer}", "One peer", {}, show_peer, false, false, true});
   out.push_back({"POST", "/peers/{peer}/verify", "Confirm a peer by its eight words", {}, verify_peer});
   out.push_back({"POST", "/peers/{peer}/block", "Neither dial nor answer", {}, block_peer<true>});
   out.push_back({"POST", "/peers/{peer}/unblock", "End a block", {}, block_peer<false>});
   out.push_back({"POST", "/peers/{peer}/rename", "Call it by another name here", {}, rename_peer});
-  out.push_back({"POST", "/peers/{peer}/connect", "Dial it now", {}, connect_peer});
+  out.push_back({"POST", "/peers/{peer}/connect", "Dial it now", {}, connect_peer, false, false, true});
   out.push_back({"DELETE", "/peers/{peer}", "Forget a peer", {}, remove_peer, true});
 }
 

@@ -142,8 +142,8 @@ void explain_sync(App& app, const Request& request, ResponderPtr responder) {
 }  // namespace
 
 void add_sync_routes(std::vector<Route>& out) {
-  out.push_back({"GET", "/sync", "Who is behind, by peer and channel", {}, list_sync});
-  out.push_back({"POST", "/sync/now", "Compare with peers now", {}, sync_now});
+  out.push_back({"GET", "/sync", "Who is behind, by peer and channel", {}, list_sync, false, false, true});
+  out.push_back({"POST", "/sync/now", "Compare with peers now", {}, sync_now, false, false, true});
   out.push_back({"GET", "/sync/explain", "Why a peer has or has not got a report", {"report", "peer"}, explain_sync});
 }
 

@@ -22,7 +22,7 @@ namespace {
 constexpr int kKeyWarnDays = 30;
 
 int exit_of(const Error& error) {
-  if (error.code == Code{"wrong_passphrase"}) return kExitDenied;
+  if (error.code == Code{"wrong_passphrase"} || error.code == Code{"wrong_credential"}) return kExitDenied;
   return is_damage(error.code.text()) ? kExitIntegrity : kExitFailure;
 }
 
@@ -181,9 +181,17 @@ int node_init(Context& c) {
 
 int node_run(Context& c) {
   if (auto there = home_is_there(c.home()); !there) return c.fail(there.error());
-  auto passphrase = node_passphrase(false);
-  if (!passphrase) return c.fail(passphrase.error());
-  host::RunRequest request{.home = c.home(), .passphrase = std::move(*passphrase), .listen = c.get("listen")};
+  host::RunRequest request{.home = c.home(), .listen = c.get("listen")};
+  request.passphrase_file = passphrase_file();
+  auto credential = request.passphrase_file.empty() ? storage_credential() : Result<crypto::SecretBuffer>({});
+  if (!credential) return c.fail(credential.error());
+  if (credential->size() > 0) {
+    request.credential = std::move(*credential);
+  } else {
+    auto passphrase = node_passphrase(false);
+    if (!passphrase) return c.fail(passphrase.error());
+    request.passphrase = std::move(*passphrase);
+  }
   if (c.has("api")) request.api_address = c.get("api");
   auto ended = host::run(std::move(request), [](const host::Ready& ready) {
     std::printf("ready listen=%s api=unix:%s\n", ready.listen.c_str(), ready.api_socket.c_str());
@@ -202,6 +210,7 @@ int node_status(Context& c) {
                                      {"version", "version"},
                                      {"network", "network"},
                                      {"listen", "listens on"},
+                                     {"unlocked", "unlocked", Show::kYesNo},
                                      {"peers", "peers", Show::kCount},
                                      {"peers_connected", "connected", Show::kCount},
                                      {"channels", "channels", Show::kCount},

@@ -5,6 +5,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -12,12 +13,15 @@
 #include <optional>
 #include <string>
 
+#include "node/host/keys.h"
+
 namespace tocsin::cli {
 namespace {
 
 constexpr std::size_t kFileBytesMax = 64 * 1024;
 constexpr std::size_t kPassphraseBytesMax = 1024;
-constexpr std::size_t kPassphraseBytesMin = 8;  // as host::init_home has it
+using host::kPassphraseBytesMin;
+constexpr std::size_t kCredentialBytesMax = 256;
 
 // The terminal as it was, for a signal that ends the program while it asks.
 int asked_fd = -1;
@@ -123,8 +127,7 @@ Result<crypto::SecretBuffer> ask(const std::string& prompt) {
 // Twice; a short one is refused before it has to be typed again.
 Result<crypto::SecretBuffer> ask_twice(const std::string& prompt) {
   TOCSIN_ASSIGN(first, ask(prompt));
-  if (first.size() < kPassphraseBytesMin)
-    return caller_error(Code{"weak_passphrase"}, "a passphrase has at least 8 characters; five random words are good");
+  if (first.size() < kPassphraseBytesMin) return host::weak_passphrase();
   TOCSIN_ASSIGN(second, ask("The same again"));
   if (!first.equal(second.view())) return caller_error(Code{"passphrases_differ"}, "the two passphrases differ");
   return first;
@@ -132,8 +135,32 @@ Result<crypto::SecretBuffer> ask_twice(const std::string& prompt) {
 
 }  // namespace
 
+std::string passphrase_file() {
+  const char* path = std::getenv("TOCSIN_PASSPHRASE_FILE");
+  return path ? path : "";
+}
+
+Result<crypto::SecretBuffer> new_passphrase() {
+  if (const char* path = std::getenv("TOCSIN_NEW_PASSPHRASE_FILE"); path && *path) return from_file(path, 0);
+  return ask_twice("New passphrase (at least 8 characters)");
+}
+
+Result<crypto::SecretBuffer> storage_credential() {
+  const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
+  if (!folder || !*folder) return crypto::SecretBuffer();
+  const std::string path = std::string(folder) + "/tocsin.storage";
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) return crypto::SecretBuffer();
+  if (fd < 0) return caller_error(Code{"file_not_readable"}, "cannot read the credential " + path);
+  crypto::SecretBuffer buffer(kCredentialBytesMax);
+  const ssize_t got = ::read(fd, buffer.mutable_view().data(), kCredentialBytesMax);
+  ::close(fd);
+  if (got <= 0) return caller_error(Code{"file_not_readable"}, "the credential " + path + " is empty");
+  return crypto::SecretBuffer::copy_of(buffer.view().first(static_cast<std::size_t>(got)));
+}
+
 Result<crypto::SecretBuffer> node_passphrase(bool fresh) {
-  if (const char* path = std::getenv("TOCSIN_PASSPHRASE_FILE"); path && *path) return from_file(path, 0);
+  if (const auto path = passphrase_file(); !path.empty()) return from_file(path, 0);
   return fresh ? ask_twice("Passphrase for this node (at least 8 characters)") : ask("Passphrase");
 }
 

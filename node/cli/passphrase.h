@@ -1,6 +1,8 @@
 // Where passphrases come from: a file named by the environment, or the terminal; never an argument, never a credential.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "crypto/result.h"
@@ -12,6 +14,12 @@ namespace tocsin::cli {
 // Errors: no_passphrase (neither there), passphrases_differ, weak_passphrase, file_not_readable, exposed_file (the file
 // is readable by others).
 Result<crypto::SecretBuffer> node_passphrase(bool fresh);
+// The new one of `key passphrase`: TOCSIN_NEW_PASSPHRASE_FILE, else asked for twice.
+Result<crypto::SecretBuffer> new_passphrase();
+std::string passphrase_file();  // what TOCSIN_PASSPHRASE_FILE names; empty: it is not set
+// What the service manager holds for `run`: CREDENTIALS_DIRECTORY/tocsin.storage; empty when there is none (rule 48).
+// Error: file_not_readable.
+Result<crypto::SecretBuffer> storage_credential();
 // Line `index` (0: the root, 1: the next root) of TOCSIN_ROOT_PASSPHRASE_FILE, else asked for. Nothing when there is
 // neither and `fallback_allowed`.
 Result<std::optional<crypto::SecretBuffer>> root_passphrase(std::size_t index, std::string_view what,

@@ -15,6 +15,7 @@ const std::vector<Command>& commands() {
     add_alert_commands(out);
     add_sync_commands(out);
     add_care_commands(out);
+    add_lock_commands(out);
     add_text_commands(out);
     return out;
   }();

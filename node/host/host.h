@@ -64,18 +64,33 @@ Result<JoinResult> join_home(JoinRequest request);
 
 struct RunRequest {
   std::string home;
-  crypto::SecretBuffer passphrase;
-  std::string listen;                      // overrides the configuration; port 0: the kernel chooses
-  std::optional<std::string> api_address;  // loopback "addr:port" for HTTP
+  std::optional<crypto::SecretBuffer> passphrase;  // of both tiers
+  crypto::SecretBuffer credential;                 // else, of the first alone: the node starts locked (rule 48)
+  std::string passphrase_file;                     // where the passphrase came from, for `doctor`; empty: typed in
+  std::string listen;                              // overrides the configuration; port 0: the kernel chooses
+  std::optional<std::string> api_address;          // loopback "addr:port" for HTTP
 };
 struct Ready {
   std::string listen;  // the real port
   std::string api_socket;
   std::string api_url;  // empty without api_address
 };
-// Runs until SIGTERM or SIGINT; tells systemd (NOTIFY_SOCKET) when ready and when stopping. Errors: home_in_use,
-// wrong_passphrase, schema_too_new, bad_config, address_in_use, not_loopback, and what open and load say.
+// Runs until SIGTERM or SIGINT, or until its keys were wiped; tells systemd (NOTIFY_SOCKET) when ready and when
+// stopping. Locking and unlocking build everything anew in the same process, on the same addresses. Errors:
+// home_in_use, wrong_passphrase, wrong_credential, schema_too_new, bad_config, address_in_use, not_loopback, and what
+// open and load say.
 Result<void> run(RunRequest request, const std::function<void(const Ready&)>& on_ready);
+
+// Seals the keyring anew, with a node running on it or not. A copy of the old key files still opens with the old
+// passphrase. Errors: weak_passphrase, wrong_passphrase, and those of the key files.
+Result<void> change_passphrase(const std::string& home, const crypto::SecretBuffer& from,
+                               const crypto::SecretBuffer& to);
+// Writes what the service manager may hold: it opens the first tier alone (rule 48). Errors: wrong_passphrase,
+// keys_exist (`out` is there), and those of the key files.
+Result<void> write_credential(const std::string& home, const crypto::SecretBuffer& passphrase, const std::string& out);
+// Destroys every key of a home that no node is running on. `confirm` is the node's id in full. Errors: wrong_node,
+// home_in_use, and those of the files.
+Result<void> wipe_home(const std::string& home, const std::string& confirm);
 
 struct Finding {
   std::string code;  // "bad_body_hash", "gap", ...

@@ -2,8 +2,6 @@
 
 #include <chrono>
 
-#include "node/store/codes.h"
-
 namespace tocsin::host {
 
 bool add_prekeys(store::Tier2& tier2, protocol::Time now, crypto::Random& random) {
@@ -38,16 +36,17 @@ protocol::Time end_of_month(std::uint32_t month) {
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::sys_days(first).time_since_epoch()).count()};
 }
 
-Result<protocol::NodeSecrets> secrets_of(const store::Keystore& keystore) {
+protocol::NodeSecrets secrets_of(const store::Keystore& keystore) {
+  protocol::NodeSecrets out{crypto::TransportKeyPair::from_secret(keystore.tier1().transport.clone()), std::nullopt};
   const auto* tier2 = keystore.tier2();
-  if (!tier2) return caller_error(store::kKeysLocked, "the passphrase is needed");
+  if (!tier2) return out;
   std::map<std::uint32_t, crypto::EncryptionKeyPair> prekeys;
   for (const auto& [month, secret] : tier2->prekeys)
     prekeys.emplace(month, crypto::EncryptionKeyPair::from_secret(secret.clone()));
-  return protocol::NodeSecrets{crypto::SigningKey::from_seed(tier2->signing),
-                               crypto::TransportKeyPair::from_secret(keystore.tier1().transport.clone()),
-                               crypto::EncryptionKeyPair::from_secret(tier2->encryption.clone()), std::move(prekeys),
-                               tier2->reading.clone()};
+  out.tier2.emplace(protocol::SecondTier{crypto::SigningKey::from_seed(tier2->signing),
+                                         crypto::EncryptionKeyPair::from_secret(tier2->encryption.clone()),
+                                         std::move(prekeys), tier2->reading.clone()});
+  return out;
 }
 
 }  // namespace tocsin::host

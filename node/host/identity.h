@@ -28,7 +28,7 @@ bool erase_old_prekeys(store::Tier2& tier2, protocol::Time now, std::optional<st
 store::Tier2 copy_of(const store::Tier2& tier2);
 // First millisecond after a month.
 protocol::Time end_of_month(std::uint32_t month);
-// Error (caller): keys_locked.
-Result<protocol::NodeSecrets> secrets_of(const store::Keystore& keystore);
+// Both tiers, or the first alone where the keystore is locked (rule 48).
+protocol::NodeSecrets secrets_of(const store::Keystore& keystore);
 
 }  // namespace tocsin::host

@@ -32,8 +32,7 @@ Result<protocol::NewOrg> checked(const InitRequest& request, protocol::Time now)
   if (!reports::find_country(country))
     return caller_error(Code{"bad_country"}, "country is an ISO 3166-1 alpha-3 code, such as BGD");
   TOCSIN_TRY(check_addresses(request.listen, request.advertise));
-  if (request.passphrase.size() < kPassphraseBytesMin)
-    return caller_error(Code{"weak_passphrase"}, "a passphrase has at least 8 characters; five random words are good");
+  if (request.passphrase.size() < kPassphraseBytesMin) return weak_passphrase();
   if (request.root_passphrases.size() != request.next_root_passphrases.size())
     return caller_error(protocol::kBadRoots, "there are as many next roots as roots");
   protocol::NewOrg org;
@@ -97,7 +96,7 @@ Result<void> fill_store(const store::Home& home, const store::Keystore& keystore
   TOCSIN_ASSIGN(opened, store::Store::create(home, keystore.tier1().store, queue.poster()));
   engine::SystemClock clock;
   protocol::ReadingTable table;
-  TOCSIN_ASSIGN(secrets, secrets_of(keystore));
+  const auto secrets = secrets_of(keystore);
   std::optional<Result<void>> made;
   {
     protocol::Replica replica(*opened, clock, random, secrets, table);
@@ -122,6 +121,7 @@ Result<InitResult> fill_home(const store::Home& home, const InitRequest& request
   TOCSIN_ASSIGN(keystore, store::Keystore::create(home.keys(), text_of(request.passphrase), std::move(tier1),
                                                   std::move(tier2), random));
   TOCSIN_ASSIGN(recovery, make_recovery_key(home.keys(), random));
+  TOCSIN_TRY(note_node(home.keys(), founded.node));
   // A single root under the node's own passphrase is allowed, and `status` says so.
   if (shares_passphrase)
     TOCSIN_TRY(store::write_file(home.roots() / "shares-passphrase",
@@ -203,6 +203,7 @@ Result<JoinResult> make_further(store::Home& home, const JoinRequest& request, c
   TOCSIN_ASSIGN(keystore, store::Keystore::create(home.keys(), text_of(request.passphrase), std::move(tier1),
                                                   std::move(tier2), random));
   TOCSIN_ASSIGN(recovery, make_recovery_key(home.keys(), random));
+  TOCSIN_TRY(note_node(home.keys(), certificate.node));
   TOCSIN_TRY(fill_store(home, keystore, random, [&](protocol::Replica& replica, protocol::Done<void> done) {
     return replica.create_further(card.card.org_log, certificate.node, card.card.node, card.card.addresses,
                                   std::move(done));
@@ -225,8 +226,7 @@ Result<InitResult> init_home(InitRequest request) {
 Result<JoinResult> join_home(JoinRequest request) {
   engine::SystemClock clock;
   TOCSIN_TRY(check_addresses(request.listen, request.advertise));
-  if (request.passphrase.size() < kPassphraseBytesMin)
-    return caller_error(Code{"weak_passphrase"}, "a passphrase has at least 8 characters; five random words are good");
+  if (request.passphrase.size() < kPassphraseBytesMin) return weak_passphrase();
   if (request.name.empty() || !protocol::is_line(request.name, protocol::kNameBytesMax))
     return caller_error(protocol::kBadName, "the node's name is one line of 1 to 200 bytes");
   crypto::Verifier verifier;

@@ -8,11 +8,10 @@
 #include <vector>
 
 #include "crypto/secret.h"
+#include "node/host/keys.h"
 #include "protocol/org_request.h"
 
 namespace tocsin::host {
-
-inline constexpr std::size_t kPassphraseBytesMin = 8;
 
 // Where a set of roots is to be written: into one folder, or each key into a folder of its own. `name` is "root" or
 // "next-root": the files are NAME.key, or NAME-1.key, NAME-2.key, ... The public half of the set is NAME.set, in each

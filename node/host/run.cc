@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <exception>
 #include <future>
+#include <thread>
 
 #include "node/api/events.h"
 #include "node/api/server.h"
@@ -19,6 +20,7 @@
 #include "node/host/checks.h"
 #include "node/host/config.h"
 #include "node/host/identity.h"
+#include "node/host/keys.h"
 #include "node/host/notify.h"
 #include "node/store/store.h"
 
@@ -45,9 +47,9 @@ Result<std::string> first_line(const std::string& path) {
   return std::string(text.substr(0, text.find('\n')));
 }
 
-Result<engine::EngineConfig> engine_config(const Config& config, const std::string& listen) {
+Result<engine::EngineConfig> engine_config(const Config& config, const std::vector<std::string>& listen) {
   engine::EngineConfig out;
-  out.listen = listen.empty() ? config.listen : std::vector<std::string>{listen};
+  out.listen = listen.empty() ? config.listen : listen;
   out.dial = config.dial;
   if (!config.socks5.empty()) {
     transport::Socks5 proxy{config.socks5, config.socks5_user, {}};
@@ -77,36 +79,42 @@ std::vector<std::string> advertised(const Config& config, const std::vector<std:
   return out;
 }
 
+// One life of the node, locked or not: what `lock` and `unlock` end, so that nothing of the old one is left.
 class Node {
  public:
-  Node(store::Home home, store::Keystore keystore, protocol::NodeSecrets secrets, Config config)
-      : home_(std::move(home)),
-        keystore_(std::move(keystore)),
-        secrets_(std::move(secrets)),
-        config_(std::move(config)),
-        log_(make_log(config_)) {}
+  // All outlive it. `log` goes on from one life to the next.
+  Node(store::Home& home, store::Keystore& keystore, const Config& config, Log& log)
+      : home_(home), keystore_(keystore), secrets_(secrets_of(keystore)), config_(config), log_(&log) {}
 
-  Result<void> start(const RunRequest& request, const std::function<void(const Ready&)>& on_ready);
+  // `listen` overrides the configuration.
+  Result<void> start(const RunRequest& request, const std::vector<std::string>& listen,
+                     const std::function<void(const Ready&)>& on_ready);
   void run() { loop_.run(); }
   void close();
+  // Ended to begin anew, with what the keystore holds then; these are the addresses that it had.
+  bool again() const { return again_; }
+  const std::vector<std::string>& listening() const { return listening_; }
+  const std::string& api_address() const { return api_address_; }
 
  private:
-  Result<void> open_store(const RunRequest& request);
+  Result<void> open_store(const std::vector<std::string>& listen);
   Result<void> open_index();
   Result<std::string> open_api(const RunRequest& request);
   api::StoreFacts store_facts() const;
   std::vector<api::KeyFact> key_facts();
+  api::Tiers tiers();
+  void unlock(crypto::SecretBuffer passphrase, std::function<void(Result<void>)> done);
   void renew_prekeys();
   void fed(const index::FeedOutcome& outcome);
   void save_snapshot(std::function<void()> then);
   void begin_stop();
   index::SnapshotContext snapshot_context() const;
 
-  store::Home home_;
-  store::Keystore keystore_;
+  store::Home& home_;
+  store::Keystore& keystore_;
   protocol::NodeSecrets secrets_;
-  Config config_;
-  std::unique_ptr<Log> log_;
+  const Config& config_;
+  Log* log_;
   crypto::SystemRandom random_;
   protocol::ReadingTable table_;
   engine::Loop loop_;
@@ -128,14 +136,19 @@ class Node {
   std::unique_ptr<boost::asio::steady_timer> prekey_timer_;
   std::uint64_t since_snapshot_ = 0;
   bool stopping_ = false;
+  bool again_ = false;
+  std::thread unlocking_;  // Argon2id takes half a second
+  bool unlock_runs_ = false;
+  std::vector<std::string> listening_;
+  std::string api_address_;
 };
 
-Result<void> Node::open_store(const RunRequest& request) {
+Result<void> Node::open_store(const std::vector<std::string>& listen) {
   store::StoreOptions options;
   options.reserve_bytes = config_.reserve_mib * 1024 * 1024;
   TOCSIN_ASSIGN(opened, store::Store::open(home_, keystore_.tier1().store, loop_.poster(), options));
   store_ = std::move(opened);
-  TOCSIN_ASSIGN(config, engine_config(config_, request.listen));
+  TOCSIN_ASSIGN(config, engine_config(config_, listen));
   engine_ = std::make_unique<engine::Engine>(loop_, *store_, secrets_, table_, random_, *log_, std::move(config));
   return engine_->start();
 }
@@ -150,7 +163,7 @@ index::SnapshotContext Node::snapshot_context() const {
     store_le64(erased.data(), channel.erased_through.value);
     append(binding, erased);
   }
-  return {secrets_.reading.clone(), std::move(binding), TOCSIN_VERSION};
+  return {secrets_.tier2->reading.clone(), std::move(binding), TOCSIN_VERSION};
 }
 
 // Loads the snapshot, or begins with an empty index; either way it then reads on from its cursor.
@@ -171,21 +184,24 @@ Result<void> Node::open_index() {
   };
   auto loaded = std::make_shared<std::promise<Begun>>();
   auto future = loaded->get_future();
-  index_->ask(
-      [this, loaded, context = snapshot_context(), newest = replica.newest_arrival(),
-       done = std::move(done)](index::Index& i) -> Result<void> {
-        // Whatever happens, the promise is kept: nobody else would wake the waiting thread.
-        try {
-          auto cursor = i.load(*snapshot_file_, context, newest);
-          auto marked = i.set_done(done);
-          loaded->set_value({std::move(cursor), std::move(marked)});
-        } catch (const std::exception&) {
-          const auto error = environment_error(index::kIndexMemory, "there is no memory for the index");
-          loaded->set_value({error, error});
-        }
-        return kOk;
-      },
-      [](Result<void>) {});
+  // A locked node has an empty index, and no key that would open what was written down of one.
+  if (secrets_.locked()) loaded->set_value({replica.newest_arrival(), kOk});
+  if (!secrets_.locked())
+    index_->ask(
+        [this, loaded, context = snapshot_context(), newest = replica.newest_arrival(),
+         done = std::move(done)](index::Index& i) -> Result<void> {
+          // Whatever happens, the promise is kept: nobody else would wake the waiting thread.
+          try {
+            auto cursor = i.load(*snapshot_file_, context, newest);
+            auto marked = i.set_done(done);
+            loaded->set_value({std::move(cursor), std::move(marked)});
+          } catch (const std::exception&) {
+            const auto error = environment_error(index::kIndexMemory, "there is no memory for the index");
+            loaded->set_value({error, error});
+          }
+          return kOk;
+        },
+        [](Result<void>) {});
   const auto begun = future.get();
   TOCSIN_TRY(begun.marked);
   const auto& from_snapshot = begun.cursor;
@@ -204,7 +220,7 @@ Result<void> Node::open_index() {
   engine_->hub().add_listener(feeder_.get());
   desk_ = std::make_unique<desk::Desk>(replica, *index_, *feeder_, engine_->clock(), random_);
   importer_ = std::make_unique<desk::Importer>(*desk_, loop_.poster());
-  sources_ = std::make_unique<desk::SourceRegister>(replica, secrets_.reading, random_);
+  if (!secrets_.locked()) sources_ = std::make_unique<desk::SourceRegister>(replica, secrets_.tier2->reading, random_);
   return kOk;
 }
 
@@ -250,13 +266,15 @@ std::vector<api::KeyFact> Node::key_facts() {
   const auto& own = engine_->replica().own_org();
   if (const auto* node = own.live_node(engine_->replica().own_node()))
     out.push_back({"node certificate", node->certificate.expires});
-  if (!secrets_.prekeys.empty()) out.push_back({"last prekey", end_of_month(secrets_.prekeys.rbegin()->first)});
+  if (!secrets_.locked() && !secrets_.tier2->prekeys.empty())
+    out.push_back({"last prekey", end_of_month(secrets_.tier2->prekeys.rbegin()->first)});
   return out;
 }
 
 // Rule 32: twelve months ahead, and no longer than needed behind. The disk first, then memory; where it takes nothing
 // the node goes on with what it has, and tries again with the next turn.
 void Node::renew_prekeys() {
+  if (secrets_.locked()) return;
   auto tier2 = copy_of(*keystore_.tier2());
   const auto now = engine_->clock().now();
   const bool added = add_prekeys(tier2, now, random_);
@@ -264,13 +282,53 @@ void Node::renew_prekeys() {
   if (added || erased) {
     if (auto saved = keystore_.save_tier2(std::move(tier2), random_); !saved) {
       log_->warning(Code{"prekeys_not_renewed"}, {{"reason", saved.error().code}});
-    } else if (auto renewed = secrets_of(keystore_)) {
-      secrets_.prekeys = std::move(renewed->prekeys);
+    } else {
+      secrets_.tier2->prekeys = std::move(secrets_of(keystore_).tier2->prekeys);
     }
   }
   prekey_timer_->expires_after(kPrekeysEvery);
   prekey_timer_->async_wait([this](boost::system::error_code error) {
     if (!error) renew_prekeys();
+  });
+}
+
+api::Tiers Node::tiers() {
+  api::Tiers out;
+  out.locked = secrets_.locked();
+  out.forget = [this] {
+    keystore_.lock();
+    table_.clear();
+    log_->info(Code{"locking"});
+  };
+  out.restart = [this] {
+    again_ = true;
+    begin_stop();
+  };
+  out.unlock = [this](crypto::SecretBuffer passphrase, std::function<void(Result<void>)> done) {
+    unlock(std::move(passphrase), std::move(done));
+  };
+  out.wipe = [this] {
+    keystore_.lock();
+    table_.clear();
+    log_->warning(Code{"wiping"});
+    return wipe_files(home_.path());
+  };
+  out.end = [this] { begin_stop(); };
+  return out;
+}
+
+// One attempt at a time: that bounds how fast somebody may guess.
+void Node::unlock(crypto::SecretBuffer passphrase, std::function<void(Result<void>)> done) {
+  if (std::exchange(unlock_runs_, true))
+    return done(caller_error(Code{"busy"}, "another passphrase is being tried; wait a second"));
+  if (unlocking_.joinable()) unlocking_.join();
+  unlocking_ = std::thread([this, passphrase = std::move(passphrase), done = std::move(done)] {
+    auto opened = keystore_.unlock(as_text(passphrase.view()));
+    loop_.post([this, opened = std::move(opened), done] {
+      unlock_runs_ = false;
+      log_->info(opened ? Code{"unlocking"} : Code{"not_unlocked"});
+      done(opened);
+    });
   });
 }
 
@@ -285,9 +343,12 @@ Result<std::string> Node::open_api(const RunRequest& request) {
     });
   };
   app_->store = [this] { return store_facts(); };
-  app_->checks = [home] {
+  app_->checks = [home, file = request.passphrase_file] {
     std::vector<api::Check> out;
     for (auto& check : check_home(home)) out.push_back({check.name, check.state, check.detail, check.fix});
+    if (!file.empty())
+      out.push_back({"passphrase", "warning", "read from " + file + ": whoever has this disk reads what is stored here",
+                     "keep that file elsewhere, or start with a credential for the first tier: tocsin key credential"});
     return out;
   };
   app_->keys = [this] { return key_facts(); };
@@ -306,18 +367,21 @@ Result<std::string> Node::open_api(const RunRequest& request) {
   app_->events = events_.get();
   app_->importer = importer_.get();
   app_->sources = sources_.get();
-  app_->log = log_.get();
+  app_->log = log_;
+  app_->tiers = tiers();
   engine_->hub().add_listener(events_.get());
   router_ = std::make_unique<api::Router>(*app_);
   server_ = std::make_unique<api::Server>(loop_.context(), *router_);
   TOCSIN_TRY(server_->listen_unix(home_.api_socket().string()));
   if (!request.api_address) return std::string();
   TOCSIN_ASSIGN(address, server_->listen_tcp(*request.api_address));
+  api_address_ = address;
   return "http://" + address;
 }
 
-Result<void> Node::start(const RunRequest& request, const std::function<void(const Ready&)>& on_ready) {
-  TOCSIN_TRY(open_store(request));
+Result<void> Node::start(const RunRequest& request, const std::vector<std::string>& listen,
+                         const std::function<void(const Ready&)>& on_ready) {
+  TOCSIN_TRY(open_store(listen));
   TOCSIN_TRY(open_index());
   TOCSIN_ASSIGN(url, open_api(request));
   snapshot_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
@@ -328,8 +392,9 @@ Result<void> Node::start(const RunRequest& request, const std::function<void(con
     if (!error) begin_stop();
   });
   renew_prekeys();
-  feeder_->start();
+  if (!secrets_.locked()) feeder_->start();
   const auto& listening = engine_->listening();
+  listening_ = listening;
   on_ready({listening.empty() ? "none" : listening.front(), home_.api_socket().string(), url});
   notify_service_manager("READY=1");
   log_->info(Code{"ready"}, {{"node", engine_->replica().own_node()}});
@@ -347,10 +412,13 @@ void Node::begin_stop() {
   prekey_timer_->cancel();
   importer_->stop();
   feeder_->stop();
+  // What is to be forgotten is not written down first; the next life reads on from an older snapshot.
+  if (keystore_.locked() || secrets_.locked()) return engine_->stop();
   save_snapshot([this] { engine_->stop(); });
 }
 
 void Node::close() {
+  if (unlocking_.joinable()) unlocking_.join();
   if (index_) index_->stop();
   if (engine_) {
     if (feeder_) engine_->hub().remove_listener(feeder_.get());
@@ -366,6 +434,24 @@ void Node::close() {
   if (store_) store_->close();
 }
 
+// While it lives, a signal to end waits.
+class HeldSignals {
+ public:
+  HeldSignals() {
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    ::pthread_sigmask(SIG_BLOCK, &ends, &before_);
+  }
+  ~HeldSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  HeldSignals(const HeldSignals&) = delete;
+  HeldSignals& operator=(const HeldSignals&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
 }  // namespace
 
 Result<void> run(RunRequest request, const std::function<void(const Ready&)>& on_ready) {
@@ -377,14 +463,30 @@ Result<void> run(RunRequest request, const std::function<void(const Ready&)>& on
     return caller_error(Code{"bad_config"},
                         p.file + ":" + std::to_string(p.line) + ": " + p.key + " " + p.detail + "; " + p.fix);
   }
-  TOCSIN_ASSIGN(keystore, store::Keystore::open(home.keys(), as_text(request.passphrase.view())));
+  TOCSIN_ASSIGN(keystore, request.passphrase ? store::Keystore::open(home.keys(), as_text(request.passphrase->view()))
+                                             : store::Keystore::open_locked(home.keys(), request.credential.view()));
   request.passphrase.reset();
-  TOCSIN_ASSIGN(secrets, secrets_of(keystore));
-  Node node(std::move(home), std::move(keystore), std::move(secrets), std::move(loaded.config));
-  auto started = node.start(request, on_ready);
-  if (started) node.run();
-  node.close();
-  return started;
+  request.credential = {};
+  const auto log = make_log(loaded.config);
+  std::function<void(const Ready&)> say_ready = on_ready;
+  std::vector<std::string> listen;
+  if (!request.listen.empty()) listen.push_back(request.listen);
+  std::optional<HeldSignals> held;
+  for (;;) {
+    auto node = std::make_unique<Node>(home, keystore, loaded.config, *log);
+    auto started = node->start(request, listen, say_ready);
+    held.reset();
+    if (started) node->run();
+    node->close();
+    if (!started || !node->again()) return started;
+    // The next life stands where this one stood, and a signal between the two is for it.
+    held.emplace();
+    listen = node->listening();
+    if (!node->api_address().empty()) request.api_address = node->api_address();
+    say_ready = [](const Ready&) {};
+    node.reset();
+    ::malloc_trim(0);
+  }
 }
 
 }  // namespace tocsin::host

@@ -459,7 +459,7 @@ TEST_F(ChannelLife, a_notice_from_before_the_member_came_back_is_over) {
 
 TEST_F(ChannelLife, rule_29_a_member_without_a_slot_says_so_goes_on_and_is_wrapped_to_again) {
   const ChannelId id = make_channel(a, {&b});
-  b.secrets().prekeys.clear();  // a disk that lost them
+  b.secrets().tier2->prekeys.clear();  // a disk that lost them
   must(a.replica().rotate(id, nullptr));
   a.store.sync();
   const Epoch missed = info(a, id).epoch;
@@ -488,8 +488,8 @@ TEST_F(ChannelLife, rule_29_a_member_without_a_slot_says_so_goes_on_and_is_wrapp
 
 TEST_F(ChannelLife, rule_29_one_member_cannot_make_the_chair_renew_the_key_without_end) {
   const ChannelId id = make_channel(a, {&b});
-  b.secrets().prekeys.clear();
-  b.secrets().encryption = crypto::EncryptionKeyPair::generate(b.random());  // nothing will ever open
+  b.secrets().tier2->prekeys.clear();
+  b.secrets().tier2->encryption = crypto::EncryptionKeyPair::generate(b.random());  // nothing will ever open
   must(a.replica().rotate(id, nullptr));
   a.store.sync();
   const Epoch before = info(a, id).epoch;
@@ -806,9 +806,9 @@ TEST_F(ChannelLife, rule_13_a_receipt_by_another_key_or_of_a_non_member_is_refus
   forged.node = b.node();
   forged.counter = 1'000'000;
   const auto key = a.table().epoch_key(info(a, id).pseudonym, receipt->epoch);
-  EXPECT_EQ(
-      give_a(b.node(), forged.counter, seal_receipt(forged, receipt->epoch, *key, a.secrets().signing, a.random())),
-      "bad_signature");
+  EXPECT_EQ(give_a(b.node(), forged.counter,
+                   seal_receipt(forged, receipt->epoch, *key, a.secrets().tier2->signing, a.random())),
+            "bad_signature");
   EXPECT_EQ(give_a(b.node(), receipt->counter, receipt->sealed), "ok");
   EXPECT_EQ(give_a(b.node(), receipt->counter, receipt->sealed), "ok") << "twice changes nothing";
   EXPECT_EQ(code_of(a.replica().handle_receipt(ChannelId{}, receipt->epoch, b.node(), 1, {})), "unknown_channel");
@@ -829,7 +829,7 @@ TEST_F(ChannelLife, rule_13_heads_of_logs_that_nobody_holds_are_not_kept) {
   const Epoch epoch = info(a, id).epoch;
   const auto key = a.table().epoch_key(info(a, id).pseudonym, epoch);
   must(a.replica().handle_receipt(id, epoch, b.node(), claim.counter,
-                                  seal_receipt(claim, epoch, *key, b.secrets().signing, a.random())));
+                                  seal_receipt(claim, epoch, *key, b.secrets().tier2->signing, a.random())));
   for (const auto& receipt : a.replica().receipts(id)) {
     EXPECT_LE(receipt.heads.size(), a.replica().frontier(id).size()) << "of logs held here alone";
   }

@@ -22,16 +22,14 @@ struct ChannelTest : testing::Test {
   OrgId member_org = crypto::random_fixed<OrgId>(random);
   crypto::SigningKey node_key = crypto::SigningKey::generate(random);
   crypto::SigningKey control_key = crypto::SigningKey::generate(random);
-  NodeSecrets chair{crypto::SigningKey::generate(random),
-                    crypto::TransportKeyPair::generate(random),
-                    crypto::EncryptionKeyPair::generate(random),
-                    {},
-                    ReadingKey::random(random)};
-  NodeSecrets member{crypto::SigningKey::generate(random),
-                     crypto::TransportKeyPair::generate(random),
-                     crypto::EncryptionKeyPair::generate(random),
-                     {},
-                     ReadingKey::random(random)};
+  NodeSecrets chair{crypto::TransportKeyPair::generate(random), SecondTier{crypto::SigningKey::generate(random),
+                                                                           crypto::EncryptionKeyPair::generate(random),
+                                                                           {},
+                                                                           ReadingKey::random(random)}};
+  NodeSecrets member{crypto::TransportKeyPair::generate(random), SecondTier{crypto::SigningKey::generate(random),
+                                                                            crypto::EncryptionKeyPair::generate(random),
+                                                                            {},
+                                                                            ReadingKey::random(random)}};
   ChannelGenesis genesis = must(make_genesis());
   std::map<Epoch, crypto::EpochKey> keys;
   ChannelState state = fresh();
@@ -97,7 +95,7 @@ struct ChannelTest : testing::Test {
     if (!says) says = control_state(of);
     const auto& key = keys.emplace(of, crypto::EpochKey::random(random)).first->second;
     std::vector<WrapTarget> targets;
-    for (const NodeSecrets* secrets : to) targets.push_back({{}, secrets->encryption.public_key()});
+    for (const NodeSecrets* secrets : to) targets.push_back({{}, secrets->tier2->encryption.public_key()});
     const auto bodies = must(make_epoch_bodies({genesis.id, of, genesis.control_key, head.next(), head_hash}, key,
                                                encode_control_state(*says), targets, random));
     return written(sign_entry(next_header(of), bodies.at(0), control_key), of);

@@ -28,11 +28,10 @@ struct EpochTest : testing::Test {
   Bytes state = Bytes(500, 0x5a);
 
   NodeSecrets secrets() {
-    return {crypto::SigningKey::generate(random),
-            crypto::TransportKeyPair::generate(random),
-            crypto::EncryptionKeyPair::generate(random),
-            {},
-            ReadingKey::random(random)};
+    return {crypto::TransportKeyPair::generate(random), SecondTier{crypto::SigningKey::generate(random),
+                                                                   crypto::EncryptionKeyPair::generate(random),
+                                                                   {},
+                                                                   ReadingKey::random(random)}};
   }
   WrapTarget target(const crypto::EncryptionKeyPair& pair) {
     return {crypto::random_fixed<NodeId>(random), pair.public_key()};
@@ -82,7 +81,7 @@ TEST_F(EpochTest, rule_20_a_full_roster_and_all_pins_that_are_written_fit_one_ru
 
 TEST_F(EpochTest, members_find_the_key_and_the_state_and_others_nothing) {
   const NodeSecrets member = secrets(), outsider = secrets();
-  const std::vector<WrapTarget> targets{target(member.encryption)};
+  const std::vector<WrapTarget> targets{target(member.tier2->encryption)};
   const EpochRun run = must(run_of(must(make_epoch_bodies(place, key, state, targets, random))));
   ASSERT_TRUE(run.complete());
   const auto found = run.open_key(place.channel, member, 0);
@@ -94,7 +93,7 @@ TEST_F(EpochTest, members_find_the_key_and_the_state_and_others_nothing) {
 
 TEST_F(EpochTest, a_prekey_opens_where_the_certificates_key_was_not_used) {
   NodeSecrets member = secrets();
-  const auto& prekey = member.prekeys.emplace(600, crypto::EncryptionKeyPair::generate(random)).first->second;
+  const auto& prekey = member.tier2->prekeys.emplace(600, crypto::EncryptionKeyPair::generate(random)).first->second;
   const std::vector<WrapTarget> targets{target(prekey)};
   const EpochRun run = must(run_of(must(make_epoch_bodies(place, key, state, targets, random))));
   EXPECT_TRUE(run.open_key(place.channel, member, 600));
@@ -103,7 +102,7 @@ TEST_F(EpochTest, a_prekey_opens_where_the_certificates_key_was_not_used) {
 
 TEST_F(EpochTest, rule_29_a_slot_with_another_key_than_the_committed_one_counts_as_none) {
   const NodeSecrets member = secrets();
-  const std::vector<WrapTarget> targets{target(member.encryption)};
+  const std::vector<WrapTarget> targets{target(member.tier2->encryption)};
   const auto other = crypto::EpochKey::random(random);
   auto right = must(decode_control_body(must(make_epoch_bodies(place, key, state, targets, random))[0]));
   const auto wrong = must(decode_control_body(must(make_epoch_bodies(place, other, state, targets, random))[0]));
@@ -116,7 +115,7 @@ TEST_F(EpochTest, rule_29_a_slot_with_another_key_than_the_committed_one_counts_
 
 TEST_F(EpochTest, rule_30_a_slot_is_bound_to_channel_epoch_and_place) {
   const NodeSecrets member = secrets();
-  const std::vector<WrapTarget> targets{target(member.encryption)};
+  const std::vector<WrapTarget> targets{target(member.tier2->encryption)};
   const auto bodies = must(make_epoch_bodies(place, key, state, targets, random));
   const auto add = [&](EntryHeader at) {
     EpochRun run;
@@ -151,7 +150,7 @@ TEST_F(EpochTest, rule_31_slots_are_padded_to_a_power_of_two_and_shuffled) {
 
   // Where one's own slot stands says nothing: over many epochs it stands everywhere.
   const NodeSecrets member = secrets();
-  const std::vector<WrapTarget> targets{target(member.encryption)};
+  const std::vector<WrapTarget> targets{target(member.tier2->encryption)};
   std::set<std::size_t> places;
   for (int i = 0; i < 200; ++i) {
     const auto body = must(decode_control_body(must(make_epoch_bodies(place, key, state, targets, random))[0]));
@@ -163,14 +162,14 @@ TEST_F(EpochTest, rule_31_slots_are_padded_to_a_power_of_two_and_shuffled) {
     context.resize(40);
     store_le64(&context[32], place.epoch.value);
     append(context, place.previous.view());
-    places.insert(must(crypto::find_slot(member.encryption, body.epoch.ephemeral, context, slots)).index);
+    places.insert(must(crypto::find_slot(member.tier2->encryption, body.epoch.ephemeral, context, slots)).index);
   }
   EXPECT_EQ(places.size(), 8u);
 }
 
 TEST_F(EpochTest, rule_31_an_epoch_too_large_for_one_body_is_a_run_in_force_with_its_last_part) {
   const NodeSecrets member = secrets();
-  const std::vector<WrapTarget> targets{target(member.encryption)};
+  const std::vector<WrapTarget> targets{target(member.tier2->encryption)};
   state = Bytes(100'000, 0x33);
   const auto bodies = must(make_epoch_bodies(place, key, state, targets, random));
   ASSERT_GT(bodies.size(), 1u);
@@ -198,7 +197,7 @@ TEST_F(EpochTest, slots_that_are_not_a_power_of_two_in_number_are_refused) {
 
 TEST_F(EpochTest, a_key_of_small_order_costs_its_owner_the_slot_and_nobody_else) {
   const NodeSecrets member = secrets();
-  const std::vector<WrapTarget> targets{{{}, crypto::EncryptionPublic{}}, target(member.encryption)};
+  const std::vector<WrapTarget> targets{{{}, crypto::EncryptionPublic{}}, target(member.tier2->encryption)};
   const EpochRun run = must(run_of(must(make_epoch_bodies(place, key, state, targets, random))));
   EXPECT_TRUE(run.open_key(place.channel, member, 0));
 }

@@ -135,7 +135,7 @@ TEST_F(FurtherNode, only_its_own_organisation_introduces_it_to_a_channel) {
   sync_all({&b, &second});
   // Another organisation seals the same to it.
   Introduction forged;
-  const Bytes sealed = must(crypto::seal_to(second.secrets().encryption.public_key(), crypto::kLabelIntroduction,
+  const Bytes sealed = must(crypto::seal_to(second.secrets().tier2->encryption.public_key(), crypto::kLabelIntroduction,
                                             second.node().view(), encode_introduction(forged), a.random()));
   EXPECT_EQ(code_of(second.replica().handle_mail(a.org(), MailKind::kIntroduction, kCertificateKeyMonth, sealed)),
             "not_for_us");

@@ -240,8 +240,8 @@ TEST_F(HostileMember, rule_29_the_epoch_entry_of_an_invitation_ends_its_run) {
   sync_once(a, b);
   const Bytes honest = test::stored_channel(b, id).invitation;
   const auto deliver = [&](const Invitation& invitation) {
-    auto envelope = crypto::seal_to(b.secrets().encryption.public_key(), crypto::kLabelInvitation, b.node().view(),
-                                    encode_invitation(invitation), a.random());
+    auto envelope = crypto::seal_to(b.secrets().tier2->encryption.public_key(), crypto::kLabelInvitation,
+                                    b.node().view(), encode_invitation(invitation), a.random());
     return code_of(b.replica().handle_mail(a.org(), MailKind::kInvitation, kCertificateKeyMonth, must(envelope)));
   };
   Invitation invitation = must(decode_invitation(honest));
@@ -326,7 +326,7 @@ TEST_F(HostileMember, rule_15_an_organisation_with_many_nodes_has_four_answers_c
     answer.node = node.certificate.node;
     answer.prekeys.clear();
     answer.org_log = {encode_entry(c.certify(node).view())};
-    const Bytes sealed = must(crypto::seal_to(b.secrets().encryption.public_key(), crypto::kLabelAcceptanceMail,
+    const Bytes sealed = must(crypto::seal_to(b.secrets().tier2->encryption.public_key(), crypto::kLabelAcceptanceMail,
                                               b.node().view(), sign_acceptance(answer, node.signing), c.random()));
     must(b.replica().handle_mail(c.org(), MailKind::kAcceptance, kCertificateKeyMonth, sealed));
     b.store.sync();
@@ -339,15 +339,15 @@ TEST_F(HostileMember, nobody_but_the_chair_tells_a_member_that_it_is_removed) {
   const auto tell = [&](Party& who, const crypto::SigningKey& key, const OrgId& about) {
     const auto control = b.replica().log_record(test::stored_channel(b, id).control_log());
     const Notice notice{id, about, Role::kUnknown, {9}, control->head.next(), {}, {}};
-    const Bytes sealed = must(crypto::seal_to(b.secrets().encryption.public_key(), crypto::kLabelNoticeMail,
+    const Bytes sealed = must(crypto::seal_to(b.secrets().tier2->encryption.public_key(), crypto::kLabelNoticeMail,
                                               b.node().view(), sign_notice(notice, key), who.random()));
     return code_of(b.replica().handle_mail(who.org(), MailKind::kNotice, kCertificateKeyMonth, sealed));
   };
-  EXPECT_EQ(tell(c, c.secrets().signing, b.org()), "bad_signature");
-  EXPECT_EQ(tell(a, a.secrets().signing, c.org()), "not_for_us") << "one about somebody else";
+  EXPECT_EQ(tell(c, c.secrets().tier2->signing, b.org()), "bad_signature");
+  EXPECT_EQ(tell(a, a.secrets().tier2->signing, c.org()), "not_for_us") << "one about somebody else";
   b.store.sync();
   EXPECT_EQ(b.replica().channel(id)->standing, ChannelStanding::kJoined);
-  EXPECT_EQ(tell(c, a.secrets().signing, b.org()), "ok") << "whoever carries it: the chair signed it";
+  EXPECT_EQ(tell(c, a.secrets().tier2->signing, b.org()), "ok") << "whoever carries it: the chair signed it";
   b.store.sync();
   EXPECT_EQ(b.replica().channel(id)->standing, ChannelStanding::kRemoved);
 }

@@ -273,13 +273,14 @@ TEST_F(IngestTest, rule_28_a_feed_that_does_not_open_to_its_writers_certificate_
       return feed.next(epoch, "x", sign_feed_certificate(certificate, by));
     });
   };
-  const auto& a_key = a.secrets().signing;
-  EXPECT_EQ(certified([](auto&) {}, stranger.secrets().signing), "not_authorised");
-  EXPECT_EQ(certified([](auto&) {}, b.secrets().signing), "not_authorised");
+  const auto& a_key = a.secrets().tier2->signing;
+  EXPECT_EQ(certified([](auto&) {}, stranger.secrets().tier2->signing), "not_authorised");
+  EXPECT_EQ(certified([](auto&) {}, b.secrets().tier2->signing), "not_authorised");
   EXPECT_EQ(certified([&](auto& c) { c.org = b.org(), c.node = b.node(); }, a_key), "not_authorised")
       << "claims B's name";
-  EXPECT_EQ(certified([&](auto& c) { c.org = stranger.org(), c.node = stranger.node(); }, stranger.secrets().signing),
-            "not_authorised");
+  EXPECT_EQ(
+      certified([&](auto& c) { c.org = stranger.org(), c.node = stranger.node(); }, stranger.secrets().tier2->signing),
+      "not_authorised");
   EXPECT_EQ(certified([&](auto& c) { c.channel = a.replica().private_channel(); }, a_key), "bad_feed_certificate");
   EXPECT_EQ(certified([&](auto& c) { c.feed.data()[0] ^= 1; }, a_key), "bad_feed_certificate");
   ForgedFeed honest(a, id, 77);
@@ -299,7 +300,7 @@ TEST_F(IngestTest, rule_28_in_each_epoch_the_first_entry_carries_the_certificate
   std::tie(bare.head, bare.head_hash) = head;
   FeedCertificate other = bare.certificate();
   other.generation = 2;
-  EXPECT_EQ(code_of(give(b, id, {bare.next(next, "x", sign_feed_certificate(other, a.secrets().signing))})),
+  EXPECT_EQ(code_of(give(b, id, {bare.next(next, "x", sign_feed_certificate(other, a.secrets().tier2->signing))})),
             "bad_feed_certificate");
   std::tie(bare.head, bare.head_hash) = head;
   must(give(b, id, {bare.next(next, "two", bare.signed_certificate())}));

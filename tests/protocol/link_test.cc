@@ -17,11 +17,10 @@ using test::SeededRandom;
 constexpr std::string_view kNetwork = "test-network";
 
 NodeSecrets make_secrets(SeededRandom& random) {
-  return {crypto::SigningKey::generate(random),
-          crypto::TransportKeyPair::generate(random),
-          crypto::EncryptionKeyPair::generate(random),
-          {},
-          ReadingKey::random(random)};
+  return {crypto::TransportKeyPair::generate(random), SecondTier{crypto::SigningKey::generate(random),
+                                                                 crypto::EncryptionKeyPair::generate(random),
+                                                                 {},
+                                                                 ReadingKey::random(random)}};
 }
 
 // An entry byte string of the right shape; whether it verifies is not the link's affair.

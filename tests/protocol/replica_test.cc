@@ -280,13 +280,15 @@ TEST(Peers, prekeys_are_taken_when_they_are_newer_and_signed) {
   ASSERT_TRUE(month);
   PrekeyList list = test::make_prekeys(b.node(), b.random());
   list.first_month = *month + 1;
-  EXPECT_EQ(code_of(a.replica().accept_prekeys(b.node(), sign_prekeys(list, a.secrets().signing))), "bad_signature");
-  must(a.replica().accept_prekeys(b.node(), sign_prekeys(list, b.secrets().signing)));
+  EXPECT_EQ(code_of(a.replica().accept_prekeys(b.node(), sign_prekeys(list, a.secrets().tier2->signing))),
+            "bad_signature");
+  must(a.replica().accept_prekeys(b.node(), sign_prekeys(list, b.secrets().tier2->signing)));
   EXPECT_EQ(a.replica().prekey_month_of(b.node()), *month + 1);
   must(a.replica().accept_prekeys(b.node(), b.replica().own_prekeys()));
   EXPECT_EQ(a.replica().prekey_month_of(b.node()), *month + 1) << "an older list changes nothing";
   list.node = a.node();
-  EXPECT_EQ(code_of(a.replica().accept_prekeys(b.node(), sign_prekeys(list, b.secrets().signing))), "bad_prekeys");
+  EXPECT_EQ(code_of(a.replica().accept_prekeys(b.node(), sign_prekeys(list, b.secrets().tier2->signing))),
+            "bad_prekeys");
 }
 
 TEST(Peers, rule_18_a_certificate_past_its_date_is_shown_and_goes_on) {

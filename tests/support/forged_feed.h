@@ -24,7 +24,9 @@ class ForgedFeed {
   protocol::FeedCertificate certificate() const {
     return {channel_, author_.org(), author_.node(), log(), 1, kExampleTime};
   }
-  Bytes signed_certificate() const { return protocol::sign_feed_certificate(certificate(), author_.secrets().signing); }
+  Bytes signed_certificate() const {
+    return protocol::sign_feed_certificate(certificate(), author_.secrets().tier2->signing);
+  }
 
   // The next entry. With the certificate when `with` has one.
   protocol::Entry next(protocol::Epoch epoch, std::string_view text, ByteView with = {},

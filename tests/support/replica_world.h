@@ -62,13 +62,13 @@ class Party {
 
   void take_keys(ExampleNode node) {
     node_id_ = node.certificate.node;
-    secrets_ = std::make_unique<protocol::NodeSecrets>(protocol::NodeSecrets{std::move(node.signing),
-                                                                             std::move(node.transport),
-                                                                             std::move(node.encryption),
-                                                                             {},
-                                                                             protocol::ReadingKey::random(random_)});
+    secrets_ = std::make_unique<protocol::NodeSecrets>(protocol::NodeSecrets{
+        std::move(node.transport),
+        protocol::SecondTier{
+            std::move(node.signing), std::move(node.encryption), {}, protocol::ReadingKey::random(random_)}});
     for (std::uint32_t i = 0; i < 12; ++i) {
-      secrets_->prekeys.emplace(protocol::month_of(clock_.now()) + i, crypto::EncryptionKeyPair::generate(random_));
+      secrets_->tier2->prekeys.emplace(protocol::month_of(clock_.now()) + i,
+                                       crypto::EncryptionKeyPair::generate(random_));
     }
   }
 
@@ -79,6 +79,16 @@ class Party {
     start();
     must(replica().load());
     store.sync();
+  }
+
+  // The same process or the next one without the passphrase (rule 48), and with it again.
+  void lock() {
+    kept_ = std::exchange(secrets_->tier2, std::nullopt);
+    crash();
+  }
+  void unlock() {
+    secrets_->tier2 = std::exchange(kept_, std::nullopt);
+    crash();
   }
 
   protocol::Replica& replica() { return *replica_; }
@@ -158,6 +168,7 @@ class Party {
   std::optional<protocol::OrgLog> log_;
   protocol::NodeId node_id_;
   std::unique_ptr<protocol::NodeSecrets> secrets_;
+  std::optional<protocol::SecondTier> kept_;  // while locked
   std::unique_ptr<protocol::ReadingTable> table_;
   std::unique_ptr<protocol::Replica> replica_;
 };

@@ -33,6 +33,13 @@ class NodesTestCase(unittest.TestCase):
         self.nodes.append(made)
         return made.start() if start else made
 
+    def secret(self, name, *lines):
+        """A file that nobody else may read."""
+        path = os.path.join(self.folder, name)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+            out.write("\n".join(lines) + "\n")
+        return path
+
     def problem(self, node, *words, exit, code=None, stdin=None):
         """The command fails with this exit code, one problem object on standard error and nothing on standard output."""
         import json

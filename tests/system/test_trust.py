@@ -7,12 +7,6 @@ from support import NodesTestCase, introduce, join, wait_until
 
 
 class Trust(NodesTestCase):
-    def secret(self, name, *lines):
-        path = os.path.join(self.folder, name)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
-            out.write("\n".join(lines) + "\n")
-        return path
-
     def founded(self, name):
         """An organisation of three roots, of which two sign together, each in a folder of its own."""
         self.roots = [f"{name} root {n} passphrase" for n in (1, 2, 3)]

@@ -9,11 +9,12 @@ constexpr protocol::Time kExpires{4'000'000'000'000};
 }  // namespace
 
 protocol::NodeSecrets make_secrets(crypto::Random& random) {
-  return {crypto::SigningKey::generate(random),
-          crypto::TransportKeyPair::generate(random),
-          crypto::EncryptionKeyPair::generate(random),
-          {},
-          protocol::ReadingKey::random(random)};
+  // One after the other: the vectors pin which bytes become which key.
+  auto signing = crypto::SigningKey::generate(random);
+  auto transport = crypto::TransportKeyPair::generate(random);
+  auto encryption = crypto::EncryptionKeyPair::generate(random);
+  return {std::move(transport),
+          protocol::SecondTier{std::move(signing), std::move(encryption), {}, protocol::ReadingKey::random(random)}};
 }
 
 Result<Founded> found_org(const std::string& name, const std::string& network, const protocol::NodeSecrets& secrets,
@@ -34,14 +35,14 @@ Result<Founded> found_org(const std::string& name, const std::string& network, c
   protocol::NodeCertificate certificate;
   certificate.org = log.id();
   random.fill(certificate.node_random);
-  certificate.first_signing = certificate.signing = secrets.signing.verify_key();
+  certificate.first_signing = certificate.signing = secrets.tier2->signing.verify_key();
   certificate.transport = secrets.transport.public_key();
-  certificate.encryption = secrets.encryption.public_key();
+  certificate.encryption = secrets.tier2->encryption.public_key();
   certificate.node = protocol::make_node_id(log.id(), certificate.node_random, certificate.first_signing);
   certificate.issued = kIssued;
   certificate.expires = kExpires;
   certificate.name = name;
-  auto certify = log.make_certify(certificate, secrets.signing, kIssued, signer);
+  auto certify = log.make_certify(certificate, secrets.tier2->signing, kIssued, signer);
   return Founded{{std::move(genesis), std::move(certify)}, log.id(), certificate.node};
 }
 

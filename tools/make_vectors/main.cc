@@ -42,17 +42,17 @@ Json identity_vectors() {
   const auto founded = must(tools::found_org("River Watch", "tocsin", secrets, random), "organisation");
   PrekeyList list{founded.node, 682, {}};
   for (int i = 0; i < 3; ++i) list.keys.push_back(crypto::EncryptionKeyPair::generate(random).public_key());
-  const auto prekeys = sign_prekeys(list, secrets.signing);
+  const auto prekeys = sign_prekeys(list, secrets.tier2->signing);
   Card card{"tocsin", founded.node, {"ngo.example:4870"}, founded.org_log, prekeys, {1'790'000'000'000}};
-  const auto text = must(encode_card(card, secrets.signing), "card");
+  const auto text = must(encode_card(card, secrets.tier2->signing), "card");
   Json log = Json::array(), words = Json::array();
   for (const auto& entry : founded.org_log) log.push_back(entry_json(entry.view()));
   for (const auto& word : card_words(founded.org, founded.node)) words.push_back(word);
   return {{"org_id", hex(founded.org.view())},
           {"node_id", hex(founded.node.view())},
-          {"node_signing_key", hex(secrets.signing.verify_key().view())},
+          {"node_signing_key", hex(secrets.tier2->signing.verify_key().view())},
           {"transport_key", hex(secrets.transport.public_key().view())},
-          {"encryption_key", hex(secrets.encryption.public_key().view())},
+          {"encryption_key", hex(secrets.tier2->encryption.public_key().view())},
           {"org_log", log},
           {"signed_prekeys", hex(prekeys)},
           {"card", text},

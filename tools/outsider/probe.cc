@@ -230,11 +230,7 @@ int main(int argc, char** argv) {
   auto passphrase = slurp(passphrase_file);
   passphrase = passphrase.substr(0, passphrase.find('\n'));
   auto keystore = must(store::Keystore::open(std::filesystem::path(home) / "keys", passphrase), "keys");
-  NodeSecrets secrets{crypto::SigningKey::from_seed(keystore.tier2()->signing),
-                      crypto::TransportKeyPair::from_secret(keystore.tier1().transport.clone()),
-                      crypto::EncryptionKeyPair::from_secret(keystore.tier2()->encryption.clone()),
-                      {},
-                      keystore.tier2()->reading.clone()};
+  NodeSecrets secrets{crypto::TransportKeyPair::from_secret(keystore.tier1().transport.clone()), std::nullopt};
   crypto::Verifier verifier;
   crypto::SystemRandom random;
   // The network is the card's own affair here: both must agree, or the handshake fails.

@@ -58,7 +58,7 @@ struct RouterTest : testing::Test {
   test::SeededRandom random{7};
   engine::Hub hub{party.replica(), clock, random, log};  // takes the replica's events; the world then does
   DeskWorld world{party, clock};
-  desk::SourceRegister sources{party.replica(), party.secrets().reading, random};
+  desk::SourceRegister sources{party.replica(), party.secrets().tier2->reading, random};
   App app{world.desk, hub};
   Router router{app};
 

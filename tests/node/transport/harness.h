@@ -12,11 +12,11 @@
 namespace tocsin::transport {
 
 inline std::unique_ptr<protocol::NodeSecrets> make_secrets(crypto::Random& random) {
-  return std::make_unique<protocol::NodeSecrets>(protocol::NodeSecrets{crypto::SigningKey::generate(random),
-                                                                       crypto::TransportKeyPair::generate(random),
+  return std::make_unique<protocol::NodeSecrets>(protocol::NodeSecrets{
+      crypto::TransportKeyPair::generate(random), protocol::SecondTier{crypto::SigningKey::generate(random),
                                                                        crypto::EncryptionKeyPair::generate(random),
                                                                        {},
-                                                                       protocol::ReadingKey::random(random)});
+                                                                       protocol::ReadingKey::random(random)}});
 }
 
 // Sends what it is given and keeps what comes.

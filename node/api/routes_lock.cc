@@ -1,0 +1,68 @@
+// lock, unlock, wipe (rule 48).
+#include "node/api/router.h"
+#include "node/api/views.h"
+
+namespace tocsin::api {
+namespace {
+
+constexpr std::size_t kPassphraseBytesMax = 1024;
+constexpr std::int64_t kAnswerLeavesMs = 50;  // the answer is on its way before this server ends
+
+void post_lock(App& app, const Request&, ResponderPtr responder) {
+  responder->json(Json{{"unlocked", false}});
+  if (app.tiers.locked) return;
+  app.tiers.forget();
+  app.later(kAnswerLeavesMs, [&app] { app.tiers.restart(); });
+}
+
+// The body is the passphrase and nothing else, so that no copy of it is left in a parser's tree.
+void post_unlock(App& app, const Request& request, ResponderPtr responder) {
+  const auto body = request.body ? request.body : std::make_shared<const std::string>();
+  auto passphrase = crypto::SecretBuffer::copy_of(as_bytes(*body));
+  // Nobody else holds the body: it was made for this call (http.h).
+  crypto::wipe({reinterpret_cast<std::uint8_t*>(const_cast<char*>(body->data())), body->size()});
+  if (!app.tiers.locked) return responder->json(Json{{"unlocked", true}});
+  app.tiers.unlock(std::move(passphrase), [&app, responder](Result<void> opened) {
+    if (!opened) return responder->problem(opened.error());
+    responder->json(Json{{"unlocked", true}});
+    app.later(kAnswerLeavesMs, [&app] { app.tiers.restart(); });
+  });
+}
+
+void post_wipe(App& app, const Request& request, ResponderPtr responder) {
+  auto body = body_object(request);
+  if (!body) return responder->problem(body.error());
+  auto confirm = text_field(*body, "confirm");
+  if (!confirm) return responder->problem(confirm.error());
+  if (*confirm != hex(app.replica().own_node()))
+    return responder->problem(caller_error(
+        Code{"wrong_node"}, "that is not this node's id, and nothing was destroyed; tocsin status shows it in full"));
+  auto wiped = app.tiers.wipe();
+  if (!wiped) return responder->problem(wiped.error());
+  responder->json(Json{{"wiped", true}});
+  app.later(kAnswerLeavesMs, [&app] { app.tiers.end(); });
+}
+
+}  // namespace
+
+void add_lock_routes(std::vector<Route>& out) {
+  out.push_back({.method = "POST",
+                 .path = "/lock",
+                 .summary = "Forget the signing and reading keys now",
+                 .handler = post_lock,
+                 .when_locked = true});
+  out.push_back({.method = "POST",
+                 .path = "/unlock",
+                 .summary = "Give the signing and reading keys back; the body is the passphrase",
+                 .handler = post_unlock,
+                 .when_locked = true,
+                 .body_is_secret = true,
+                 .body_bytes_max = kPassphraseBytesMax});
+  out.push_back({.method = "POST",
+                 .path = "/wipe",
+                 .summary = "Destroy all keys of this home",
+                 .handler = post_wipe,
+                 .when_locked = true});
+}
+
+}  // namespace tocsin::api

@@ -1,0 +1,142 @@
+// lock, unlock, wipe, and key: the two tiers of secrets (rule 48).
+#include <chrono>
+#include <thread>
+
+#include "node/cli/context.h"
+#include "node/cli/passphrase.h"
+#include "node/host/host.h"
+
+namespace tocsin::cli {
+namespace {
+
+constexpr int kWaitSeconds = 120;  // a large index is read again meanwhile
+
+int exit_for_keys(const Error& error) {
+  if (error.code == Code{"wrong_passphrase"}) return kExitDenied;
+  return is_damage(error.code.text()) ? kExitIntegrity : kExitFailure;
+}
+
+// The node begins anew: until it answers as it is to be, or for two minutes.
+int wait_until(Context& c, bool unlocked) {
+  for (int i = 0; i < kWaitSeconds * 20; ++i) {
+    const auto status = c.ask("/status");
+    if (status.is_object() && status.value("unlocked", !unlocked) == unlocked)
+      return c.show_object(Json{{"unlocked", unlocked}}, {});
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  return c.fail("timeout", "the node has not come back yet; look again with: tocsin status", kExitUnreachable);
+}
+
+int node_lock(Context& c) {
+  if (!c.call("POST", "/lock")) return c.exit_code();
+  const int exit = wait_until(c, false);
+  if (exit == kExitOk)
+    c.say(
+        "Locked: the node goes on taking and passing on. Nobody reads here until tocsin unlock, and it signs nothing, "
+        "alerts neither.");
+  return exit;
+}
+
+int node_unlock(Context& c) {
+  auto passphrase = node_passphrase(false);
+  if (!passphrase) return c.fail(passphrase.error());
+  HttpRequest request{.method = "POST",
+                      .path = "/api/v1/unlock",
+                      .body = std::string(as_text(passphrase->view())),
+                      .content_type = "application/octet-stream"};
+  if (!c.call(std::move(request))) return c.exit_code();
+  const int exit = wait_until(c, true);
+  if (exit == kExitOk) c.say("Unlocked.");
+  return exit;
+}
+
+// Neither --yes nor a terminal's y: only the id, typed in full.
+int node_wipe(Context& c) {
+  if (auto there = home_is_there(c.home()); !there) return c.fail(there.error());
+  const Json confirm{{"confirm", c.get("confirm")}};
+  const auto alive = http_call(c.home(), {.method = "GET", .path = "/healthz"});
+  if (alive) {
+    if (!c.call("POST", "/wipe", confirm)) return c.exit_code();
+  } else if (auto wiped = host::wipe_home(c.home(), c.get("confirm")); !wiped) {
+    return c.fail(wiped.error(), exit_for_keys(wiped.error()));
+  }
+  c.show_object(Json{{"wiped", true}}, {});
+  c.say(
+      "Every key in this home is destroyed: what is stored here cannot be read again. What others hold stays with "
+      "them; have the organisation revoke this node: tocsin org revoke. Old copies of the key files, on backups or in "
+      "worn cells of an SSD, still open with the passphrase.");
+  return kExitOk;
+}
+
+int key_passphrase(Context& c) {
+  if (auto there = home_is_there(c.home()); !there) return c.fail(there.error());
+  auto before = node_passphrase(false);
+  if (!before) return c.fail(before.error());
+  auto after = new_passphrase();
+  if (!after) return c.fail(after.error());
+  if (auto changed = host::change_passphrase(c.home(), *before, *after); !changed)
+    return c.fail(changed.error(), exit_for_keys(changed.error()));
+  c.show_object(Json{{"changed", true}}, {});
+  c.say(
+      "The passphrase is changed. A backup or a copy of the key files from before still opens with the old one: make a "
+      "new backup, and destroy those.");
+  return kExitOk;
+}
+
+int key_credential(Context& c) {
+  if (auto there = home_is_there(c.home()); !there) return c.fail(there.error());
+  auto passphrase = node_passphrase(false);
+  if (!passphrase) return c.fail(passphrase.error());
+  if (auto written = host::write_credential(c.home(), *passphrase, c.get("out")); !written)
+    return c.fail(written.error(), exit_for_keys(written.error()));
+  c.show_object(Json{{"credential", c.get("out")}}, {});
+  c.say(
+      "With this file the node starts by itself, locked: it takes and passes on, and who has the file and the disk "
+      "sees "
+      "who shares, never what. Give it to the service manager as tocsin.storage, and reading back with: tocsin unlock");
+  return kExitOk;
+}
+
+int key_status(Context& c) {
+  auto answer = c.call("GET", "/status");
+  if (!answer) return c.exit_code();
+  Json items = Json::array();
+  for (const auto& key : answer->json.value("keys", Json::array())) items.push_back(key);
+  Context::Answer list{200, {}, Json{{"items", items}, {"next", nullptr}}};
+  list.body = list.json.dump() + "\n";
+  static constexpr Column columns[] = {{"name", "KEY"}, {"expires", "EXPIRES", Show::kDay}};
+  return c.show_list(list, columns, "The node is locked: nothing to show.");
+}
+
+}  // namespace
+
+void add_lock_commands(std::vector<Command>& out) {
+  out.push_back({"",
+                 "lock",
+                 "Forget the signing and reading keys now; the node goes on taking and passing on",
+                 {},
+                 {},
+                 "",
+                 node_lock});
+  out.push_back(
+      {"", "unlock", "Give the signing and reading keys back; asks for the passphrase", {}, {}, "", node_unlock});
+  out.push_back({"",
+                 "wipe",
+                 "Destroy every key of this home, at once and for good",
+                 {},
+                 {{"confirm", "NODE_ID", "this node's id in full; nothing else is a yes", Arity::kOne, true}},
+                 "tocsin wipe --confirm $(tocsin status --output json | jq -r .node_id)",
+                 node_wipe});
+  out.push_back({"key", "status", "Show the node's keys and until when they are good", {}, {}, "", key_status});
+  out.push_back(
+      {"key", "passphrase", "Change the node's passphrase; a running node goes on", {}, {}, "", key_passphrase});
+  out.push_back({"key",
+                 "credential",
+                 "Write the credential that lets a restart open the first tier by itself, and stay locked",
+                 {},
+                 {{"out", "FILE", "where to write it; must not exist", Arity::kOne, true}},
+                 "tocsin key credential --out tocsin.storage",
+                 key_credential});
+}
+
+}  // namespace tocsin::cli

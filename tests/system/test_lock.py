@@ -1,0 +1,135 @@
+"""Two tiers of secrets: a node that starts without a person, is locked, unlocked, and wiped, with real processes."""
+import glob
+import json
+import os
+import subprocess
+
+from support import NodesTestCase, introduce, join, wait_until
+
+
+class Lock(NodesTestCase):
+    def pair(self):
+        """Two nodes that share a channel, with one report in it."""
+        ngo, region = self.node("Watch"), self.node("Region")
+        introduce(ngo, region, self.folder)
+        channel = ngo.run("channel", "create", "shared")["channel_id"]
+        join(ngo, channel, region)
+        self.report(ngo, channel, "before")
+        wait_until("it arrives", lambda: region.count() == 1, 20)
+        return ngo, region, channel
+
+    def report(self, node, channel, title):
+        return node.run("report", "new", "--kind", "incident", "--title", title, "--channel", channel)["id"]
+
+    def entries(self, node):
+        return node.run("status")["entries"]
+
+    def test_rule_48_a_locked_node_takes_and_passes_on_and_nobody_reads(self):
+        ngo, region, channel = self.pair()
+        third = self.node("Third")
+        introduce(ngo, third, self.folder)
+        introduce(region, third, self.folder)
+        join(ngo, channel, third)
+        wait_until("all know each other", lambda: all(p["connected"] for n in (ngo, region, third) for p in n.run("peer", "list")["items"]), 30)
+        listen = region.listen
+        self.assertEqual(region.run("lock"), {"unlocked": False})
+        self.assertEqual(region.run("lock"), {"unlocked": False}, "once more changes nothing")
+        status = region.run("status")
+        self.assertEqual((status["unlocked"], status["reports"], status["listen"]), (False, None, [listen]))
+        for words in (["report", "list"], ["report", "search", "before"], ["channel", "list"], ["inbox", "list"], ["card", "show"],
+                      ["alert", "raise", "--title", "x", "--country", "MMR", "--severity", "Extreme", "--urgency", "Immediate"]):
+            self.problem(region, *words, exit=4, code="locked")
+        self.assertTrue(any(c["state"] == "warning" and "locked" in c["detail"] for c in region.run("doctor")["checks"]))
+
+        before = self.entries(region)
+        title = "a village that nobody may read about here"
+        self.report(ngo, channel, title)
+        wait_until("the locked node stores it", lambda: self.entries(region) > before, 30)
+        ngo.end()
+        wait_until("the third gets it, from the locked node if need be", lambda: third.count() == 1, 30)
+        self.assertEqual(region.process.poll(), None)
+
+        wrong = self.secret("wrong", "no such passphrase")
+        done = region.raw("unlock", environment={"TOCSIN_PASSPHRASE_FILE": wrong})
+        self.assertEqual((done.returncode, json.loads(done.stderr)["code"]), (4, "wrong_passphrase"))
+        self.assertEqual(region.run("unlock"), {"unlocked": True})
+        wait_until("what came while it was locked is read", lambda: region.count() == 2, 20)
+        self.report(region, channel, "written after")
+        wait_until("and it writes again", lambda: third.count() == 2, 30)
+        self.assertEqual(region.end(), 0)
+
+    def test_rule_48_after_a_power_loss_the_credential_starts_it_locked(self):
+        ngo, region, channel = self.pair()
+        listen = region.listen
+        folder = os.path.join(self.folder, "credentials")
+        os.mkdir(folder)
+        credential = os.path.join(folder, "tocsin.storage")
+        region.run("key", "credential", "--out", credential)
+        self.problem(region, "key", "credential", "--out", credential, exit=1, code="keys_exist")
+        region.end(9)
+        self.report(ngo, channel, "while it was dark")
+        passphrase = region.environment.pop("TOCSIN_PASSPHRASE_FILE")
+        region.environment["CREDENTIALS_DIRECTORY"] = folder
+        region.start(listen)
+        self.assertEqual(region.run("status")["unlocked"], False)
+        before = self.entries(region)
+        wait_until("it takes what was written meanwhile", lambda: self.entries(region) > before or before > 5, 30)
+        done = region.raw("report", "list")
+        self.assertEqual(done.returncode, 4, "nobody reads")
+        for path in glob.glob(region.home + "/**", recursive=True):
+            if os.path.isfile(path):
+                with open(path, "rb") as file:
+                    self.assertNotIn(b"while it was dark", file.read(), path)
+        region.environment["TOCSIN_PASSPHRASE_FILE"] = passphrase
+        region.run("unlock")
+        wait_until("both are read", lambda: region.count() == 2, 30)
+        region.end()
+        # Another home's credential, and a passphrase that goes before a credential.
+        region.run("key", "credential", "--out", os.path.join(self.folder, "other"))
+        self.assertEqual(self.run_with(ngo, credential), ("wrong_credential", 4))
+        region.start(listen)
+        self.assertEqual(region.run("status")["unlocked"], True, "started with a passphrase it is unlocked")
+        self.assertTrue(any(passphrase in c["detail"] for c in region.run("doctor")["checks"]), "and doctor names the file")
+
+    def run_with(self, node, credential):
+        """What `run` says of a home with another home's credential."""
+        node.end()
+        environment = dict(node.environment, CREDENTIALS_DIRECTORY=os.path.dirname(credential))
+        environment.pop("TOCSIN_PASSPHRASE_FILE")
+        done = subprocess.run([node.program, "--output", "json", "run", "--listen", "127.0.0.1:0"], env=environment, text=True,
+                              capture_output=True, timeout=60)
+        return json.loads(done.stderr.splitlines()[-1])["code"], done.returncode
+
+    def test_the_passphrase_is_changed_under_a_running_node(self):
+        node = self.node("Watch")
+        new = self.secret("new", "quite another passphrase")
+        short = self.secret("short", "short")
+        environment = {"TOCSIN_NEW_PASSPHRASE_FILE": short}
+        done = node.raw("key", "passphrase", environment=environment)
+        self.assertEqual((done.returncode, json.loads(done.stderr)["code"]), (1, "weak_passphrase"))
+        done = node.raw("key", "passphrase", environment={"TOCSIN_NEW_PASSPHRASE_FILE": new})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        node.run("lock")
+        self.problem(node, "unlock", exit=4, code="wrong_passphrase")
+        node.environment["TOCSIN_PASSPHRASE_FILE"] = new
+        node.run("unlock")
+        self.assertEqual([k["name"] for k in node.run("key", "status")["items"]], ["node certificate", "last prekey"])
+
+    def test_rule_48_wipe_destroys_both_tiers_at_once(self):
+        ngo, region, channel = self.pair()
+        self.problem(ngo, "wipe", exit=2, code="usage")
+        self.problem(ngo, "wipe", "--confirm", ngo.node_id[:12], exit=1, code="wrong_node")
+        self.problem(ngo, "wipe", "--confirm", region.node_id, exit=1, code="wrong_node")
+        self.assertEqual(ngo.count(), 1, "nothing was destroyed")
+        self.assertEqual(ngo.run("wipe", "--confirm", ngo.node_id), {"wiped": True})
+        self.assertEqual(ngo.process.wait(20), 0, "and the node ends")
+        self.assertEqual([f for f in glob.glob(ngo.home + "/keys/*") + glob.glob(ngo.home + "/roots/*")], [])
+        self.problem(ngo, "wipe", "--confirm", ngo.node_id, exit=1, code="wrong_node")
+        done = ngo.raw("fsck")
+        self.assertNotEqual(done.returncode, 0)
+        # A node that does not run, and whose passphrase nobody knows.
+        region.end()
+        region.environment.pop("TOCSIN_PASSPHRASE_FILE")
+        self.problem(region, "wipe", "--confirm", ngo.node_id, exit=1, code="wrong_node")
+        region.run("wipe", "--confirm", region.node_id)
+        self.assertEqual(os.listdir(os.path.join(region.home, "keys")), [])
