@@ -95,14 +95,16 @@ inline constexpr Personal kPersonalMachine{"tocsin machine"};      // machine-id
 inline constexpr Personal kPersonalNodeNote{"tocsin node note"};   // node id as the key folder records it (rule 48)
 inline constexpr Personal kPersonalKeyFile{
     "tocsin key file"};  // checksum of a key file: tells damage from a wrong passphrase
-inline constexpr Label kLabelStoreCheck{"tocsin.store.check"};    // proves that a store belongs to a store key
-inline constexpr Label kLabelStoreLog{"tocsin.store.log"};        // log records
-inline constexpr Label kLabelStoreEntry{"tocsin.store.entry"};    // entries of organisation logs, which name partners
-inline constexpr Label kLabelStoreRecord{"tocsin.store.record"};  // names and values of the record tables
-inline constexpr Label kLabelKeyring{"tocsin.keys.keyring"};      // passphrase -> keys of the two tiers (rule 48)
-inline constexpr Label kLabelTier1{"tocsin.keys.tier1"};          // transport secret, store key
-inline constexpr Label kLabelTier2{"tocsin.keys.tier2"};          // signing, encryption, prekeys, reading key
-inline constexpr Label kLabelRootKey{"tocsin.keys.root"};         // one root key of an organisation, a file apart
+inline constexpr Label kLabelStoreCheck{"tocsin.store.check"};      // proves that a store belongs to a store key
+inline constexpr Label kLabelStoreLog{"tocsin.store.log"};          // log records
+inline constexpr Label kLabelStoreEntry{"tocsin.store.entry"};      // entries of organisation logs, which name partners
+inline constexpr Label kLabelStoreRecord{"tocsin.store.record"};    // names and values of the record tables
+inline constexpr Label kLabelKeyring{"tocsin.keys.keyring"};        // passphrase -> keys of the two tiers (rule 48)
+inline constexpr Label kLabelTier1{"tocsin.keys.tier1"};            // transport secret, store key
+inline constexpr Label kLabelTier2{"tocsin.keys.tier2"};            // signing, encryption, prekeys, reading key
+inline constexpr Label kLabelBackup{"tocsin.backup"};               // slots and stream of a backup (rule 21)
+inline constexpr Label kLabelBackupStream{"tocsin.backup.stream"};  // its content
+inline constexpr Label kLabelRootKey{"tocsin.keys.root"};           // one root key of an organisation, a file apart
 inline constexpr Label kLabelChannelSecrets{"tocsin.keys.channel"};  // reading key -> keys of one channel (rule 48)
 
 // ---- The desk (node/desk)

@@ -115,6 +115,10 @@ struct LoadedChannel {
 };
 // Error (environment): damaged_record.
 Result<LoadedChannel> decode_channel_record(ByteView record, const NodeSecrets& secrets);
+// The same record for another node: its keys sealed under `to`, and none that signs among them (rule 21). Error
+// (environment): damaged_record.
+Result<Bytes> reseal_channel_record(ByteView record, const ReadingKey& from, const ReadingKey& to,
+                                    crypto::Random& random);
 Result<void> restore_run(ChannelState& state, const EntryView& entry);
 
 inline constexpr Code kDamagedRecord{"damaged_record"};

@@ -28,7 +28,7 @@ constexpr std::size_t kSeedBytes = 32;
 constexpr std::size_t kEpochKeyBytes = 8 + crypto::EpochKey::kSize;
 constexpr std::size_t kAfterKeysBytes = 4 + 1 + 2 * kSeedBytes;
 
-Bytes seal_secrets(const ChannelState& state, const NodeSecrets& secrets, crypto::Random& random) {
+Bytes seal_secrets(const ChannelState& state, const ReadingKey& reading, crypto::Random& random) {
   std::uint32_t count = 0;
   for (const auto& [number, info] : state.epochs) count += info.key != nullptr;
   crypto::SecretBuffer plain(4 + count * kEpochKeyBytes + kAfterKeysBytes);
@@ -51,8 +51,7 @@ Bytes seal_secrets(const ChannelState& state, const NodeSecrets& secrets, crypto
     }
     to += kSeedBytes;
   }
-  return crypto::seal(secrets.tier2->reading.view(), crypto::kLabelChannelSecrets, state.id().view(), plain.view(),
-                      random);
+  return crypto::seal(reading.view(), crypto::kLabelChannelSecrets, state.id().view(), plain.view(), random);
 }
 
 Result<void> read_secrets(ByteView plain, ChannelState& state) {
@@ -205,7 +204,7 @@ Result<LoadedChannel> read_record(schema::ChannelRecord::Reader in, const NodeSe
 }  // namespace
 
 Bytes encode_channel_record(const ChannelState& state, const NodeSecrets& secrets, crypto::Random& random) {
-  const Bytes sealed = seal_secrets(state, secrets, random);
+  const Bytes sealed = seal_secrets(state, secrets.tier2->reading, random);
   return canonical::encode<schema::ChannelRecord>([&](schema::ChannelRecord::Builder out) {
     out.setFormatVersion(kFormatVersion);
     out.setGenesis(canonical::data(state.genesis->message));
@@ -246,6 +245,33 @@ Result<LoadedChannel> decode_channel_record(ByteView record, const NodeSecrets& 
       record, kRecordBytesMax, [&](schema::ChannelRecord::Reader in) { return read_record(in, secrets); });
   if (!out && out.error().code == kNotCanonical) return damaged("a channel's record");
   return out;
+}
+
+Result<Bytes> reseal_channel_record(ByteView record, const ReadingKey& from, const ReadingKey& to,
+                                    crypto::Random& random) {
+  return canonical::decode<schema::ChannelRecord>(
+      record, kRecordBytesMax, [&](schema::ChannelRecord::Reader in) -> Result<Bytes> {
+        auto genesis =
+            decode_channel_genesis(canonical::view(in.getGenesis()), canonical::view(in.getGenesisSignature()));
+        if (!genesis) return damaged("a channel's genesis");
+        ChannelState keys;  // of which the secrets are all that is used
+        keys.genesis = std::make_shared<const ChannelGenesis>(std::move(*genesis));
+        for (const auto epoch : in.getEpochs()) keys.epochs[{epoch.getEpoch()}];
+        auto plain = crypto::open_secret(from.view(), crypto::kLabelChannelSecrets, keys.id().view(),
+                                         canonical::view(in.getSecrets()));
+        if (!plain) return damaged("a channel's keys do not open");
+        TOCSIN_TRY(read_secrets(plain->view(), keys));
+        keys.feed_key = nullptr;
+        keys.control_key = nullptr;
+        keys.feed_generation = 0;
+        const Bytes sealed = seal_secrets(keys, to, random);
+        ::capnp::MallocMessageBuilder copy;
+        copy.setRoot(in);
+        auto out = copy.getRoot<schema::ChannelRecord>();
+        out.setSecrets(canonical::data(sealed));
+        out.initNotices(0);  // the chair's
+        return canonical::to_bytes(::capnp::canonicalize(out.asReader()));
+      });
 }
 
 }  // namespace tocsin::protocol

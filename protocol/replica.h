@@ -188,6 +188,9 @@ class Replica {
   // private channel comes from another of its nodes, `sibling`, whose addresses are those of its card.
   Result<void> create_further(std::span<const Entry> org_log, const NodeId& own_node, const NodeId& sibling,
                               std::vector<std::string> addresses, Done<void> done);
+  // On a store that was put back from a backup, for a node that has new keys: takes `own_node` as its own from now on,
+  // and leaves out what was the old node's to do (its counters, what waited for it as chair). `load` comes after.
+  Result<void> create_restored(const NodeId& own_node, Done<void> done);
   // Reads everything back at start. Errors (environment): store_failed, damaged_record.
   Result<void> load();
   void set_listener(ReplicaListener* listener);  // null: nobody

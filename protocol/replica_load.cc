@@ -78,6 +78,27 @@ Result<void> Replica::create_further(std::span<const Entry> org_log, const NodeI
   return kOk;
 }
 
+Result<void> Replica::create_restored(const NodeId& own_node, Done<void> done) {
+  ReplicaCore& core = *impl_;
+  TOCSIN_ASSIGN(record, core.store.get_record(Table::kLocal, as_bytes(kSelfRecordName)));
+  TOCSIN_ASSIGN(self, decode_self(record));
+  Change change;
+  change.batch.put_record(Table::kLocal, as_bytes(kSelfRecordName),
+                          encode_self({self.org, own_node, self.private_channel}));
+  for (const auto name : {kPrekeyRecordName, kLockedRecordName})
+    change.batch.remove_record(Table::kLocal, as_bytes(name));
+  TOCSIN_TRY(core.store.scan_records(Table::kLocal, [&](ByteView name, ByteView) {
+    if (as_text(name).starts_with(kCounterRecordPrefix)) change.batch.remove_record(Table::kLocal, name);
+    return true;
+  }));
+  TOCSIN_TRY(core.store.scan_records(Table::kMail, [&](ByteView name, ByteView) {
+    change.batch.remove_record(Table::kMail, name);
+    return true;
+  }));
+  core.commit_for(std::move(change), std::move(done));
+  return kOk;
+}
+
 Result<void> Replica::load() {
   TOCSIN_TRY(impl_->reload());
   if (impl_->secrets.locked()) {

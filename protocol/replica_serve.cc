@@ -234,7 +234,8 @@ ReplicaStatus Replica::status() const {
     } else if (age >= kEpochAgeMs) {
       warn(in + "the key is older than 30 days");
     }
-    if (state.key_missing()) warn(in + "the newest epoch has no key for this node; the chair has been told");
+    if (state.key_missing() && !impl_->secrets.locked())
+      warn(in + "the newest epoch has no key for this node; the chair has been told");
     if (state.needs_newer) warn(in + needs_newer_error(state).detail);
     for (const NodeId& node : state.certificate_wraps) {
       if (node == impl_->own_node) continue;

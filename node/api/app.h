@@ -48,6 +48,10 @@ struct Tiers {
   std::function<void()> end;  // of the process, cleanly
 };
 
+// Gives the file of a backup piece by piece; an empty piece is its end.
+using BackupPieces = std::function<Result<Bytes>()>;
+using BackupStarted = std::function<void(Result<BackupPieces>)>;
+
 class Events;
 
 struct App {
@@ -69,6 +73,7 @@ struct App {
   desk::SourceRegister* sources = nullptr;
   Log* log = nullptr;
   Tiers tiers;
+  std::function<void(crypto::SecretBuffer passphrase, BackupStarted)> backup;  // errors as of Tiers::unlock
 
   protocol::Replica& replica() { return desk.replica(); }
 };

@@ -1,4 +1,4 @@
-// lock, unlock, wipe (rule 48).
+// lock, unlock, wipe, backup: what is about the keys of a home (rules 21, 48).
 #include "node/api/router.h"
 #include "node/api/views.h"
 
@@ -16,11 +16,16 @@ void post_lock(App& app, const Request&, ResponderPtr responder) {
 }
 
 // The body is the passphrase and nothing else, so that no copy of it is left in a parser's tree.
-void post_unlock(App& app, const Request& request, ResponderPtr responder) {
-  const auto body = request.body ? request.body : std::make_shared<const std::string>();
-  auto passphrase = crypto::SecretBuffer::copy_of(as_bytes(*body));
+crypto::SecretBuffer take_passphrase(const Request& request) {
+  if (!request.body) return {};
+  auto out = crypto::SecretBuffer::copy_of(as_bytes(*request.body));
   // Nobody else holds the body: it was made for this call (http.h).
-  crypto::wipe({reinterpret_cast<std::uint8_t*>(const_cast<char*>(body->data())), body->size()});
+  crypto::wipe({reinterpret_cast<std::uint8_t*>(const_cast<char*>(request.body->data())), request.body->size()});
+  return out;
+}
+
+void post_unlock(App& app, const Request& request, ResponderPtr responder) {
+  auto passphrase = take_passphrase(request);
   if (!app.tiers.locked) return responder->json(Json{{"unlocked", true}});
   app.tiers.unlock(std::move(passphrase), [&app, responder](Result<void> opened) {
     if (!opened) return responder->problem(opened.error());
@@ -43,6 +48,23 @@ void post_wipe(App& app, const Request& request, ResponderPtr responder) {
   app.later(kAnswerLeavesMs, [&app] { app.tiers.end(); });
 }
 
+void write_pieces(const ResponderPtr& responder, const std::shared_ptr<BackupPieces>& pieces) {
+  auto piece = (*pieces)();
+  if (!piece) return;  // the connection is cut without its end: the caller sees that the file is not whole
+  if (piece->empty()) return responder->end();
+  responder->write(std::string(as_text(*piece)), [responder, pieces](bool go_on) {
+    if (go_on) write_pieces(responder, pieces);
+  });
+}
+
+void post_backup(App& app, const Request& request, ResponderPtr responder) {
+  app.backup(take_passphrase(request), [responder](Result<BackupPieces> pieces) {
+    if (!pieces) return responder->problem(pieces.error());
+    responder->begin(200, "application/octet-stream");
+    write_pieces(responder, std::make_shared<BackupPieces>(std::move(*pieces)));
+  });
+}
+
 }  // namespace
 
 void add_lock_routes(std::vector<Route>& out) {
@@ -56,6 +78,12 @@ void add_lock_routes(std::vector<Route>& out) {
                  .summary = "Give the signing and reading keys back; the body is the passphrase",
                  .handler = post_unlock,
                  .when_locked = true,
+                 .body_is_secret = true,
+                 .body_bytes_max = kPassphraseBytesMax});
+  out.push_back({.method = "POST",
+                 .path = "/backup",
+                 .summary = "A backup of everything that can be read here; the body is the passphrase",
+                 .handler = post_backup,
                  .body_is_secret = true,
                  .body_bytes_max = kPassphraseBytesMax});
   out.push_back({.method = "POST",

@@ -16,6 +16,7 @@ const std::vector<Command>& commands() {
     add_sync_commands(out);
     add_care_commands(out);
     add_lock_commands(out);
+    add_backup_commands(out);
     add_text_commands(out);
     return out;
   }();

@@ -57,6 +57,7 @@ const std::vector<Command>& commands();
 void add_node_commands(std::vector<Command>& out);  // init, run, status, doctor, config
 void add_care_commands(std::vector<Command>& out);  // fsck, index
 void add_lock_commands(std::vector<Command>& out);  // lock, unlock, wipe, key
+void add_backup_commands(std::vector<Command>& out);
 void add_org_commands(std::vector<Command>& out);   // org
 void add_peer_commands(std::vector<Command>& out);  // card, peer
 void add_channel_commands(std::vector<Command>& out);

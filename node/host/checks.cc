@@ -7,9 +7,11 @@
 #include <filesystem>
 #include <sstream>
 
+#include "node/host/backup.h"
 #include "node/host/config.h"
 #include "node/host/post_queue.h"
 #include "node/host/root_files.h"
+#include "node/reports/time_text.h"
 #include "node/store/keystore.h"
 #include "node/store/store.h"
 
@@ -18,6 +20,7 @@ namespace {
 
 constexpr std::uint64_t kMiB = 1024 * 1024;
 constexpr std::uint64_t kDiskWarnMiB = 1024;
+constexpr auto kBackupOld = std::chrono::hours(24 * 30);
 
 HomeCheck check_disk(const std::string& home, std::uint64_t reserve_mib) {
   struct statvfs info {};
@@ -47,6 +50,19 @@ HomeCheck check_folder(const std::string& home) {
   if (auto fine = store::check_private_folder(home); !fine)
     return {"home", "failed", fine.error().detail, "see the detail"};
   return {"home", "ok", home, ""};
+}
+
+HomeCheck check_backup(const std::string& home) {
+  const auto note = read_backup_note(home);
+  if (note.made.ms == 0) return {"backup", "warning", "none was ever made", "tocsin backup create FILE"};
+  using reports::format_date;
+  const auto age = std::chrono::system_clock::now().time_since_epoch() - std::chrono::milliseconds(note.made.ms);
+  const auto text = "made on " + format_date(note.made);
+  if (note.verified.ms == 0)
+    return {"backup", "warning", text + ", and none was ever verified", "tocsin backup verify FILE"};
+  const bool old = age > kBackupOld;
+  return {"backup", old ? "warning" : "ok", text + "; the last verified one is of " + format_date(note.verified),
+          old ? "make a new one: tocsin backup create FILE" : ""};
 }
 
 }  // namespace
@@ -97,6 +113,7 @@ std::vector<HomeCheck> check_home(const std::string& home) {
   }
   out.push_back(check_disk(home, reserve));
   out.push_back(check_clock());
+  out.push_back(check_backup(home));
   return out;
 }
 

@@ -107,6 +107,49 @@ struct FsckReport {
 Result<FsckReport> fsck(const std::string& home, const crypto::SecretBuffer& passphrase,
                         const std::function<void(std::uint64_t done, std::uint64_t total)>& progress);
 
+// ---- Backups (backup_file.h); made by a running node
+
+struct RestoreRequest {
+  std::string home;  // a new one
+  std::string file;
+  std::string recovery_key;         // text; empty: `passphrase` opens the backup
+  crypto::SecretBuffer passphrase;  // of the new home
+  std::string name;                 // of the node, for screens
+  std::string listen;               // both as in InitRequest; neither: as the backup has it
+  std::vector<std::string> advertise;
+};
+struct RestoreResult {
+  protocol::OrgId org;
+  protocol::NodeId node;      // new
+  protocol::NodeId previous;  // the one that the backup is of, which is to be revoked
+  std::string home;
+  std::string request;  // text for `org certify`
+  std::uint64_t entries = 0;
+  std::string recovery_key;  // text, shown once
+};
+// A home with everything that the backup holds and keys of its own (rule 21). Nothing is left behind on failure.
+// Errors: home_exists, not_a_backup, backup_damaged, wrong_passphrase, wrong_recovery_key, weak_passphrase, bad_name,
+// those of the store.
+Result<RestoreResult> restore_backup(const RestoreRequest& request);
+
+struct VerifyRequest {
+  std::string file;
+  std::string recovery_key;
+  crypto::SecretBuffer passphrase;
+  std::string scratch;  // folder in which a home is made and removed again
+  std::string home;     // where to note that it went well; empty: nowhere
+};
+struct VerifyResult {
+  protocol::Time made;
+  protocol::OrgId org;
+  protocol::NodeId node;
+  std::uint64_t logs = 0, entries = 0;
+  std::vector<Finding> findings;  // none: sound
+};
+// Restores into a scratch home, compares every hash with what went in, and checks every chain and signature there.
+// Errors: as above.
+Result<VerifyResult> verify_backup(const VerifyRequest& request);
+
 struct ConfigProblem {
   std::string file;
   std::size_t line = 0, column = 0;

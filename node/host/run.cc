@@ -17,6 +17,7 @@
 #include "node/desk/importer.h"
 #include "node/engine/engine.h"
 #include "node/engine/system_clock.h"
+#include "node/host/backup.h"
 #include "node/host/checks.h"
 #include "node/host/config.h"
 #include "node/host/identity.h"
@@ -32,7 +33,8 @@ namespace {
 constexpr std::uint64_t kSnapshotAfterEntries = 2'000;
 constexpr auto kSnapshotQuiet = std::chrono::seconds(30);
 constexpr auto kPrekeysEvery = std::chrono::hours(6);  // whether a month has begun or ended is looked at this often
-constexpr auto kTrimQuiet = std::chrono::seconds(2);   // after the last new report: memory goes back to the system
+constexpr std::size_t kConfigBytesMax = 1024 * 1024;
+constexpr auto kTrimQuiet = std::chrono::seconds(2);  // after the last new report: memory goes back to the system
 
 // An exception that nobody caught may carry what it was about: only that it happened is said (rule 49).
 [[noreturn]] void end_without_a_word() {
@@ -103,7 +105,12 @@ class Node {
   api::StoreFacts store_facts() const;
   std::vector<api::KeyFact> key_facts();
   api::Tiers tiers();
+  // `work` on a thread of its own, since Argon2id takes half a second; then `then` on the loop's. One at a time: that
+  // bounds how fast somebody may guess, too.
+  template <class T>
+  void aside(std::function<Result<T>()> work, std::function<void(Result<T>)> then);
   void unlock(crypto::SecretBuffer passphrase, std::function<void(Result<void>)> done);
+  void backup(crypto::SecretBuffer passphrase, api::BackupStarted started);
   void renew_prekeys();
   void fed(const index::FeedOutcome& outcome);
   void save_snapshot(std::function<void()> then);
@@ -137,8 +144,8 @@ class Node {
   std::uint64_t since_snapshot_ = 0;
   bool stopping_ = false;
   bool again_ = false;
-  std::thread unlocking_;  // Argon2id takes half a second
-  bool unlock_runs_ = false;
+  std::thread aside_;
+  bool aside_runs_ = false;
   std::vector<std::string> listening_;
   std::string api_address_;
 };
@@ -317,19 +324,59 @@ api::Tiers Node::tiers() {
   return out;
 }
 
-// One attempt at a time: that bounds how fast somebody may guess.
-void Node::unlock(crypto::SecretBuffer passphrase, std::function<void(Result<void>)> done) {
-  if (std::exchange(unlock_runs_, true))
-    return done(caller_error(Code{"busy"}, "another passphrase is being tried; wait a second"));
-  if (unlocking_.joinable()) unlocking_.join();
-  unlocking_ = std::thread([this, passphrase = std::move(passphrase), done = std::move(done)] {
-    auto opened = keystore_.unlock(as_text(passphrase.view()));
-    loop_.post([this, opened = std::move(opened), done] {
-      unlock_runs_ = false;
-      log_->info(opened ? Code{"unlocking"} : Code{"not_unlocked"});
-      done(opened);
+template <class T>
+void Node::aside(std::function<Result<T>()> work, std::function<void(Result<T>)> then) {
+  if (std::exchange(aside_runs_, true))
+    return then(caller_error(Code{"busy"}, "another passphrase is being tried; wait a second"));
+  if (aside_.joinable()) aside_.join();
+  aside_ = std::thread([this, work = std::move(work), then = std::move(then)]() mutable {
+    auto result = std::make_shared<Result<T>>(work());
+    loop_.post([this, result, then = std::move(then)] {
+      aside_runs_ = false;
+      then(std::move(*result));
     });
   });
+}
+
+void Node::unlock(crypto::SecretBuffer passphrase, std::function<void(Result<void>)> done) {
+  aside<void>([this, held = std::make_shared<crypto::SecretBuffer>(
+                         std::move(passphrase))] { return keystore_.unlock(as_text(held->view())); },
+              [this, done = std::move(done)](Result<void> opened) {
+                log_->info(opened ? Code{"unlocking"} : Code{"not_unlocked"});
+                done(std::move(opened));
+              });
+}
+
+// The passphrase must be this node's: a backup that another one opens would be found out too late.
+void Node::backup(crypto::SecretBuffer passphrase, api::BackupStarted started) {
+  const auto keys = home_.keys();
+  aside<BackupHead>(
+      [keys, held = std::make_shared<crypto::SecretBuffer>(std::move(passphrase))]() -> Result<BackupHead> {
+        TOCSIN_TRY(store::Keystore::open(keys, as_text(held->view())));
+        TOCSIN_ASSIGN(bytes, store::read_private_file(keys / "recovery", crypto::EncryptionPublic::kSize));
+        const auto recovery = crypto::EncryptionPublic::from(bytes);
+        if (!recovery) return environment_error(store::kBadKeyFile, (keys / "recovery").string() + " is damaged");
+        crypto::SystemRandom random;
+        return make_backup_head(as_text(held->view()), *recovery, random);
+      },
+      [this, started = std::move(started)](Result<BackupHead> head) {
+        if (!head) return started(head.error());
+        std::string config;
+        if (const auto file = store::read_file(home_.config_file(), kConfigBytesMax)) config = as_text(*file);
+        const auto made = engine_->clock().now();
+        auto run = BackupRun::start(*store_, engine_->replica(), secrets_.tier2->reading, std::move(*head),
+                                    std::move(config), made, random_);
+        if (!run) return started(run.error());
+        started(api::BackupPieces([this, made, run = std::shared_ptr<BackupRun>(std::move(*run))]() -> Result<Bytes> {
+          auto piece = run->next();
+          if (piece && piece->empty()) {
+            auto note = read_backup_note(home_.path().string());
+            note.made = made;
+            TOCSIN_TRY(write_backup_note(home_.path().string(), note));
+          }
+          return piece;
+        }));
+      });
 }
 
 Result<std::string> Node::open_api(const RunRequest& request) {
@@ -369,6 +416,9 @@ Result<std::string> Node::open_api(const RunRequest& request) {
   app_->sources = sources_.get();
   app_->log = log_;
   app_->tiers = tiers();
+  app_->backup = [this](crypto::SecretBuffer passphrase, api::BackupStarted started) {
+    backup(std::move(passphrase), std::move(started));
+  };
   engine_->hub().add_listener(events_.get());
   router_ = std::make_unique<api::Router>(*app_);
   server_ = std::make_unique<api::Server>(loop_.context(), *router_);
@@ -418,7 +468,7 @@ void Node::begin_stop() {
 }
 
 void Node::close() {
-  if (unlocking_.joinable()) unlocking_.join();
+  if (aside_.joinable()) aside_.join();
   if (index_) index_->stop();
   if (engine_) {
     if (feeder_) engine_->hub().remove_listener(feeder_.get());

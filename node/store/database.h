@@ -84,6 +84,7 @@ class Database {
   };
   Result<OpenedRecord> open_record(ByteView key, ByteView value, Bytes& scratch) const;
 
+  Result<std::vector<std::pair<LogNumber, protocol::LogRecord>>> read_logs(const lmdb::Txn& txn) const;
   // Every log with its record, in one read transaction.
   Result<std::vector<std::pair<LogNumber, protocol::LogRecord>>> all_logs();
 
@@ -96,7 +97,6 @@ class Database {
   Result<void> check_key(const lmdb::Txn& txn) const;
   Result<void> load_state(const lmdb::Txn& txn);
   Result<LogState> load_log_state(LogNumber number, lmdb::Cursor& index) const;
-  Result<std::vector<std::pair<LogNumber, protocol::LogRecord>>> read_logs(const lmdb::Txn& txn) const;
 
   std::filesystem::path folder_;
   Seals seals_;

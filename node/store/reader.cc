@@ -123,4 +123,27 @@ Result<void> scan_records(Database& database, Table table, const RecordVisitor& 
   return rc == MDB_NOTFOUND ? Result<void>(kOk) : read_error(rc);
 }
 
+Result<StoreImage> read_image(Database& database) {
+  const MapGate::Reader reader(database.gate());
+  lmdb::Txn txn;
+  lmdb::Cursor cursor;
+  int rc = txn.begin_read(database.env());
+  if (rc == 0) rc = cursor.open(txn, database.dbs().records);
+  if (rc != 0) return read_error(rc);
+  StoreImage out;
+  TOCSIN_ASSIGN(logs, database.read_logs(txn));
+  for (auto& [number, record] : logs) out.logs.push_back(record);
+  MDB_val key;
+  MDB_val value;
+  Bytes scratch;
+  for (rc = cursor.get(key, value, MDB_FIRST); rc == 0; rc = cursor.get(key, value, MDB_NEXT)) {
+    const ByteView key_bytes = lmdb::to_view(key);
+    if (key_bytes.empty()) return damaged_store("a key of a record");
+    TOCSIN_ASSIGN(record, database.open_record(key_bytes, lmdb::to_view(value), scratch));
+    out.records.push_back({static_cast<Table>(key_bytes[0]), to_bytes(record.name), to_bytes(record.value)});
+  }
+  if (rc != MDB_NOTFOUND) return read_error(rc);
+  return out;
+}
+
 }  // namespace tocsin::store

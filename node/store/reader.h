@@ -2,6 +2,7 @@
 #pragma once
 
 #include "node/store/database.h"
+#include "node/store/store.h"
 
 namespace tocsin::store {
 
@@ -28,6 +29,7 @@ Result<void> read_log(Database& database, const protocol::LogKey& log, protocol:
 Result<void> read_arrivals(Database& database, protocol::Arrival cursor, std::size_t bytes_max,
                            const protocol::EntryVisitor& visit);
 Result<Bytes> get_record(Database& database, protocol::Table table, ByteView name);
+Result<StoreImage> read_image(Database& database);  // in one transaction
 Result<void> scan_records(Database& database, protocol::Table table, const protocol::RecordVisitor& visit);
 
 }  // namespace tocsin::store

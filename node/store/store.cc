@@ -83,6 +83,11 @@ Result<Bytes> Store::get_record(protocol::Table table, ByteView name) {
   return store::get_record(*parts_->database, table, name);
 }
 
+Result<StoreImage> Store::image() {
+  TOCSIN_TRY(parts_->check_open());
+  return read_image(*parts_->database);
+}
+
 Result<void> Store::scan_records(protocol::Table table, const protocol::RecordVisitor& visit) {
   TOCSIN_TRY(parts_->check_open());
   return store::scan_records(*parts_->database, table, visit);

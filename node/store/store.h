@@ -105,6 +105,18 @@ struct FsckChecks {
   std::function<bool(const FsckProgress&)> progress;  // false: stop. Some hundred times a second at most.
 };
 
+// Every log and record, as they stood at one moment: what a backup begins with. From then on the entries `low` to
+// `head` of each log can be read; a body that is erased later is gone from there too.
+struct StoreImage {
+  struct Record {
+    protocol::Table table;
+    Bytes name;
+    Bytes value;
+  };
+  std::vector<protocol::LogRecord> logs;
+  std::vector<Record> records;
+};
+
 class Store final : public protocol::EntryStore {
  public:
   // Makes the store of a new home. kStoreExists.
@@ -123,6 +135,7 @@ class Store final : public protocol::EntryStore {
   Result<void> read_arrivals(protocol::Arrival cursor, std::size_t bytes_max,
                              const protocol::EntryVisitor& visit) override;
   protocol::Arrival newest_arrival() override;
+  Result<StoreImage> image();
   Result<Bytes> get_record(protocol::Table table, ByteView name) override;
   Result<void> scan_records(protocol::Table table, const protocol::RecordVisitor& visit) override;
   // Never blocks on the disk. Fails with kQueueFull above StoreOptions::queue_bytes or kQueueBatchesMax, kStoreClosed

@@ -24,6 +24,7 @@ class Node:
         founding = ["--join", join, "--name", name] if join else ["--org", name, "--kind", kind, "--country", country]
         made = self.run("init", *founding, *extra)
         self.org_id, self.node_id, self.request = made["org_id"], made["node_id"], made.get("request")
+        self.recovery_key = made["recovery_key"]
 
     def raw(self, *words, stdin=None, timeout=120, environment=None):
         return subprocess.run([self.program, "--output", "json", "--yes", *words], env=dict(self.environment, **(environment or {})),
