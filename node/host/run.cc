@@ -97,6 +97,7 @@ class Node {
   api::StoreFacts store_facts() const;
   std::vector<api::KeyFact> key_facts();
   void renew_prekeys();
+  void keep_watch(std::chrono::microseconds every);
   void fed(const index::FeedOutcome& outcome);
   void save_snapshot(std::function<void()> then);
   void begin_stop();
@@ -126,6 +127,7 @@ class Node {
   std::unique_ptr<boost::asio::steady_timer> snapshot_timer_;
   std::unique_ptr<boost::asio::steady_timer> trim_timer_;
   std::unique_ptr<boost::asio::steady_timer> prekey_timer_;
+  std::unique_ptr<boost::asio::steady_timer> watch_timer_;
   std::uint64_t since_snapshot_ = 0;
   bool stopping_ = false;
 };
@@ -274,6 +276,15 @@ void Node::renew_prekeys() {
   });
 }
 
+// From the loop itself, to its very end: a loop that is stuck goes silent, and is restarted.
+void Node::keep_watch(std::chrono::microseconds every) {
+  notify_service_manager("WATCHDOG=1");
+  watch_timer_->expires_after(every);
+  watch_timer_->async_wait([this, every](boost::system::error_code error) {
+    if (!error) keep_watch(every);
+  });
+}
+
 Result<std::string> Node::open_api(const RunRequest& request) {
   const auto home = home_.path().string();
   app_ = std::make_unique<api::App>(api::App{*desk_, engine_->hub()});
@@ -323,6 +334,7 @@ Result<void> Node::start(const RunRequest& request, const std::function<void(con
   snapshot_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
   trim_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
   prekey_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
+  watch_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
   signals_ = std::make_unique<boost::asio::signal_set>(loop_.context(), SIGTERM, SIGINT);
   signals_->async_wait([this](boost::system::error_code error, int) {
     if (!error) begin_stop();
@@ -332,6 +344,7 @@ Result<void> Node::start(const RunRequest& request, const std::function<void(con
   const auto& listening = engine_->listening();
   on_ready({listening.empty() ? "none" : listening.front(), home_.api_socket().string(), url});
   notify_service_manager("READY=1");
+  if (const auto every = watchdog_interval()) keep_watch(*every);
   log_->info(Code{"ready"}, {{"node", engine_->replica().own_node()}});
   return kOk;
 }

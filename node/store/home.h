@@ -32,8 +32,8 @@ struct MachineRecord {
 
 // What differs between two records, for the message: empty when nothing does.
 std::vector<std::string> differences(const MachineRecord& recorded, const MachineRecord& current);
-// Reads the machine under a folder.
-Result<MachineRecord> read_machine(const std::filesystem::path& home);
+// Reads the machine under a folder. `system`: where /dev, /etc, /proc, /run and /sys stand.
+Result<MachineRecord> read_machine(const std::filesystem::path& home, const std::filesystem::path& system = "/");
 
 // Move-only. Holds the lock until destroyed; outlives everything that was opened from it.
 class Home {
