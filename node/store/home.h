@@ -38,6 +38,8 @@ Result<MachineRecord> read_machine(const std::filesystem::path& home, const std:
 // Move-only. Holds the lock until destroyed; outlives everything that was opened from it.
 class Home {
  public:
+  static constexpr std::uint32_t kVersion = 1;  // of the folder as described above; open() takes no other
+
   // Makes the folder (its parent exists) and its subfolders, takes the lock and records the machine. An empty folder of
   // ours may be there already; anything else is kHomeExists. The home counts only after complete().
   static Result<Home> create(const std::filesystem::path& path);
