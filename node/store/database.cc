@@ -69,10 +69,9 @@ Result<std::uint32_t> read_schema(const lmdb::Txn& txn, MDB_dbi meta, std::uint3
   const std::uint32_t version = load_le32(lmdb::to_view(value).data());
   if (version == 0) return damaged_store("it does not say its version");
   if (version > known) {
-    return environment_error(kSchemaTooNew, "this store has format " + std::to_string(version) +
-                                                " of a later version of tocsin, this program knows up to " +
-                                                std::to_string(known) +
-                                                "; install that version again: nothing was changed");
+    return caller_error(kSchemaTooNew, "this store has format " + std::to_string(version) +
+                                           " of a later version of tocsin, this program knows up to " +
+                                           std::to_string(known) + "; install that version again: nothing was changed");
   }
   return version;
 }
