@@ -22,6 +22,7 @@ FILES = {
     "usr/share/doc/tocsin/README.Debian": 0o644,
     "usr/share/doc/tocsin/changelog.gz": 0o644,
     "usr/share/doc/tocsin/copyright": 0o644,
+    "usr/share/doc/tocsin/operator.md.gz": 0o644,
     "usr/share/man/man1/tocsin.1.gz": 0o644,
 }
 WATCHDOG_USEC = 2_000_000
