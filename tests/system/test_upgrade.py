@@ -47,6 +47,8 @@ class Upgrade(NodesTestCase):
             before = self.data(watch)
             plan = watch.run("migrate", "--check")
             self.assertFalse(plan["changed"])
+            self.assertEqual(plan["home_version"], expected["home_version"])
+            self.assertGreaterEqual(plan["index_version"], 1, "a clean end leaves a snapshot")
             self.assertEqual(self.data(watch), before, "a check changes nothing")
             self.assertEqual(watch.run("migrate")["changed"], bool(plan["steps"]))
             self.assertTrue(watch.run("migrate", "--check")["current"])
