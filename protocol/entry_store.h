@@ -21,6 +21,10 @@ enum class Checked : std::uint8_t {
   kSigned = 2,   // its own signature was verified
 };
 
+inline constexpr std::uint8_t kForked = 1;      // a fork proof is held (rule 12)
+inline constexpr std::uint8_t kUnreadable = 2;  // control log: what its chair signed and a locked node took says nothing
+inline constexpr std::uint8_t kNobodys = 3;     // feed: a locked node took it, and it is no member's: told to nobody
+
 // What a store keeps for each log; the replica makes it, the store only keeps it. A copy is the interval [low, head];
 // an empty one (only the head's name is known) has low = head + 1.
 struct LogRecord {
@@ -33,7 +37,7 @@ struct LogRecord {
   EntryHash before_low;  // hash that entry `low` names as its previous
   Epoch head_epoch;
   std::uint64_t bytes = 0;  // of bodies held, for quotas (rule 15)
-  std::uint8_t frozen = 0;  // 1: a fork proof is held, nothing new is taken (rule 12)
+  std::uint8_t frozen = 0;  // not 0: nothing new is taken, for one of these reasons
   friend bool operator==(const LogRecord&, const LogRecord&) = default;
 };
 

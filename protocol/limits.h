@@ -29,6 +29,7 @@ inline constexpr std::size_t kChannelsMax = 256;          // channels of one nod
 inline constexpr std::size_t kLogsPerChannelMax = 65536;  // feeds and control logs known of one channel
 // Feeds of one channel of which nobody can tell here whose they are: by name alone (rule 34), or without a key.
 inline constexpr std::size_t kNamelessFeedsMax = 4096;
+inline constexpr std::size_t kNamelessLockedMax = 128;  // that a locked node takes; peers may have to refuse each again
 inline constexpr std::size_t kFeedsPerNodeMax = 32;   // of others in one channel, so that pins fit (rules 15, 20)
 inline constexpr std::size_t kWrapSlotsMin = 8;       // rule 31
 inline constexpr std::size_t kWrapSlotsMax = 1024;    // rule 31

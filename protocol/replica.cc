@@ -27,6 +27,7 @@ ReplicaCore::ReplicaCore(EntryStore& store_in, Clock& clock_in, crypto::Random& 
 
 void ReplicaCore::commit(Change change, std::function<void(Result<Arrival>)> done) {
   auto snapshot = std::make_shared<Snapshot>();
+  note_locked(change.batch);
   for (const LogKey& key : change.logs) {
     LogState& log = logs.at(key);
     change.batch.set_log(log.accepted);
@@ -65,6 +66,7 @@ void ReplicaCore::commit(Change change, std::function<void(Result<Arrival>)> don
       return;
     }
     const Arrival newest = *stored;
+    locked_noted = true;
     settle(*snapshot);
     if (done) done(std::move(stored));
     if (!lives.expired()) notify(*snapshot, newest);
@@ -210,6 +212,7 @@ void ReplicaCore::refresh_leaf(Channel& channel, const LogKey& key) {
   const LogState* log = find_log(key);
   if (log == nullptr || log->durable.head.value == 0 || channel.durable == nullptr) return;
   const LogRecord& record = log->durable;
+  if (record.frozen == kNobodys) return channel.frontier.erase(key);
   Leaf leaf{key, record.type, record.head, record.head_hash};
   if (record.type == LogType::kFeed) {
     const auto limit = limit_of(*channel.durable, key, log->owner);

@@ -99,6 +99,9 @@ Result<std::optional<FeedOwner>> ReplicaCore::authorise(Channel& channel, const 
   const bool is_signed = vouched || signed_by_node(owner.org, owner.node, [&](const crypto::VerifyKey& key) {
                            return verify_feed_certificate(parsed->certificate, key, verifier);
                          });
+  if (!is_signed && (find_org(owner.org) == nullptr || !find_org(owner.org)->accepted.nodes().contains(owner.node))) {
+    return peer_error(kNodeNotCertified, "the certificate is of a node that nobody here knows to be certified");
+  }
   if (!is_signed) {
     return peer_error(kNotAuthorised, "the certificate is not signed by a node that its organisation certified");
   }
@@ -113,7 +116,7 @@ Result<void> ReplicaCore::take_room(Channel& channel, const LogState& feed, cons
   if (owner_is_new && channel.feeds_of[owner->node] >= kFeedsPerNodeMax) {
     return peer_error(kQuotaExceeded, "the node has as many feeds in the channel as it may");
   }
-  if (!owner && is_first && channel.nameless >= kNamelessFeedsMax) {
+  if (!owner && is_first && nameless_room(channel) == 0) {
     return peer_error(kQuotaExceeded, "the channel has as many feeds of unknown owners as it may");
   }
   // What came before anybody could tell whose it is counts for its owner from now on.

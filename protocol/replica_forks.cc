@@ -34,7 +34,7 @@ void ReplicaCore::keep_fork(Change& change, LogState& log, const EntryView* held
     append(proof, encoded);
   }
   change.batch.put_record(Table::kForkProofs, log.accepted.log.view(), proof);
-  log.accepted.frozen = 1;
+  log.accepted.frozen = kForked;
   change.logs.push_back(log.accepted.log);
   ++fork_proofs;
 }

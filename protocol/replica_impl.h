@@ -150,6 +150,10 @@ struct ReplicaCore {
   // After a lock: feeds that are nobody's yet, with the entries to tell by, and whether there is reason to look again.
   std::map<LogKey, std::set<Number>> unnamed;
   bool unnamed_due = false;
+  bool catch_up_due = false;        // it was begun, and the disk did not take it
+  bool locked_noted = false;        // while locked: the note is durable
+  Arrival locked_from;              // what it says
+  std::size_t nameless_before = 0;  // feeds of nobody when the node was locked
   std::uint64_t failures = 0;
   std::uint64_t refused_entries = 0;
   std::uint64_t fork_proofs = 0;
@@ -193,19 +197,27 @@ struct ReplicaCore {
   Result<void> load_receipts();
 
   // ---- replica_locked.cc: what came while the node was locked (rule 48)
-  // Control entries above what the channel's record tells of; a locked node takes them and writes no record.
+  // Control entries above what the channel's record tells of; a locked node takes them and writes no record. One that
+  // says nothing valid ends the log here (kUnreadable).
   Result<void> replay_control(Channel& channel);
-  // Remembers from which arrival on nothing was looked into.
-  void note_locked();
-  // Looks into it, now that it can be opened: whose feeds they are, what is for the chair.
+  // Locked: from which arrival on nothing is looked into. Goes with every batch until it is durable.
+  void begin_locked();
+  void note_locked(Batch& batch) const;
+  // How many more feeds of nobody are taken in the channel; while locked, in all channels together.
+  std::size_t nameless_room(const Channel& channel) const;
+  // Unlocked: looks into what arrived since: whose feeds they are, what is for the chair.
   Result<void> catch_up();
-  void catch_up_entry(Change& change, const LogKey& key, const StoredEntry& stored, std::map<LogKey, Epoch>& begun);
-  // By an entry that may carry its certificate. False: nobody can be named by what is known here.
-  bool name_feed(Change& change, Channel& channel, LogState& log, const EntryView& entry);
-  // Is there a member of that epoch whose organisation log is not here? Then who wrote a feed may turn out later.
-  bool lacks_a_log(Channel& channel, Epoch epoch);
+  using CaughtReceipts = std::map<std::pair<ChannelId, NodeId>, std::pair<OrgId, Receipt>>;
+  void catch_up_entry(Change& change, Number number, const EntryView& entry, std::map<LogKey, Epoch>& begun,
+                      CaughtReceipts& receipts);
+  bool begins_epoch(const LogState& log, Number number, const EntryView& entry) const;
+  void check_begin(Change& change, Channel& channel, LogState& log, Number number, const EntryView& entry);
+  void name_feed(Change& change, Channel& channel, LogState& log, const FeedOwner& owner);
+  void put_unnamed(Batch& batch, const LogKey& feed) const;
+  void load_unnamed(const LogKey& feed, ByteView value);
   // Feeds that wait for the log of an organisation which nobody asked for while the roster could not be read.
   void name_waiting_feeds();
+  void inspect_all(Change& change, Channel& channel, const LogState& log, Number from);
 
   // ---- replica_peers.cc
   const OrgState* find_org(const OrgId& org) const;
@@ -287,9 +299,9 @@ struct ReplicaCore {
   // ---- replica_inspect.cc
   // Looks into entries of a feed that have just been checked, for what concerns the replica itself.
   void inspect(Change& change, Channel& channel, const LogState& log);
-  // One entry of an owned feed, where it opens.
+  // One entry of an owned feed, where it opens; checkpoints only where that is asked for.
   void inspect_entry(Change& change, Channel& channel, const LogState& log, const EntryView& entry,
-                     std::optional<Receipt>& newest);
+                     std::optional<Receipt>& newest, bool checkpoints = true);
   void inspect_opened(Change& change, Channel& channel, const FeedOwner& owner, FeedKind kind, ByteView payload,
                       std::optional<Receipt>& newest);
 
@@ -349,12 +361,16 @@ inline constexpr std::int64_t kEpochStaleMs = 45ll * 24 * 3'600'000;
 
 // Names in Table::kLocal and Table::kMail.
 Bytes feed_record_name(const LogKey& feed);
+Bytes unnamed_record_name(const LogKey& feed);
+Bytes ended_record_name(const LogKey& feed);
 Bytes counter_record_name(const ChannelId& channel);
 Bytes pending_record_name(const ChannelId& channel, const OrgId& org);
 Bytes missing_record_name(const ChannelId& channel, const NodeId& node);
 inline constexpr std::string_view kSelfRecordName = "replica.self";
 inline constexpr std::string_view kPrekeyRecordName = "replica.prekey";  // u32: ReplicaCore::newest_prekey_used
 inline constexpr std::string_view kLockedRecordName = "replica.locked";  // u64: arrival (note_locked)
+inline constexpr std::string_view kUnnamedRecordPrefix = "replica.unnamed/";  // log key: u64 number each (unnamed)
+inline constexpr std::string_view kEndedRecordPrefix = "replica.ended/";      // log key: own feed that came while locked
 inline constexpr std::string_view kFeedRecordPrefix = "replica.feed/";
 inline constexpr std::string_view kCounterRecordPrefix = "replica.counter/";
 

@@ -32,7 +32,7 @@ void ReplicaCore::inspect(Change& change, Channel& channel, const LogState& log)
 }
 
 void ReplicaCore::inspect_entry(Change& change, Channel& channel, const LogState& log, const EntryView& entry,
-                                std::optional<Receipt>& newest) {
+                                std::optional<Receipt>& newest, bool checkpoints) {
   const Epoch epoch{load_le64(&entry.header[16])};
   crypto::BodyOpener* opener = body_absent(entry) ? nullptr : opener_at(channel, epoch);
   if (opener == nullptr) return;
@@ -40,6 +40,7 @@ void ReplicaCore::inspect_entry(Change& change, Channel& channel, const LogState
   auto plaintext = opener->open(binding.context(), binding.associated(), entry.body);
   auto parsed = plaintext ? decode_feed_plaintext(*plaintext) : Result<FeedPlaintext>(plaintext.error());
   if (!parsed || parsed->kind == FeedKind::kReport || parsed->kind == FeedKind::kAttachmentPart) return;
+  if (parsed->kind == FeedKind::kCheckpoint && !checkpoints) return;
   // Out of the opener's memory: looking into it may open other entries.
   const Bytes payload = to_bytes(parsed->payload);
   inspect_opened(change, channel, *log.owner, parsed->kind, payload, newest);

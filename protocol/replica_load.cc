@@ -88,7 +88,7 @@ Result<void> Replica::create_restored(const NodeId& own_node, Done<void> done) {
   for (const auto name : {kPrekeyRecordName, kLockedRecordName})
     change.batch.remove_record(Table::kLocal, as_bytes(name));
   TOCSIN_TRY(core.store.scan_records(Table::kLocal, [&](ByteView name, ByteView) {
-    if (as_text(name).starts_with(kCounterRecordPrefix)) change.batch.remove_record(Table::kLocal, name);
+    if (as_text(name).starts_with(kCounterRecordPrefix) || as_text(name).starts_with(kEndedRecordPrefix)) change.batch.remove_record(Table::kLocal, name);
     return true;
   }));
   TOCSIN_TRY(core.store.scan_records(Table::kMail, [&](ByteView name, ByteView) {
@@ -102,7 +102,7 @@ Result<void> Replica::create_restored(const NodeId& own_node, Done<void> done) {
 Result<void> Replica::load() {
   TOCSIN_TRY(impl_->reload());
   if (impl_->secrets.locked()) {
-    impl_->note_locked();
+    impl_->begin_locked();
     return kOk;
   }
   TOCSIN_TRY(impl_->catch_up());
@@ -241,15 +241,19 @@ Result<void> ReplicaCore::load_feeds(const std::vector<LogRecord>& records) {
     if (at == by_pseudonym.end()) return damaged_store("a log belongs to no channel held here");
     LogState& log = add_log(record.log, record.type, at->second);
     log.accepted = log.durable = record;
-    if (record.frozen != 0) ++fork_proofs;
+    if (record.frozen == kForked) ++fork_proofs;
   }
   std::vector<std::pair<LogKey, Bytes>> found;
+  unnamed.clear();
+  unnamed_due = true;
   std::vector<std::pair<ChannelId, std::uint64_t>> counters;
   TOCSIN_TRY(store.scan_records(Table::kLocal, [&](ByteView name, ByteView value) {
     const std::string_view text = as_text(name);
     if (text.starts_with(kFeedRecordPrefix)) {
       if (const auto key = LogKey::from(name.subspan(kFeedRecordPrefix.size())))
         found.emplace_back(*key, to_bytes(value));
+    } else if (text.starts_with(kUnnamedRecordPrefix)) {
+      if (const auto key = LogKey::from(name.subspan(kUnnamedRecordPrefix.size()))) load_unnamed(*key, value);
     } else if (text.starts_with(kCounterRecordPrefix) && value.size() == 8) {
       if (const auto id = ChannelId::from(name.subspan(kCounterRecordPrefix.size()))) {
         counters.emplace_back(*id, load_le64(value.data()));

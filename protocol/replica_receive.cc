@@ -307,6 +307,9 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
     change.batch = std::move(batch);
   }
   change.logs.push_back(log);
+  if (core->secrets.locked() && owner && owner->node == core->own_node) {
+    change.batch.put_record(Table::kLocal, ended_record_name(log), {});
+  }
   // Somebody else holds more of our own feed than this home: it was set back, and ends here (rule 21).
   if (in.accepted.feed_key != nullptr && in.accepted.feed_key->verify_key().bytes() == log.bytes()) {
     in.accepted.feed_key = nullptr;

@@ -39,6 +39,8 @@ Bytes mail_name(const ChannelId& channel, std::uint8_t kind, ByteView key) {
 }  // namespace
 
 Bytes feed_record_name(const LogKey& feed) { return named(kFeedRecordPrefix, feed.view()); }
+Bytes unnamed_record_name(const LogKey& feed) { return named(kUnnamedRecordPrefix, feed.view()); }
+Bytes ended_record_name(const LogKey& feed) { return named(kEndedRecordPrefix, feed.view()); }
 Bytes counter_record_name(const ChannelId& channel) { return named(kCounterRecordPrefix, channel.view()); }
 Bytes pending_record_name(const ChannelId& channel, const OrgId& org) { return mail_name(channel, 'a', org.view()); }
 Bytes missing_record_name(const ChannelId& channel, const NodeId& node) { return mail_name(channel, 'm', node.view()); }

@@ -90,6 +90,7 @@ bool Replica::wants_log(const std::optional<ChannelId>& id, const LogKey& key, L
       break;
   }
   if (!state.joined() || (log != nullptr && log->channel != *id)) return false;
+  if (log == nullptr && impl_->secrets.locked() && impl_->nameless_room(*channel) == 0) return false;
   if (log == nullptr) return channel->feeds < std::min<std::uint64_t>(impl_->quotas.feeds, kLogsPerChannelMax);
   const auto limit = impl_->limit_of(state, key, log->owner);
   return !limit || log->accepted.head < *limit;
@@ -245,7 +246,9 @@ ReplicaStatus Replica::status() const {
     }
     for (const LogKey& key : channel->logs) {
       const LogState* log = impl_->find_log(key);
-      if (log != nullptr && log->accepted.frozen != 0) {
+      if (log != nullptr && log->accepted.frozen == kUnreadable) {
+        warn(in + "its chair signed an entry that says nothing valid; nothing new of its control log is taken");
+      } else if (log != nullptr && log->accepted.frozen == kForked) {
         const OrgState* org = log->owner ? impl_->find_org(log->owner->org) : nullptr;
         const std::string whose = log->accepted.type == LogType::kControl ? "its chair"
                                   : org != nullptr                        ? org->accepted.profile().name

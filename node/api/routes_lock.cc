@@ -5,13 +5,13 @@
 namespace tocsin::api {
 namespace {
 
-constexpr std::size_t kPassphraseBytesMax = 1024;
+constexpr std::size_t kPassphraseBytesMax = 4096;  // as crypto::kPassphraseLengthMax
 constexpr std::int64_t kAnswerLeavesMs = 50;  // the answer is on its way before this server ends
 
 void post_lock(App& app, const Request&, ResponderPtr responder) {
+  app.tiers.forget();  // locked already, it ends an unlocking that is under way
   responder->json(Json{{"unlocked", false}});
-  if (app.tiers.locked) return;
-  app.tiers.forget();
+  if (std::exchange(app.tiers.locked, true)) return;  // nobody reads from now on, whatever is still there to be read
   app.later(kAnswerLeavesMs, [&app] { app.tiers.restart(); });
 }
 
@@ -43,8 +43,8 @@ void post_wipe(App& app, const Request& request, ResponderPtr responder) {
     return responder->problem(caller_error(
         Code{"wrong_node"}, "that is not this node's id, and nothing was destroyed; tocsin status shows it in full"));
   auto wiped = app.tiers.wipe();
-  if (!wiped) return responder->problem(wiped.error());
-  responder->json(Json{{"wiped", true}});
+  // Something is gone in any case: the node ends.
+  wiped ? responder->json(Json{{"wiped", true}}) : responder->problem(wiped.error());
   app.later(kAnswerLeavesMs, [&app] { app.tiers.end(); });
 }
 

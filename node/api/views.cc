@@ -28,7 +28,7 @@ Json standing_json(App& app, const index::ReportRow& row) {
   const auto& s = row.standing;
   // Its writer showed two histories (rule 12). Where they part is not known for certain, so all of the log is marked.
   const auto log = app.replica().log_record(row.location.log);
-  const bool forked = log && log->frozen != 0;
+  const bool forked = log && log->frozen == protocol::kForked;
   std::string current = s.withdrawn   ? "withdrawn"
                         : forked      ? "forked"
                         : s.conflict  ? "conflict"

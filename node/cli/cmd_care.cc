@@ -1,4 +1,4 @@
-// fsck, index.
+// fsck, migrate, index.
 #include <cstdio>
 
 #include "node/cli/api_client.h"
@@ -47,6 +47,50 @@ int care_fsck(Context& c) {
   return c.fail("store_damaged", found, kExitIntegrity, kHint);
 }
 
+Json migration_json(const host::Migration& m) {
+  Json out{{"home_version", m.home},
+           {"store_version", m.store},
+           {"index_version", m.index ? Json(*m.index) : Json(nullptr)},
+           {"known", {{"home_version", m.known_home}, {"store_version", m.known_store}}},
+           {"current", m.home == m.known_home && m.store == m.known_store},
+           {"steps", Json::array()},
+           {"space_needed", m.room_bytes},
+           {"space_free", m.free_bytes},
+           {"reversible", m.reversible},
+           {"changed", m.changed}};
+  for (const auto& s : m.steps)
+    out["steps"].push_back({{"from", s.from}, {"to", s.to}, {"what", s.what}, {"reversible", s.reversible}});
+  return out;
+}
+
+int care_migrate(Context& c) {
+  if (auto there = home_is_there(c.home()); !there) return c.fail(there.error());
+  const auto failed = [&](const Error& error) {
+    return c.fail(error, is_damage(error.code.text()) ? kExitIntegrity : kExitFailure);
+  };
+  auto migration = host::migrate(c.home(), true);
+  if (!migration) return failed(migration.error());
+  if (!c.has("check") && !migration->steps.empty()) {
+    if (!migration->reversible && !c.confirm("After this the version before cannot open the home any more. Go on?"))
+      return c.exit_code();
+    migration = host::migrate(c.home(), false);
+    if (!migration) return failed(migration.error());
+  }
+  static constexpr Field fields[] = {{"home_version", "format of the home"}, {"store_version", "format of the store"}};
+  c.show_object(migration_json(*migration), fields);
+  for (const auto& s : migration->steps)
+    c.say("store " + std::to_string(s.from) + " to " + std::to_string(s.to) + ": " + s.what +
+          (s.reversible ? "" : " (the version before cannot open it any more)"));
+  if (migration->steps.empty())
+    c.say("Nothing to do: these are the formats of this version.");
+  else if (migration->changed)
+    c.say("Done.");
+  else
+    c.say("Nothing was changed. It needs " + format_value(Json(migration->room_bytes), Show::kBytes) + " of " +
+          format_value(Json(migration->free_bytes), Show::kBytes) + " free.");
+  return kExitOk;
+}
+
 int index_rebuild(Context& c) {
   auto answer = long_call(c, {.method = "POST", .path = "/api/v1/index/rebuild"}, "rebuilding");
   if (!answer) return c.exit_code();
@@ -72,6 +116,13 @@ void add_care_commands(std::vector<Command>& out) {
                  {},
                  "",
                  care_fsck});
+  out.push_back({"",
+                 "migrate",
+                 "Bring the home of a stopped node to the formats of this version, all or nothing",
+                 {},
+                 {{"check", "", "only say what would be done; change nothing", Arity::kFlag}},
+                 "tocsin migrate --check",
+                 care_migrate});
   out.push_back(
       {"index", "rebuild", "Throw the query index away and make it again from the store", {}, {}, "", index_rebuild});
   out.push_back({"index", "status", "Show how far the query index has read", {}, {}, "", index_status});

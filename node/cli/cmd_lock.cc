@@ -5,10 +5,12 @@
 #include "node/cli/context.h"
 #include "node/cli/passphrase.h"
 #include "node/host/host.h"
+#include "node/store/codes.h"
 
 namespace tocsin::cli {
 namespace {
 
+constexpr int kWipeTries = 24;     // six seconds
 constexpr int kWaitSeconds = 120;  // a large index is read again meanwhile
 
 int exit_for_keys(const Error& error) {
@@ -54,17 +56,23 @@ int node_unlock(Context& c) {
 int node_wipe(Context& c) {
   if (auto there = home_is_there(c.home()); !there) return c.fail(there.error());
   const Json confirm{{"confirm", c.get("confirm")}};
-  const auto alive = http_call(c.home(), {.method = "GET", .path = "/healthz"});
-  if (alive) {
-    if (!c.call("POST", "/wipe", confirm)) return c.exit_code();
-  } else if (auto wiped = host::wipe_home(c.home(), c.get("confirm")); !wiped) {
-    return c.fail(wiped.error(), exit_for_keys(wiped.error()));
+  // A node that is just being locked answers again in a moment.
+  for (int tries = kWipeTries;; --tries) {
+    if (http_call(c.home(), {.method = "GET", .path = "/healthz"})) {
+      if (!c.call("POST", "/wipe", confirm)) return c.exit_code();
+      break;
+    }
+    auto wiped = host::wipe_home(c.home(), c.get("confirm"));
+    if (wiped) break;
+    if (wiped.error().code != store::kHomeInUse || tries == 0)
+      return c.fail(wiped.error(), exit_for_keys(wiped.error()));
+    std::this_thread::sleep_for(std::chrono::milliseconds(250));
   }
   c.show_object(Json{{"wiped", true}}, {});
   c.say(
       "Every key in this home is destroyed: what is stored here cannot be read again. What others hold stays with "
       "them; have the organisation revoke this node: tocsin org revoke. Old copies of the key files, on backups or in "
-      "worn cells of an SSD, still open with the passphrase.");
+      "worn cells of an SSD, still open with the passphrase; root key files that lie elsewhere were not touched.");
   return kExitOk;
 }
 

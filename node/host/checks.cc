@@ -1,4 +1,4 @@
-// What can be said of a home from outside: for `doctor`, `status` and `fsck`.
+// What can be said of a home from outside: for `doctor`, `status`, `fsck` and `migrate`.
 #include "node/host/checks.h"
 
 #include <sys/statvfs.h>
@@ -11,8 +11,10 @@
 #include "node/host/config.h"
 #include "node/host/post_queue.h"
 #include "node/host/root_files.h"
+#include "node/index/snapshot.h"
 #include "node/reports/time_text.h"
 #include "node/store/keystore.h"
+#include "node/store/migrate.h"
 #include "node/store/store.h"
 
 namespace tocsin::host {
@@ -114,6 +116,29 @@ std::vector<HomeCheck> check_home(const std::string& home) {
   out.push_back(check_disk(home, reserve));
   out.push_back(check_clock());
   out.push_back(check_backup(home));
+  return out;
+}
+
+Result<Migration> migrate(const std::string& path, bool check) {
+  TOCSIN_ASSIGN(home, store::Home::open(path));
+  TOCSIN_ASSIGN(plan, store::plan_migration(home));
+  Migration out;
+  out.home = out.known_home = store::Home::kVersion;
+  out.store = plan.from;
+  out.known_store = plan.to;
+  index::DiskSnapshotFile snapshot(home.index_snapshot());
+  out.index = index::snapshot_version(snapshot);
+  for (std::uint32_t from = plan.from; const auto* step : plan.steps) {
+    out.steps.push_back({from, from + 1, std::string(step->what), step->reversible});
+    ++from;
+  }
+  out.room_bytes = plan.room_bytes;
+  out.free_bytes = plan.free_bytes;
+  out.reversible = plan.reversible;
+  if (check || plan.steps.empty()) return out;
+  TOCSIN_TRY(store::migrate(home, plan));
+  out.store = plan.to;
+  out.changed = true;
   return out;
 }
 

@@ -1,6 +1,6 @@
-// A home brought to life: what `tocsin init`, `run`, `fsck`, `config check` and the off-line half of `doctor` do. Wires
-// store, keys, replica, engine, index, desk and API together; decides nothing of its own. JSON stays outside: values
-// only.
+// A home brought to life: what `tocsin init`, `run`, `fsck`, `migrate`, `config check` and the off-line half of
+// `doctor` do. Wires store, keys, replica, engine, index, desk and API together; decides nothing of its own. JSON stays
+// outside: values only.
 #pragma once
 
 #include <functional>
@@ -149,6 +149,25 @@ struct VerifyResult {
 // Restores into a scratch home, compares every hash with what went in, and checks every chain and signature there.
 // Errors: as above.
 Result<VerifyResult> verify_backup(const VerifyRequest& request);
+struct Migration {
+  std::uint32_t home = 0, store = 0;              // versions of what is there
+  std::uint32_t known_home = 0, known_store = 0;  // of this program
+  // Of the snapshot of the index, where there is one. It is no part of the steps: another version's is made again.
+  std::optional<std::uint32_t> index;
+  struct Step {
+    std::uint32_t from = 0, to = 0;
+    std::string what;
+    bool reversible = true;
+  };
+  std::vector<Step> steps;  // none: nothing to do
+  std::uint64_t room_bytes = 0, free_bytes = 0;
+  bool reversible = true;
+  bool changed = false;
+};
+// In which formats a home without a running node is, and the steps to those of this program; done, all or none, unless
+// `check` is set, which changes nothing. Needs no passphrase. Errors: home_too_new, schema_too_new, home_in_use,
+// disk_full, and what opening the store says.
+Result<Migration> migrate(const std::string& home, bool check);
 
 struct ConfigProblem {
   std::string file;

@@ -45,6 +45,9 @@ Result<void> destroy(const fs::path& file) {
 Result<void> destroy_all(const fs::path& folder) {
   Result<void> out = kOk;
   std::error_code error;
+  // What stands behind a link is somewhere else, and may be somebody else's.
+  if (fs::is_symlink(fs::symlink_status(folder, error)))
+    return caller_error(store::kHomeNotOurs, folder.string() + " is a link: what it leads to was not touched");
   std::vector<fs::path> files;
   for (const auto& item : fs::directory_iterator(folder, error))
     if (!item.is_directory(error)) files.push_back(item.path());

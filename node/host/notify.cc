@@ -5,10 +5,26 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <cstdlib>
 
 namespace tocsin::host {
+namespace {
+
+// The whole value as a number, 0 where it is none.
+std::uint64_t number_of(const char* name) {
+  const char* value = std::getenv(name);
+  if (!value) return 0;
+  const std::string_view text(value);
+  std::uint64_t out = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc() && end == text.data() + text.size() ? out : 0;
+}
+
+constexpr std::uint64_t kWatchdogUsecMax = 86'400'000'000;  // a day: beyond it a watchdog is none
+
+}  // namespace
 
 void notify_service_manager(std::string_view state) {
   const char* path = std::getenv("NOTIFY_SOCKET");
@@ -25,6 +41,14 @@ void notify_service_manager(std::string_view state) {
   [[maybe_unused]] const auto sent =
       ::sendto(fd, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), size);
   ::close(fd);
+}
+
+std::optional<std::chrono::microseconds> watchdog_interval() {
+  if (std::getenv("WATCHDOG_PID") && number_of("WATCHDOG_PID") != static_cast<std::uint64_t>(::getpid()))
+    return std::nullopt;
+  const std::uint64_t usec = number_of("WATCHDOG_USEC");
+  if (usec < 2 || usec > kWatchdogUsecMax) return std::nullopt;
+  return std::chrono::microseconds(usec / 2);
 }
 
 }  // namespace tocsin::host

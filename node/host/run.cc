@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
 #include <cstdlib>
@@ -20,9 +19,11 @@
 #include "node/host/backup.h"
 #include "node/host/checks.h"
 #include "node/host/config.h"
+#include "node/host/end_signals.h"
 #include "node/host/identity.h"
 #include "node/host/keys.h"
 #include "node/host/notify.h"
+#include "node/store/codes.h"
 #include "node/store/store.h"
 
 namespace tocsin::host {
@@ -93,8 +94,12 @@ class Node {
                      const std::function<void(const Ready&)>& on_ready);
   void run() { loop_.run(); }
   void close();
+  // Any thread: it ends, and for good.
+  void end() {
+    loop_.post([this] { begin_stop(Then::kEnd); });
+  }
   // Ended to begin anew, with what the keystore holds then; these are the addresses that it had.
-  bool again() const { return again_; }
+  bool again() const { return then_ == Then::kAgain; }
   const std::vector<std::string>& listening() const { return listening_; }
   const std::string& api_address() const { return api_address_; }
 
@@ -112,9 +117,11 @@ class Node {
   void unlock(crypto::SecretBuffer passphrase, std::function<void(Result<void>)> done);
   void backup(crypto::SecretBuffer passphrase, api::BackupStarted started);
   void renew_prekeys();
+  void keep_watch(std::chrono::microseconds every);
   void fed(const index::FeedOutcome& outcome);
   void save_snapshot(std::function<void()> then);
-  void begin_stop();
+  enum class Then { kNothing, kAgain, kEnd };
+  void begin_stop(Then then);
   index::SnapshotContext snapshot_context() const;
 
   store::Home& home_;
@@ -137,13 +144,14 @@ class Node {
   std::unique_ptr<api::Events> events_;
   std::unique_ptr<api::Router> router_;
   std::unique_ptr<api::Server> server_;
-  std::unique_ptr<boost::asio::signal_set> signals_;
   std::unique_ptr<boost::asio::steady_timer> snapshot_timer_;
   std::unique_ptr<boost::asio::steady_timer> trim_timer_;
   std::unique_ptr<boost::asio::steady_timer> prekey_timer_;
+  std::unique_ptr<boost::asio::steady_timer> watch_timer_;
   std::uint64_t since_snapshot_ = 0;
   bool stopping_ = false;
-  bool again_ = false;
+  Then then_ = Then::kNothing;
+  std::uint64_t locks_ = 0;  // how often it was to be locked: an unlocking that began before one is void
   std::thread aside_;
   bool aside_runs_ = false;
   std::vector<std::string> listening_;
@@ -281,7 +289,7 @@ std::vector<api::KeyFact> Node::key_facts() {
 // Rule 32: twelve months ahead, and no longer than needed behind. The disk first, then memory; where it takes nothing
 // the node goes on with what it has, and tries again with the next turn.
 void Node::renew_prekeys() {
-  if (secrets_.locked()) return;
+  if (secrets_.locked() || keystore_.locked()) return;
   auto tier2 = copy_of(*keystore_.tier2());
   const auto now = engine_->clock().now();
   const bool added = add_prekeys(tier2, now, random_);
@@ -303,24 +311,23 @@ api::Tiers Node::tiers() {
   api::Tiers out;
   out.locked = secrets_.locked();
   out.forget = [this] {
+    ++locks_;
     keystore_.lock();
     table_.clear();
     log_->info(Code{"locking"});
   };
-  out.restart = [this] {
-    again_ = true;
-    begin_stop();
-  };
+  out.restart = [this] { begin_stop(Then::kAgain); };
   out.unlock = [this](crypto::SecretBuffer passphrase, std::function<void(Result<void>)> done) {
     unlock(std::move(passphrase), std::move(done));
   };
   out.wipe = [this] {
+    ++locks_;
     keystore_.lock();
     table_.clear();
     log_->warning(Code{"wiping"});
     return wipe_files(home_.path());
   };
-  out.end = [this] { begin_stop(); };
+  out.end = [this] { begin_stop(Then::kEnd); };
   return out;
 }
 
@@ -339,12 +346,17 @@ void Node::aside(std::function<Result<T>()> work, std::function<void(Result<T>)>
 }
 
 void Node::unlock(crypto::SecretBuffer passphrase, std::function<void(Result<void>)> done) {
-  aside<void>([this, held = std::make_shared<crypto::SecretBuffer>(
-                         std::move(passphrase))] { return keystore_.unlock(as_text(held->view())); },
-              [this, done = std::move(done)](Result<void> opened) {
-                log_->info(opened ? Code{"unlocking"} : Code{"not_unlocked"});
-                done(std::move(opened));
-              });
+  aside<store::Keystore::Second>(
+      [keys = home_.keys(), held = std::make_shared<crypto::SecretBuffer>(std::move(passphrase))] {
+        return store::Keystore::open_second(keys, as_text(held->view()));
+      },
+      [this, begun = locks_, done = std::move(done)](Result<store::Keystore::Second> opened) {
+        log_->info(opened ? Code{"unlocking"} : Code{"not_unlocked"});
+        if (!opened) return done(opened.error());
+        if (begun != locks_) return done(caller_error(Code{"locked"}, "the node was locked meanwhile"));
+        keystore_.unlock(std::move(*opened));
+        done(kOk);
+      });
 }
 
 // The passphrase must be this node's: a backup that another one opens would be found out too late.
@@ -377,6 +389,15 @@ void Node::backup(crypto::SecretBuffer passphrase, api::BackupStarted started) {
           return piece;
         }));
       });
+}
+
+// From the loop itself, to its very end: a loop that is stuck goes silent, and is restarted.
+void Node::keep_watch(std::chrono::microseconds every) {
+  notify_service_manager("WATCHDOG=1");
+  watch_timer_->expires_after(every);
+  watch_timer_->async_wait([this, every](boost::system::error_code error) {
+    if (!error) keep_watch(every);
+  });
 }
 
 Result<std::string> Node::open_api(const RunRequest& request) {
@@ -437,24 +458,29 @@ Result<void> Node::start(const RunRequest& request, const std::vector<std::strin
   snapshot_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
   trim_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
   prekey_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
-  signals_ = std::make_unique<boost::asio::signal_set>(loop_.context(), SIGTERM, SIGINT);
-  signals_->async_wait([this](boost::system::error_code error, int) {
-    if (!error) begin_stop();
-  });
+  watch_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
+  // A home of an earlier version does not say yet which node it is.
+  std::error_code missing;
+  if (!std::filesystem::exists(home_.keys() / kNodeNote, missing))
+    (void)note_node(home_.keys(), engine_->replica().own_node());
   renew_prekeys();
   if (!secrets_.locked()) feeder_->start();
   const auto& listening = engine_->listening();
   listening_ = listening;
   on_ready({listening.empty() ? "none" : listening.front(), home_.api_socket().string(), url});
-  notify_service_manager("READY=1");
+  notify_service_manager("READY=1");  // said again after a lock, it changes nothing
+  if (const auto every = watchdog_interval()) keep_watch(*every);
   log_->info(Code{"ready"}, {{"node", engine_->replica().own_node()}});
   return kOk;
 }
 
-// No new calls, then the snapshot, then the peers; the engine ends the loop once the store has everything.
-void Node::begin_stop() {
+// No new calls, then the snapshot, then the peers; the engine ends the loop once the store has everything. An end that
+// comes while the node stops to begin anew is an end.
+void Node::begin_stop(Then then) {
+  if (then_ != Then::kEnd) then_ = then;
   if (std::exchange(stopping_, true)) return;
-  notify_service_manager("STOPPING=1");
+  // To the service manager a node that is locked or unlocked has not stopped.
+  if (then == Then::kEnd) notify_service_manager("STOPPING=1");
   log_->info(Code{"stopping"});
   server_->stop();
   snapshot_timer_->cancel();
@@ -484,28 +510,11 @@ void Node::close() {
   if (store_) store_->close();
 }
 
-// While it lives, a signal to end waits.
-class HeldSignals {
- public:
-  HeldSignals() {
-    sigset_t ends;
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGINT);
-    ::pthread_sigmask(SIG_BLOCK, &ends, &before_);
-  }
-  ~HeldSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  HeldSignals(const HeldSignals&) = delete;
-  HeldSignals& operator=(const HeldSignals&) = delete;
-
- private:
-  sigset_t before_;
-};
-
 }  // namespace
 
 Result<void> run(RunRequest request, const std::function<void(const Ready&)>& on_ready) {
   std::set_terminate(end_without_a_word);
+  EndSignals signals;  // before any other thread
   TOCSIN_ASSIGN(home, store::Home::open(std::filesystem::absolute(request.home)));
   TOCSIN_ASSIGN(loaded, load_config(home.path().string()));
   if (!loaded.report.problems.empty()) {
@@ -521,16 +530,17 @@ Result<void> run(RunRequest request, const std::function<void(const Ready&)>& on
   std::function<void(const Ready&)> say_ready = on_ready;
   std::vector<std::string> listen;
   if (!request.listen.empty()) listen.push_back(request.listen);
-  std::optional<HeldSignals> held;
   for (;;) {
     auto node = std::make_unique<Node>(home, keystore, loaded.config, *log);
     auto started = node->start(request, listen, say_ready);
-    held.reset();
-    if (started) node->run();
+    if (started) {
+      signals.listen([&node] { node->end(); });
+      node->run();
+      signals.listen(nullptr);
+    }
     node->close();
-    if (!started || !node->again()) return started;
-    // The next life stands where this one stood, and a signal between the two is for it.
-    held.emplace();
+    if (!started || !node->again() || signals.heard()) return started;
+    // The next life stands where this one stood.
     listen = node->listening();
     if (!node->api_address().empty()) request.api_address = node->api_address();
     say_ready = [](const Ready&) {};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstring>
 
 #include "crypto/codes.h"
@@ -134,15 +135,21 @@ Error stream_error(const Error& error, bool opened_any) {
   return environment_error(kSnapshotDamaged, "the snapshot is damaged: " + std::string(error.code.text()));
 }
 
-Result<void> read_magic(SnapshotFile& file) {
-  std::array<std::uint8_t, kMagic.size()> magic{};
+// Zeroes behind the end of a shorter file.
+Result<std::array<std::uint8_t, kMagic.size()>> first_bytes(SnapshotFile& file) {
+  std::array<std::uint8_t, kMagic.size()> out{};
   std::size_t have = 0;
-  while (have < magic.size()) {
-    TOCSIN_ASSIGN(more, file.read(MutableByteView(magic).subspan(have)));
+  while (have < out.size()) {
+    TOCSIN_ASSIGN(more, file.read(MutableByteView(out).subspan(have)));
     if (more == 0) break;
     have += more;
   }
-  if (have == magic.size() && magic == kMagic) return kOk;
+  return out;
+}
+
+Result<void> read_magic(SnapshotFile& file) {
+  TOCSIN_ASSIGN(magic, first_bytes(file));
+  if (magic == kMagic) return kOk;
   return environment_error(kSnapshotOld, "the file is no snapshot of this version");
 }
 
@@ -154,6 +161,18 @@ Result<void> write_snapshot(SnapshotFile& file, const SnapshotContext& context, 
   auto done = write_all(file, context, random, cursor, image);
   if (!done) file.abandon();
   return done;
+}
+
+std::optional<std::uint32_t> snapshot_version(SnapshotFile& file) {
+  if (!file.open()) return std::nullopt;
+  const auto magic = first_bytes(file);
+  file.close();
+  constexpr std::string_view kStart = "tocsin index ";
+  if (!magic || !as_text(*magic).starts_with(kStart)) return std::nullopt;
+  const auto digits = as_text(*magic).substr(kStart.size());
+  std::uint32_t version = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), version);
+  return error == std::errc() ? std::optional(version) : std::nullopt;
 }
 
 Result<LoadedSnapshot> read_snapshot(SnapshotFile& file, const SnapshotContext& context, Arrival newest,

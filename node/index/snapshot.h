@@ -18,6 +18,9 @@ inline constexpr std::size_t kBuildBytesMax = 256;
 Result<void> write_snapshot(SnapshotFile& file, const SnapshotContext& context, crypto::Random& random,
                             protocol::Arrival cursor, ByteView image);
 
+// Version of the file's format by its magic; nothing where there is no file, or none that says one.
+std::optional<std::uint32_t> snapshot_version(SnapshotFile& file);
+
 struct LoadedSnapshot {
   protocol::Arrival cursor;
   std::unique_ptr<Database> db;

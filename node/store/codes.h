@@ -28,7 +28,7 @@ inline constexpr Code kStoreMissing{"store_missing"};       // environment: gone
 inline constexpr Code kStoreExists{"store_exists"};         // caller
 inline constexpr Code kStoreDamaged{"store_damaged"};       // environment: found before LMDB was let near it
 inline constexpr Code kWrongStoreKey{"wrong_store_key"};    // environment: store and keys are not of one home
-inline constexpr Code kSchemaTooNew{"schema_too_new"};      // environment: written by a later version
+inline constexpr Code kSchemaTooNew{"schema_too_new"};      // caller: written by a later version
 inline constexpr Code kStoreClosed{"store_closed"};         // internal: commit after close
 inline constexpr Code kQueueFull{"queue_full"};             // internal: the caller did not look at queued_bytes()
 inline constexpr Code kRecordTooLarge{"record_too_large"};  // internal

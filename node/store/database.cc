@@ -14,13 +14,7 @@ constexpr std::string_view kSchemaName = "schema";
 constexpr std::string_view kCheckName = "check";
 constexpr std::size_t kMapSlack = 64 * 1024 * 1024;
 
-fs::path data_file(const fs::path& folder) { return folder / "data.mdb"; }
-
-// Room for the file as it is and as much again, so that the first growth is not at once.
-std::size_t map_for(std::uintmax_t file_bytes, std::size_t map_bytes_min) {
-  const std::size_t steps = static_cast<std::size_t>(file_bytes) / kMapSlack + 2;
-  return std::max(map_bytes_min, steps * kMapSlack);
-}
+fs::path data_file(const fs::path& folder) { return folder / kDataFile; }
 
 crypto::SecretBuffer derive_name_key(const crypto::StoreKey& key) {
   crypto::SecretBuffer out(32);
@@ -61,6 +55,33 @@ std::array<std::uint8_t, kRecordKeyBytes> Seals::record_key(protocol::Table tabl
   return out;
 }
 
+// ---- Its version
+
+std::size_t map_bytes_for(std::uint64_t file_bytes) {
+  return (static_cast<std::size_t>(file_bytes) / kMapSlack + 2) * kMapSlack;
+}
+
+Result<std::uint32_t> read_schema(const lmdb::Txn& txn, MDB_dbi meta, std::uint32_t known) {
+  MDB_val value;
+  if (txn.get(meta, as_bytes(kSchemaName), value) != 0 || value.mv_size != 4) {
+    return damaged_store("it does not say its version");
+  }
+  const std::uint32_t version = load_le32(lmdb::to_view(value).data());
+  if (version == 0) return damaged_store("it does not say its version");
+  if (version > known) {
+    return caller_error(kSchemaTooNew, "this store has format " + std::to_string(version) +
+                                           " of a later version of tocsin, this program knows up to " +
+                                           std::to_string(known) + "; install that version again: nothing was changed");
+  }
+  return version;
+}
+
+int put_schema(lmdb::Txn& txn, MDB_dbi meta, std::uint32_t version) {
+  std::array<std::uint8_t, 4> bytes{};
+  store_le32(bytes.data(), version);
+  return txn.put(meta, as_bytes(kSchemaName), bytes);
+}
+
 // ---- Opening
 
 Database::Database(fs::path folder, const crypto::StoreKey& key) : folder_(std::move(folder)), seals_(key) {}
@@ -93,7 +114,7 @@ Result<std::unique_ptr<Database>> Database::open(const fs::path& folder, const c
   TOCSIN_TRY(check_pages(data_file(folder), pages));
 
   std::unique_ptr<Database> database(new Database(folder, key));
-  TOCSIN_TRY(database->open_env(map_for(file_bytes, map_bytes_min)));
+  TOCSIN_TRY(database->open_env(std::max(map_bytes_min, map_bytes_for(file_bytes))));
   TOCSIN_TRY(database->open_databases());
   return database;
 }
@@ -114,12 +135,10 @@ Result<void> Database::create_databases() {
   if (rc == 0) rc = txn.open_dbi("records", MDB_CREATE, dbs_.records);
   if (rc != 0) return lmdb::error_from(rc, "cannot make the store");
 
-  std::array<std::uint8_t, 4> version{};
-  store_le32(version.data(), kSchemaVersion);
   crypto::SystemRandom random;
   std::array<std::uint8_t, 16> id{};
   random.fill(id);
-  rc = txn.put(dbs_.meta, as_bytes(kSchemaName), version);
+  rc = put_schema(txn, dbs_.meta, kSchemaVersion);
   if (rc == 0) rc = txn.put(dbs_.meta, as_bytes(kCheckName), seals_.check.seal({}, id, random));
   if (rc == 0) rc = txn.commit();
   if (rc != 0) return lmdb::error_from(rc, "cannot make the store");
@@ -131,7 +150,7 @@ Result<void> Database::open_databases() {
   int rc = txn.begin_read(env_);
   if (rc == 0) rc = txn.open_dbi("meta", 0, dbs_.meta);
   if (rc != 0) return lmdb::error_from(rc, "cannot open the store");
-  TOCSIN_TRY(check_schema(txn));
+  TOCSIN_TRY(read_schema(txn, dbs_.meta, kSchemaVersion));
   TOCSIN_TRY(check_key(txn));
   rc = txn.open_dbi("logs", 0, dbs_.logs);
   if (rc == 0) rc = txn.open_dbi("entries", 0, dbs_.entries);
@@ -141,22 +160,6 @@ Result<void> Database::open_databases() {
   TOCSIN_TRY(load_state(txn));
   rc = txn.commit();  // of a read transaction: keeps the databases open
   if (rc != 0) return lmdb::error_from(rc, "cannot open the store");
-  return kOk;
-}
-
-// Version 1 is the first. A later version migrates older stores here, in one transaction, before anything else is read.
-Result<void> Database::check_schema(const lmdb::Txn& txn) const {
-  MDB_val value;
-  if (txn.get(dbs_.meta, as_bytes(kSchemaName), value) != 0 || value.mv_size != 4) {
-    return damaged_store("it does not say its version");
-  }
-  const std::uint32_t version = load_le32(lmdb::to_view(value).data());
-  if (version == 0) return damaged_store("it does not say its version");
-  if (version > kSchemaVersion) {
-    return environment_error(kSchemaTooNew, "this store has schema " + std::to_string(version) +
-                                                ", this program knows " + std::to_string(kSchemaVersion) +
-                                                "; install the newer version");
-  }
   return kOk;
 }
 

@@ -93,7 +93,6 @@ class Database {
   Result<void> open_env(std::size_t map_bytes);
   Result<void> create_databases();
   Result<void> open_databases();
-  Result<void> check_schema(const lmdb::Txn& txn) const;
   Result<void> check_key(const lmdb::Txn& txn) const;
   Result<void> load_state(const lmdb::Txn& txn);
   Result<LogState> load_log_state(LogNumber number, lmdb::Cursor& index) const;
@@ -107,6 +106,13 @@ class Database {
   mutable std::mutex logs_mutex_;
   std::unordered_map<protocol::LogKey, LogState, FixedBytesHash> logs_;  // guarded by logs_mutex_
 };
+
+inline constexpr std::string_view kDataFile = "data.mdb";
+// Room in the map for a file of this size, and as much again, so that the first growth is not at once.
+std::size_t map_bytes_for(std::uint64_t file_bytes);
+// Version of the store, 1 to `known`: else kSchemaTooNew, or damaged.
+Result<std::uint32_t> read_schema(const lmdb::Txn& txn, MDB_dbi meta, std::uint32_t known);
+int put_schema(lmdb::Txn& txn, MDB_dbi meta, std::uint32_t version);
 
 // Associated data of a sealed entry: u64 arrival ‖ prefix.
 std::array<std::uint8_t, 8 + kEntryPrefixBytes> entry_place(std::uint64_t arrival, ByteView prefix);

@@ -56,7 +56,9 @@ Result<void> check_mark(const fs::path& path) {
   }
   if (as_text(*mark) == kHomeMark) return kOk;
   if (as_text(*mark).starts_with(kHomeMarkStart)) {
-    return caller_error(kHomeTooNew, "this home was made by a later version of tocsin");
+    return caller_error(
+        kHomeTooNew,
+        path.string() + " was made by a later version of tocsin; install that version again: nothing was changed");
   }
   return environment_error(kFileFailed, (path / "home").string() + " does not hold what it should");
 }

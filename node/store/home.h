@@ -32,12 +32,14 @@ struct MachineRecord {
 
 // What differs between two records, for the message: empty when nothing does.
 std::vector<std::string> differences(const MachineRecord& recorded, const MachineRecord& current);
-// Reads the machine under a folder.
-Result<MachineRecord> read_machine(const std::filesystem::path& home);
+// Reads the machine under a folder. `system`: where /dev, /etc, /proc, /run and /sys stand.
+Result<MachineRecord> read_machine(const std::filesystem::path& home, const std::filesystem::path& system = "/");
 
 // Move-only. Holds the lock until destroyed; outlives everything that was opened from it.
 class Home {
  public:
+  static constexpr std::uint32_t kVersion = 1;  // of the folder as described above; open() takes no other
+
   // Makes the folder (its parent exists) and its subfolders, takes the lock and records the machine. An empty folder of
   // ours may be there already; anything else is kHomeExists. The home counts only after complete().
   static Result<Home> create(const std::filesystem::path& path);

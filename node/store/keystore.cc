@@ -202,12 +202,16 @@ void Keystore::lock() {
   second_.reset();
 }
 
-Result<void> Keystore::unlock(std::string_view passphrase, crypto::PassphraseParams minimum) {
-  TOCSIN_ASSIGN(keys, open_keyring(folder_, passphrase, minimum));
-  TOCSIN_ASSIGN(tier2, read_tier2(folder_, keys.second));
-  second_ = std::move(keys.second);
-  tier2_ = std::move(tier2);
-  return kOk;
+Result<Keystore::Second> Keystore::open_second(const fs::path& folder, std::string_view passphrase,
+                                               crypto::PassphraseParams minimum) {
+  TOCSIN_ASSIGN(keys, open_keyring(folder, passphrase, minimum));
+  TOCSIN_ASSIGN(tier2, read_tier2(folder, keys.second));
+  return Second(std::move(keys.second), std::move(tier2));
+}
+
+void Keystore::unlock(Second second) {
+  second_ = std::move(second.key_);
+  tier2_ = std::move(second.tier2_);
 }
 
 Result<void> Keystore::change_passphrase(std::string_view passphrase, crypto::Random& random,

@@ -4,11 +4,16 @@
 
 #include "tests/support/channel_world.h"
 #include "tests/support/expect.h"
+#include "tests/support/forged_control.h"
+#include "tests/support/forged_feed.h"
 
 namespace tocsin::protocol {
 namespace {
 
 using test::code_of;
+using test::forge_epoch;
+using test::ForgedFeed;
+using test::give_control;
 using test::introduce;
 using test::join;
 using test::make_channel;
@@ -26,6 +31,18 @@ struct LockedNode : testing::Test {
   void write(Party& party, const ChannelId& id, std::string_view text) {
     party.write(id, text);
     party.store.sync();
+  }
+  bool warns(Party& party, std::string_view words) {
+    for (const auto& warning : party.replica().status().warnings) {
+      if (warning.find(words) != std::string::npos) return true;
+    }
+    return false;
+  }
+  // One entry alone, as one range.
+  Result<void> give(Party& to, const ChannelId& id, Entry entry) {
+    std::vector<Entry> entries;
+    entries.push_back(std::move(entry));
+    return test::give(to, id, entries);
   }
 };
 
@@ -117,6 +134,88 @@ TEST_F(LockedNode, a_chair_that_was_locked_answers_who_accepted_meanwhile) {
   a.unlock();
   sync_all({&a, &b, &c});
   EXPECT_EQ(c.replica().channel(id)->standing, ChannelStanding::kJoined);
+}
+
+// What an unlocked node would have refused is found out when it is unlocked; it costs the channel, not the node.
+TEST_F(LockedNode, rule_48_a_chair_that_signs_nonsense_keeps_no_node_from_starting) {
+  const ChannelId id = make_channel(a, {&b});
+  const ChannelId other = make_channel(c, {&b});
+  b.lock();
+  const auto nonsense = forge_epoch(a, id, {&a, &b}, [](ControlState& state) { state.term = 7; });
+  must(give_control(b, id, nonsense));
+  write(c, other, "from another channel");
+  sync_all({&b, &c});
+  b.unlock();
+  EXPECT_EQ(b.text_set(other), (Texts{"from another channel"}));
+  EXPECT_TRUE(warns(b, "says nothing valid"));
+  EXPECT_FALSE(b.replica().wants_log(id, b.replica().channel_logs(id).front().log, LogType::kControl));
+  b.crash();
+  EXPECT_TRUE(warns(b, "says nothing valid")) << "and the next start";
+  write(b, other, "it goes on");
+  sync_all({&b, &c});
+  EXPECT_EQ(c.text_set(other), (Texts{"from another channel", "it goes on"}));
+}
+
+TEST_F(LockedNode, rule_21_its_own_feed_goes_on_however_often_it_is_started) {
+  const ChannelId id = make_channel(a, {&b});
+  b.lock();
+  join(a, id, c);
+  write(c, id, "a feed of unknown owner");
+  sync_all({&a, &c});
+  sync_all({&a, &b});
+  b.unlock();  // the log of the organisation that joined is still missing
+  for (int i = 0; i < 5; ++i) {
+    write(b, id, "once more");
+    b.crash();
+  }
+  std::size_t own = 0;
+  for (const auto& record : b.replica().channel_logs(id)) {
+    const auto owner = b.table().feed_owner(record.log);
+    own += owner && owner->node == b.node();
+  }
+  EXPECT_EQ(own, 1u);
+  sync_all({&a, &b});
+  EXPECT_EQ(b.texts(id).size(), 6u);
+}
+
+TEST_F(LockedNode, rule_15_a_member_cannot_fill_a_locked_node_with_feeds_of_nobody) {
+  const ChannelId id = make_channel(a, {&b, &c});
+  b.lock();
+  std::size_t taken = 0;
+  std::string code;
+  LogKey last;
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    ForgedFeed feed(a, id, 1000 + seed);
+    const auto given = give(b, id, feed.next(a.replica().channel(id)->epoch, "no certificate"));
+    if (given) {
+      ++taken;
+      last = feed.log();
+    } else {
+      code = given.error().code.text();
+    }
+  }
+  EXPECT_EQ(taken, kNamelessLockedMax);
+  EXPECT_EQ(code, "quota_exceeded");
+  b.unlock();
+  EXPECT_FALSE(b.replica().may_serve(c.node(), id, last)) << "what is no member's is told to nobody";
+  EXPECT_EQ(b.replica().frontier(id).find(last), nullptr);
+}
+
+TEST_F(LockedNode, rule_28_a_known_feed_ends_where_it_has_no_certificate_for_an_epoch) {
+  const ChannelId id = make_channel(a, {&b, &c});
+  ForgedFeed feed(c, id);
+  const Epoch before = c.replica().channel(id)->epoch;
+  must(give(b, id, feed.next(before, "good", feed.signed_certificate())));
+  b.lock();
+  must(a.replica().rotate(id, nullptr));
+  a.store.sync();
+  sync_all({&a, &b, &c});
+  const Epoch after = c.replica().channel(id)->epoch;
+  ASSERT_GT(after, before);
+  must(give(b, id, feed.next(after, "without a certificate")));
+  b.unlock();
+  ASSERT_TRUE(b.replica().pin_of(feed.log()));
+  EXPECT_EQ(b.replica().pin_of(feed.log())->last, Number{1});
 }
 
 }  // namespace

@@ -45,17 +45,27 @@ class Lock(NodesTestCase):
         title = "a village that nobody may read about here"
         self.report(ngo, channel, title)
         wait_until("the locked node stores it", lambda: self.entries(region) > before, 30)
+        ngo_listen = ngo.listen
         ngo.end()
         wait_until("the third gets it, from the locked node if need be", lambda: third.count() == 1, 30)
         self.assertEqual(region.process.poll(), None)
+
+        # Somebody joins meanwhile, whom the locked node has never heard of.
+        ngo.start(ngo_listen)
+        fourth = self.node("Fourth")
+        introduce(ngo, fourth, self.folder)
+        join(ngo, channel, fourth)
+        self.report(fourth, channel, "by a newcomer")
+        wait_until("all who read have it", lambda: ngo.count() == third.count() == 3, 60)
+        wait_until("the locked node has it, too", lambda: self.entries(region) >= before + 3, 60)
 
         wrong = self.secret("wrong", "no such passphrase")
         done = region.raw("unlock", environment={"TOCSIN_PASSPHRASE_FILE": wrong})
         self.assertEqual((done.returncode, json.loads(done.stderr)["code"]), (4, "wrong_passphrase"))
         self.assertEqual(region.run("unlock"), {"unlocked": True})
-        wait_until("what came while it was locked is read", lambda: region.count() == 2, 20)
+        wait_until("what came while it was locked is read", lambda: region.count() == 3, 60)
         self.report(region, channel, "written after")
-        wait_until("and it writes again", lambda: third.count() == 2, 30)
+        wait_until("and it writes again", lambda: third.count() == 4, 30)
         self.assertEqual(region.end(), 0)
 
     def test_rule_48_after_a_power_loss_the_credential_starts_it_locked(self):

@@ -13,18 +13,28 @@ class Failed(Exception):
 class Node:
     """One home and, while it runs, one process. `extra` goes to `tocsin init`; with `join`, a card's file, it is a further node."""
 
-    def __init__(self, folder, name, kind, country, *extra, program, environment=None, join=None):
-        self.name, self.program = name, program
-        self.home = os.path.join(folder, name.replace(" ", "-").lower())
-        self.process, self.listen, self.log = None, None, None
-        self.passphrase_file = self.home + ".passphrase"
-        with open(os.open(self.passphrase_file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as out:
-            out.write(f"six words that only {name} knows\n")
-        self.environment = dict(os.environ, TOCSIN_HOME=self.home, TOCSIN_PASSPHRASE_FILE=self.passphrase_file, **(environment or {}))
+    def __init__(self, folder, name, kind, country, *extra, program, environment=None, join=None, passphrase=None):
+        self._take(os.path.join(folder, name.replace(" ", "-").lower()), name, passphrase or f"six words that only {name} knows", program, environment)
         founding = ["--join", join, "--name", name] if join else ["--org", name, "--kind", kind, "--country", country]
         made = self.run("init", *founding, *extra)
         self.org_id, self.node_id, self.request = made["org_id"], made["node_id"], made.get("request")
         self.recovery_key = made["recovery_key"]
+
+    @classmethod
+    def existing(cls, home, name, passphrase, program, environment=None):
+        """A home that is there already; its ids are known once it has been started."""
+        node = cls.__new__(cls)
+        node._take(home, name, passphrase, program, environment)
+        node.org_id, node.node_id, node.request = None, None, None
+        return node
+
+    def _take(self, home, name, passphrase, program, environment):
+        self.name, self.program, self.home = name, program, home
+        self.process, self.listen, self.log = None, None, None
+        self.passphrase_file = self.home + ".passphrase"
+        with open(os.open(self.passphrase_file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as out:
+            out.write(passphrase + "\n")
+        self.environment = dict(os.environ, TOCSIN_HOME=self.home, TOCSIN_PASSPHRASE_FILE=self.passphrase_file, **(environment or {}))
 
     def raw(self, *words, stdin=None, timeout=120, environment=None):
         return subprocess.run([self.program, "--output", "json", "--yes", *words], env=dict(self.environment, **(environment or {})),
@@ -45,6 +55,9 @@ class Node:
             code = self.process.wait(30)
             raise Failed(f"{self.name}: did not get ready (exit {code}); see {self.home}.log")
         self.listen = dict(part.split("=", 1) for part in line.split()[1:])["listen"]
+        if self.node_id is None:
+            status = self.run("status")
+            self.org_id, self.node_id = status["org"]["org_id"], status["node_id"]
         return self
 
     def end(self, how=signal.SIGTERM):

@@ -1,6 +1,7 @@
 #include "node/store/home.h"
 
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 #include <fstream>
@@ -140,6 +141,29 @@ TEST(Home, rule_21_a_copied_home_differs) {
   moved.machine = "other";
   moved.filesystem = "other";
   EXPECT_EQ(differences(*copy->recorded_machine(), moved).size(), 2u);
+}
+
+// As inside a service that sees no disks in /dev: the record must not differ from the one that `init` made outside.
+TEST(Home, rule_21_names_the_file_system_where_dev_shows_no_disks) {
+  TempFolder folder;
+  const auto file = [&](const fs::path& at, const std::string& text) {
+    fs::create_directories((folder.path() / at).parent_path());
+    std::ofstream(folder.path() / at) << text;
+  };
+  const auto name = [&] { return read_machine(folder.path(), folder.path())->filesystem; };
+  struct stat info {};
+  ASSERT_EQ(::stat(folder.path().c_str(), &info), 0);
+  const std::string own = std::to_string(major(info.st_dev)) + ":" + std::to_string(minor(info.st_dev));
+  EXPECT_EQ(name(), "device " + own);
+  file("run/udev/data/b" + own, "S:x\nE:ID_FS_UUID=0a\nE:ID_FS_UUID_ENC=0a-1\n");
+  EXPECT_EQ(name(), "0a-1");
+  // A made-up number, as of btrfs: the mount names the device, and the kernel its number.
+  file("proc/self/mountinfo", "22 1 " + own + " / / rw shared:1 - btrfs /dev/mapper/no-such-vault rw\n");
+  EXPECT_EQ(name(), "0a-1");
+  file("sys/class/block/dm-3/dm/name", "no-such-vault\n");
+  file("sys/class/block/dm-3/dev", "253:3\n");
+  file("run/udev/data/b253:3", "E:ID_FS_UUID_ENC=0b-2\n");
+  EXPECT_EQ(name(), "0b-2");
 }
 
 TEST(Home, rule_21_a_machine_record_that_is_damaged_is_an_error) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "node/store/database.h"
 #include "node/store/store.h"
 #include "protocol/entry_peek.h"
 #include "tests/support/task_loop.h"
@@ -51,6 +52,18 @@ inline StoreOptions test_options() {
   StoreOptions options;
   options.reserve_bytes = 0;
   return options;
+}
+
+// Writes a version into a store that nobody has open.
+inline void set_schema(const Home& home, std::uint32_t version) {
+  auto env = lmdb::Env::open(home.store(), std::size_t{64} << 20);
+  ASSERT_TRUE(env.ok());
+  lmdb::Txn txn;
+  MDB_dbi meta = 0;
+  ASSERT_EQ(txn.begin_write(*env), 0);
+  ASSERT_EQ(txn.open_dbi("meta", 0, meta), 0);
+  ASSERT_EQ(put_schema(txn, meta, version), 0);
+  ASSERT_EQ(txn.commit(), 0);
 }
 
 // An open home and store. Reopens in place.
