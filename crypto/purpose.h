@@ -102,6 +102,7 @@ inline constexpr Label kLabelStoreRecord{"tocsin.store.record"};    // names and
 inline constexpr Label kLabelKeyring{"tocsin.keys.keyring"};        // passphrase -> keys of the two tiers (rule 48)
 inline constexpr Label kLabelTier1{"tocsin.keys.tier1"};            // transport secret, store key
 inline constexpr Label kLabelTier2{"tocsin.keys.tier2"};            // signing, encryption, prekeys, reading key
+inline constexpr Label kLabelRotation{"tocsin.keys.rotation"};      // the same key -> keys that are to follow
 inline constexpr Label kLabelBackup{"tocsin.backup"};               // slots and stream of a backup (rule 21)
 inline constexpr Label kLabelBackupStream{"tocsin.backup.stream"};  // its content
 inline constexpr Label kLabelRootKey{"tocsin.keys.root"};           // one root key of an organisation, a file apart
