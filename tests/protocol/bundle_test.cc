@@ -43,6 +43,27 @@ struct Bundle : testing::Test {
   static bool holds(ByteView file, ByteView what) {
     return std::search(file.begin(), file.end(), what.begin(), what.end()) != file.end();
   }
+  // Entries of feeds from before that epoch that a file holds with their bodies.
+  static std::size_t bodies_before(Party& party, ByteView file, Epoch epoch) {
+    BundleOpener opener([&](const auto& ephemeral, ByteView context, std::span<const ByteView> slots) {
+      return party.replica().open_slot(ephemeral, context, slots);
+    });
+    opener.give(file);
+    std::size_t out = 0;
+    for (auto event = opener.next(); must(event) != BundleOpener::Event::kMore; event = opener.next()) {
+      if (*event != BundleOpener::Event::kFrame || opener.frame_number() == 0) continue;
+      wire::FrameReader frame(opener.frame());
+      for (auto message = must(frame.next()); message; message = must(frame.next())) {
+        if (message->type != wire::MessageType::kEntries) continue;
+        auto entries = must(wire::EntriesReader::open(message->payload));
+        for (int i = 0; i < entries.header().count; ++i) {
+          const auto entry = must(entries.next());
+          out += entries.header().type == LogType::kFeed && entry.epoch < epoch && !entry.absent;
+        }
+      }
+    }
+    return out;
+  }
   static void put_back(Party& party, const MemoryStore& image) {
     party.store = image;
     party.crash();
@@ -308,7 +329,7 @@ TEST_F(Bundle, rule_35_opens_for_its_recipient_alone_and_names_nobody) {
     const std::size_t before = party.store.entry_count();
     const BundleSummary summary = read_bundle(party, file);
     EXPECT_EQ(party.store.entry_count(), before);
-    EXPECT_EQ(summary.entries + summary.known + summary.channels.size() + summary.openings.size(), 0u);
+    EXPECT_EQ(summary.entries + summary.known + summary.channels.size() + summary.opened, 0u);
     return error_of(summary);
   };
   EXPECT_EQ(refused(stranger, members), "bundle_for_others");
@@ -356,19 +377,31 @@ TEST_F(Bundle, rule_34_who_joined_later_gets_its_time_alone_and_comes_to_the_sam
   write(a, id, "early");
   write(b, id, "early and silent since");
   test::sync_once(a, b);
-  test::join(a, id, c);
+  // By file, so that C has nothing of a feed yet.
+  test::introduce(a, c);
+  must(a.replica().invite(id, c.org(), Role::kMember, nullptr));
+  a.store.sync();
+  (void)read_bundle(c, bundle(a, clock, {id}, c.org()));
+  must(c.replica().accept(id, nullptr));
+  c.store.sync();
+  (void)read_bundle(a, bundle(c, clock, {id}, a.org()));
+  tick(a);
   write(a, id, "late");
   test::sync_all({&a, &b});
   const MemoryStore image = c.store;
   for (const bool all : {false, true}) {
     for (const auto recipient : {std::optional<OrgId>(c.org()), std::optional<OrgId>()}) {
       put_back(c, image);
-      const BundleSummary summary = read_bundle(c, bundle(a, clock, {id}, recipient, all));
+      const Bytes file = bundle(a, clock, {id}, recipient, all);
+      const BundleSummary summary = read_bundle(c, file);
       EXPECT_TRUE(summary.complete);
-      EXPECT_TRUE(summary.refused.empty());
+      EXPECT_TRUE(summary.refused.empty()) << summary.refused.begin()->first;
       EXPECT_EQ(c.texts(id), std::vector<std::string>{"late"});
       EXPECT_EQ(digest(c, id), digest(a, id));
       EXPECT_EQ(read_bundle(c, bundle(a, clock, {id}, recipient, true)).entries, 0u);
+      if (recipient) {
+        EXPECT_EQ(bodies_before(c, file, c.replica().first_epoch(id)), 0u);
+      }
     }
   }
   // From one that itself joined late.
@@ -389,6 +422,8 @@ TEST_F(Bundle, rule_11_nobody_makes_a_bundle_in_the_name_of_another) {
   write(a, id, "true");
   const Bytes true_file = bundle(a, clock, {id}, b.org());
   // C seals to B what it says is of A, signed by its own key, or not at all.
+  OrgId told = b.org();
+  bool with_end = true;
   const auto forge = [&](const BundleSealer::Sign& sign, const OrgId& org, const NodeId& node) {
     Bytes file;
     const OrgId to = b.org();
@@ -396,14 +431,14 @@ TEST_F(Bundle, rule_11_nobody_makes_a_bundle_in_the_name_of_another) {
     BundleOpening opening;
     opening.org = org;
     opening.node = node;
-    opening.recipient = to;
+    opening.recipient = told;
     opening.channels = {id};
     sealer.put(encode_bundle_opening(opening), file);
     Bytes frame;
     wire::FrameWriter writer(frame);
     wire::put_bye(writer, ByeReason::kDone);
     frame.resize(writer.position());
-    sealer.put(frame, file);
+    if (with_end) sealer.put(frame, file);
     sealer.finish(file);
     return error_of(read_bundle(b, file));
   };
@@ -412,6 +447,10 @@ TEST_F(Bundle, rule_11_nobody_makes_a_bundle_in_the_name_of_another) {
   EXPECT_EQ(forge(by_c, a.org(), a.node()), "bad_signature");
   EXPECT_EQ(forge(by_c, a.org(), c.node()), "unknown_peer");
   EXPECT_EQ(forge([](const crypto::Hash&) { return crypto::Signature{}; }, a.org(), a.node()), "bad_signature");
+  with_end = false;
+  EXPECT_EQ(forge(by_c, c.org(), c.node()), "bad_bundle");
+  told = c.org();
+  EXPECT_EQ(forge(by_c, c.org(), c.node()), "bundle_for_others");
   must(b.replica().set_peer_blocked(c.org(), true, nullptr));
   b.store.sync();
   EXPECT_EQ(forge(by_c, c.org(), c.node()), "unknown_peer");
