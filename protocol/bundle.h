@@ -1,4 +1,4 @@
-// A bundle: what a session would carry, in a file for a stick (docs/protocol.md, section 10; rules 6, 11, 20, 26, 34,
+// A bundle: what a session would carry, in a file for a stick (docs/protocol.md, section 11; rules 6, 11, 20, 26, 34,
 // 35). No I/O: bytes out, bytes in; the outside of the file is bundle_file.h.
 //
 // Writing: plan_bundles says what would go; then BundleWriter::poll until it gives nothing. Reading: BundleReader::give

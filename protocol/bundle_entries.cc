@@ -67,7 +67,8 @@ void BundleReader::Impl::take_entry(const wire::WireEntry& entry) {
     at.next = at.next.next();
     return;
   }
-  const bool known = at.next <= held;
+  // Once a receiver is at work, it compares what has come here meanwhile by another way.
+  const bool known = !at.receiver && at.next <= held;
   const bool is_early = !known && !at.receiver && at.type == LogType::kFeed && entry.epoch < at.first_epoch &&
                         is_empty(replica.log_record(at.want.log));
   if (known || is_early) {

@@ -1,4 +1,4 @@
-// The outside of a bundle (docs/protocol.md, section 10; rules 6, 30, 31, 38, 41): frames of a session in, file bytes
+// The outside of a bundle (docs/protocol.md, section 11; rules 6, 30, 31, 38, 41): frames of a session in, file bytes
 // out, and back. No I/O, and nothing of channels or logs: see bundle.h.
 //
 // A file holds one bundle or several, one after the other. Each has a clear start (magic, version, suite, nameless
@@ -33,6 +33,7 @@ inline constexpr Code kNotABundle{"not_a_bundle"};
 inline constexpr Code kBundleTooNew{"bundle_too_new"};            // another version, or another suite (rule 41)
 inline constexpr Code kBundleDamaged{"bundle_damaged"};           // a chunk was changed, moved, or taken out
 inline constexpr Code kBadBundle{"bad_bundle"};                   // its author broke the format
+inline constexpr Code kBundleForged{"bundle_forged"};             // a frame that its author did not sign
 inline constexpr Code kBundleCut{"bundle_cut"};                   // the file ends too early
 inline constexpr Code kBundleForOthers{"bundle_for_others"};      // no slot is for this node
 inline constexpr Code kTooManyRecipients{"too_many_recipients"};  // the caller's: more nodes than slots

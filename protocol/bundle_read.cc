@@ -94,7 +94,7 @@ Result<void> BundleReader::Impl::handle_event(BundleOpener::Event event) {
     const bool first = opener.frame_number() == 0;
     if (first) TOCSIN_TRY(find_author());
     if (!verifier.verify(author, crypto::kLabelBundle, {opener.digest().view()}, opener.signature())) {
-      return peer_error(kBadSignature, "it is not signed by the node that it says it is from");
+      return peer_error(kBundleForged, "the bundle is not signed by the node that it says it is from");
     }
     if (first) return take_opening();
     if (done_seen) return broken_bundle("something stands behind its end");
