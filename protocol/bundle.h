@@ -22,7 +22,10 @@
 namespace tocsin::protocol {
 
 // Entries of a message, in bytes, unless one entry is larger: what a cut file may lose of a log beside the cut itself.
-inline constexpr std::size_t kBundleEntriesBytes = 16 * 1024;
+// An eighth of what went before in the range, so that a cut costs little of a small file and signatures little of a
+// large one.
+inline constexpr std::size_t kBundleEntriesBytesMin = 4 * 1024;
+inline constexpr std::size_t kBundleEntriesBytesMax = 32 * 1024;
 inline constexpr std::size_t kBundleMailsMax = 1024;      // taken of a bundle, as of a session
 inline constexpr std::size_t kBundleCommitsMax = 8;       // under way while feeds are read on
 inline constexpr std::size_t kBundleLogsShownMax = 1000;  // listed by a BundleView; the others are counted
@@ -82,6 +85,7 @@ class BundleWriter {
   std::optional<BundleSealer> sealer_;
   std::size_t range_ = 0, mail_ = 0;
   Number next_;  // of the range at hand; 0: it has not begun
+  std::size_t range_bytes_ = 0;
   std::uint64_t entries_ = 0;
 };
 

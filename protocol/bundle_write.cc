@@ -8,7 +8,7 @@
 namespace tocsin::protocol {
 namespace {
 
-constexpr std::size_t kBundleReadBytes = 256 * 1024;  // stored bytes looked at for one message
+constexpr std::size_t kBundleReadBytes = 4 * kBundleEntriesBytesMax;  // stored bytes looked at for one message
 constexpr Code kUnknownChannelAsked{"unknown_channel"};
 constexpr Code kUnknownRecipient{"unknown_peer"};
 constexpr Code kRecipientBlocked{"peer_blocked"};
@@ -263,11 +263,13 @@ Result<void> BundleWriter::put_range(Bytes& out) {
   const auto slot = static_cast<std::uint16_t>(range.channel.value_or(wire::kNoChannel));
   if (next_.value == 0) {
     next_ = range.first;
+    range_bytes_ = 0;
     const wire::Want want{slot, range.log, range.first, range.last, range.from_epoch};
     put_message(out, [&](wire::FrameWriter& frame) { return wire::put(frame, want); });
     return kOk;
   }
-  for (const std::size_t most : {kBundleEntriesBytes, wire::kPayloadBytesMax}) {
+  const std::size_t wanted = std::clamp(range_bytes_ / 8, kBundleEntriesBytesMin, kBundleEntriesBytesMax);
+  for (const std::size_t most : {wanted, wire::kPayloadBytesMax}) {
     Bytes frame;
     wire::FrameWriter writer(frame);
     wire::EntriesWriter entries(writer, slot, range.log, range.type, next_, next_ == range.first, most);
@@ -289,6 +291,7 @@ Result<void> BundleWriter::put_range(Bytes& out) {
     frame.resize(writer.position());
     sealer_->put(frame, out);
     entries_ += count;
+    range_bytes_ += frame.size();
     next_ = next;
     if (!end) return kOk;
     break;

@@ -37,6 +37,7 @@ struct Operation {
 };
 
 class Events;
+struct Bundles;
 
 struct App {
   desk::Desk& desk;
@@ -56,6 +57,7 @@ struct App {
   desk::Importer* importer = nullptr;
   desk::SourceRegister* sources = nullptr;
   Log* log = nullptr;
+  std::shared_ptr<Bundles> bundles = {};  // those that are being read or written
 
   protocol::Replica& replica() { return desk.replica(); }
 };

@@ -1,17 +1,12 @@
 // report import, report export.
-#include <fcntl.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <climits>
-#include <csignal>
-#include <cstdio>
 #include <filesystem>
-#include <iterator>
 #include <optional>
 
 #include "node/cli/context.h"
 #include "node/cli/long_call.h"
+#include "node/cli/new_file.h"
 #include "node/cli/report_filters.h"
 
 namespace tocsin::cli {
@@ -50,49 +45,6 @@ int exchange_import(Context& c) {
                                      {"refused", "refused", Show::kList},
                                      {"detail", "incomplete"}};
   return c.show_object(*answer, fields);
-}
-
-// Where the unfinished file is, for a signal that ends the program.
-char unfinished[PATH_MAX];
-
-void remove_unfinished(int signal) {
-  ::unlink(unfinished);
-  ::signal(signal, SIG_DFL);
-  ::raise(signal);
-}
-
-// A signal takes the unfinished file away; nothing does once this object has ended.
-class RemovedOnSignal {
- public:
-  explicit RemovedOnSignal(const std::string& path) {
-    if (path.size() >= sizeof unfinished) return;
-    path.copy(unfinished, path.size());
-    unfinished[path.size()] = '\0';
-    struct sigaction action {};
-    action.sa_handler = remove_unfinished;
-    for (std::size_t i = 0; i < std::size(kSignals); ++i) ::sigaction(kSignals[i], &action, &before_[i]);
-    set_ = true;
-  }
-  ~RemovedOnSignal() {
-    for (std::size_t i = 0; set_ && i < std::size(kSignals); ++i) ::sigaction(kSignals[i], &before_[i], nullptr);
-  }
-  RemovedOnSignal(const RemovedOnSignal&) = delete;
-  RemovedOnSignal& operator=(const RemovedOnSignal&) = delete;
-
- private:
-  static constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
-  struct sigaction before_[std::size(kSignals)] = {};
-  bool set_ = false;
-};
-
-// The new name survives a power cut.
-bool sync_folder_of(const std::string& file) {
-  const auto parent = std::filesystem::path(file).parent_path();
-  const int fd = ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return false;
-  const bool synced = ::fsync(fd) == 0;
-  ::close(fd);
-  return synced;
 }
 
 // --dry-run: how many reports would be written where.
@@ -134,7 +86,6 @@ std::optional<Json> withdrawn_since(Context& c, const std::string& since_cursor)
   return out;
 }
 
-// Writes beside the target and renames: a failure leaves nothing behind.
 int exchange_export(Context& c) {
   const auto out = c.get("out");
   if (c.dry_run()) return would_export(c, out);
@@ -142,39 +93,17 @@ int exchange_export(Context& c) {
   auto index = c.call("GET", "/index");
   if (!index) return c.exit_code();
   const auto since_cursor = c.get("since-cursor");
-  const bool to_stdout = out == "-";
-  const auto temporary = out + ".part." + std::to_string(::getpid());
-  const int fd = to_stdout ? STDOUT_FILENO : ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) return c.fail("file_not_writable", "cannot write " + out);
-  std::optional<RemovedOnSignal> guard;
-  if (!to_stdout) guard.emplace(temporary);
-  std::uint64_t bytes = 0;
-  auto write_all = [&](std::string_view piece) {
-    while (!piece.empty()) {
-      const auto n = ::write(fd, piece.data(), piece.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) return false;
-      bytes += static_cast<std::uint64_t>(n);
-      piece.remove_prefix(static_cast<std::size_t>(n));
-    }
-    return true;
-  };
+  NewFile file(out);
+  if (!file.is_open()) return c.fail("file_not_writable", "cannot write " + out);
   auto answer = c.call({.method = "GET",
                         .path = "/api/v1/reports/export" +
                                 filter_query(c, {{"format", c.get("format")}, {"since_cursor", since_cursor}})},
-                       write_all);
-  bool durable = to_stdout || (answer && ::fsync(fd) == 0);
-  if (!to_stdout) {
-    ::close(fd);
-    const bool renamed = durable && std::rename(temporary.c_str(), out.c_str()) == 0;
-    if (!renamed) ::unlink(temporary.c_str());
-    durable = renamed && sync_folder_of(out);
-  }
+                       [&](std::string_view piece) { return file.write(piece); });
   if (!answer) return c.exit_code();
-  if (!durable) return c.fail("file_not_writable", "cannot write " + out);
-  if (to_stdout) return kExitOk;
+  if (!file.keep()) return c.fail("file_not_writable", "cannot write " + out);
+  if (out == "-") return kExitOk;
   Json answer_json{
-      {"file", out}, {"format", c.get("format")}, {"bytes", bytes}, {"cursor", index->json["since_cursor"]}};
+      {"file", out}, {"format", c.get("format")}, {"bytes", file.bytes()}, {"cursor", index->json["since_cursor"]}};
   if (!since_cursor.empty()) {
     auto withdrawn = withdrawn_since(c, since_cursor);
     if (!withdrawn) return c.exit_code();
