@@ -51,6 +51,7 @@ struct BundleReader::Impl : std::enable_shared_from_this<Impl> {
   bool own = false;   // made by this node
   bool done_seen = false;
   std::size_t mails = 0;
+  bool mail_waits = false;  // for the disk: what it brought is not shown before
   std::optional<wire::FrameReader> messages;
   std::optional<wire::Message> message;
   std::optional<Range> range;
@@ -59,6 +60,7 @@ struct BundleReader::Impl : std::enable_shared_from_this<Impl> {
   bool has_to_wait() const;
   void stop(Error error);
   void file_end();
+  void write_barrier();
   Result<void> handle_event(BundleOpener::Event event);
   Result<void> find_author();
   Result<void> take_opening();

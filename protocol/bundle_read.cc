@@ -1,4 +1,6 @@
 // A bundle on its way in: each message to the door that a session would take it to.
+#include <utility>
+
 #include "protocol/bundle_impl.h"
 #include "protocol/codes.h"
 
@@ -20,6 +22,12 @@ BundleReader::State BundleReader::Impl::run() {
     if (stopping) {
       over = true;
       break;
+    }
+    const bool goes_on =
+        message && (message->type == wire::MessageType::kWant || message->type == wire::MessageType::kBye);
+    if (goes_on && std::exchange(mail_waits, false)) {
+      write_barrier();
+      continue;
     }
     if (message) {
       const wire::Message now = *message;
@@ -66,6 +74,18 @@ void BundleReader::Impl::stop(Error error) {
   stopping = true;
   summary.error = std::move(error);
   if (range && range->receiver && range->receiver->pending_entries() > 0) commit_chunk();
+}
+
+// Mail has no word for "durable"; the writes are made in their order, so one behind it has.
+void BundleReader::Impl::write_barrier() {
+  ++commits;
+  barrier = true;
+  replica.remove_record(Table::kLocal, as_bytes("bundle.barrier"), [weak = weak_from_this()](const Result<void>&) {
+    const auto self = weak.lock();
+    if (!self) return;
+    --self->commits;
+    if (self->wakeup) self->wakeup();
+  });
 }
 
 void BundleReader::Impl::file_end() {
@@ -144,6 +164,7 @@ Result<void> BundleReader::Impl::dispatch(const wire::Message& m) {
       const auto taken =
           replica.handle_mail(opening.org, static_cast<MailKind>(mail->kind), mail->prekey_month, mail->envelope);
       if (taken) ++summary.mail;
+      mail_waits = mail_waits || taken.ok();
       // Another node of this organisation finds it in the same file.
       if (!taken && taken.error().code != Code("not_for_us")) note(taken);
       return kOk;
