@@ -54,6 +54,7 @@ using BackupPieces = std::function<Result<Bytes>()>;
 using BackupStarted = std::function<void(Result<BackupPieces>)>;
 
 class Events;
+struct Bundles;
 
 struct App {
   desk::Desk& desk;
@@ -77,6 +78,7 @@ struct App {
   // A request for `org certify`, for new keys of this node. Errors: node_not_certified, those of the key files.
   std::function<Result<std::string>()> rotate_keys;
   std::function<void(crypto::SecretBuffer passphrase, BackupStarted)> backup;  // errors as of Tiers::unlock
+  std::shared_ptr<Bundles> bundles = {};                                       // those that are being read or written
 
   protocol::Replica& replica() { return desk.replica(); }
 };
