@@ -135,6 +135,7 @@ struct SharedChannel {
 
   // Announcing.
   std::set<LogKey> changed;
+  std::set<LogKey> orgs;  // logs of organisations in the roster that the peer can know of
 
   // Receipts.
   bool receipt_due = false;
@@ -213,6 +214,7 @@ struct Session::Impl {
   void compare_channels();
   void new_round();
   void check_channels();
+  std::set<LogKey> org_logs(const ChannelId& id) const;  // of the channel's members, as far as they are held
   // The channel of a slot of the peer's; null when it is not shared.
   SharedChannel* find_channel(std::uint16_t peer_slot, ChannelId* id);
   SharedChannel* shared(const ChannelId& id);

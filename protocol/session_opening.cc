@@ -102,6 +102,7 @@ wire::Slots Session::Impl::make_slots() {
     const ChannelId& id = *own_slot_channels[i];
     SharedChannel& channel = channels[id];
     channel.channel_class = replica.channel_class(id);
+    channel.orgs = org_logs(id);
     channel.own_slot = static_cast<std::uint16_t>(i);
     std::uint64_t counter = 0;
     for (const ReceiptInfo& receipt : replica.receipts(id)) {
@@ -133,7 +134,24 @@ void Session::Impl::check_channels() {
   const bool same = list.size() == channels.size() &&
                     std::all_of(list.begin(), list.end(), [&](const ChannelId& id) { return channels.contains(id); });
   if (!same) new_round();
-  for (auto& [id, channel] : channels) receipt_due(channel);
+  for (auto& [id, channel] : channels) {
+    receipt_due(channel);
+    // Whose organisation has joined: its log is not new here, and new to the channel.
+    for (const LogKey& log : org_logs(id)) {
+      if (channel.orgs.insert(log).second) announce(channel, log);
+    }
+  }
+}
+
+std::set<LogKey> Session::Impl::org_logs(const ChannelId& id) const {
+  std::set<LogKey> out;
+  const auto info = replica.channel(id);
+  if (!info) return out;
+  for (const MemberInfo& member : info->members) {
+    const LogKey log{member.org.bytes()};
+    if (replica.frontier(id).find(log) != nullptr) out.insert(log);
+  }
+  return out;
 }
 
 void Session::Impl::drop_channel(const ChannelId& id) {
