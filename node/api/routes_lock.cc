@@ -6,7 +6,7 @@ namespace tocsin::api {
 namespace {
 
 constexpr std::size_t kPassphraseBytesMax = 4096;  // as crypto::kPassphraseLengthMax
-constexpr std::int64_t kAnswerLeavesMs = 50;  // the answer is on its way before this server ends
+constexpr std::int64_t kAnswerLeavesMs = 50;       // the answer is on its way before this server ends
 
 void post_lock(App& app, const Request&, ResponderPtr responder) {
   app.tiers.forget();  // locked already, it ends an unlocking that is under way
@@ -72,7 +72,8 @@ void add_lock_routes(std::vector<Route>& out) {
                  .path = "/lock",
                  .summary = "Forget the signing and reading keys now",
                  .handler = post_lock,
-                 .when_locked = true});
+                 .when_locked = true,
+                 .audit_first = true});
   out.push_back({.method = "POST",
                  .path = "/unlock",
                  .summary = "Give the signing and reading keys back; the body is the passphrase",
