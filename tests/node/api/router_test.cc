@@ -26,16 +26,18 @@ class KeptAnswer final : public Responder {
   bool done = false;
 };
 
+struct MoreOfCall {
+  std::string key = {};  // Idempotency-Key
+  desk::Actor actor = desk::owner_actor();
+};
+
 struct RouterTest : testing::Test {
+  using More = MoreOfCall;
   struct Answer {
     int status;
     Json json;
     std::string type;
     std::string code() const { return json.value("code", ""); }
-  };
-  struct More {
-    std::string key = {};  // Idempotency-Key
-    desk::Actor actor = desk::owner_actor();
   };
 
   std::shared_ptr<KeptAnswer> begin(std::string_view method, std::string_view target, std::string body = {},
