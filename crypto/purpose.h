@@ -113,6 +113,8 @@ inline constexpr Label kLabelRootKey{"tocsin.keys.root"};           // one root 
 inline constexpr Label kLabelChannelSecrets{"tocsin.keys.channel"};  // reading key -> keys of one channel (rule 48)
 
 // ---- The desk (node/desk)
+inline constexpr Personal kPersonalUserToken{"tocsin usertoken"};  // secret of a user's token -> what is kept of it
+inline constexpr Personal kPersonalPassword{"tocsin password"};  // Argon2id of a user's password -> what is kept of it
 inline constexpr Label kLabelSource{"tocsin.desk.source"};  // reading key -> record of a protected source (rule 51)
 
 // ---- The query index (node/index) ----

@@ -13,6 +13,7 @@
 #include "node/desk/desk.h"
 #include "node/desk/importer.h"
 #include "node/desk/source_register.h"
+#include "node/desk/users.h"
 #include "node/engine/hub.h"
 #include "node/log/log.h"
 
@@ -73,6 +74,7 @@ struct App {
   Events* events = nullptr;
   desk::Importer* importer = nullptr;
   desk::SourceRegister* sources = nullptr;
+  desk::Users* users = nullptr;  // none: locked
   Log* log = nullptr;
   Tiers tiers;
   // A request for `org certify`, for new keys of this node. Errors: node_not_certified, those of the key files.

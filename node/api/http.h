@@ -11,6 +11,7 @@
 
 #include "crypto/hash.h"
 #include "crypto/result.h"
+#include "node/desk/users.h"
 
 namespace tocsin::api {
 
@@ -38,6 +39,7 @@ struct Request {
   std::string body_sum;  // BodySum of the body where the server made it; else empty
   std::string idempotency_key;
   std::string last_event_id;
+  desk::Actor actor;  // who calls, as admitted; nobody by default
   bool dry_run = false;
 
   std::string get(std::string_view name, std::string_view otherwise = {}) const {

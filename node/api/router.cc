@@ -115,27 +115,90 @@ const std::vector<Route>& routes() {
     add_source_routes(out);
     add_sync_routes(out);
     add_event_routes(out);
+    add_user_routes(out);
+    for (auto& route : out) route.least = least_of(route.method, route.path);
     return out;
   }();
   return all;
 }
 
-Result<std::size_t> Router::admit(std::string_view method, std::string_view target, const Caller& caller) const {
+Result<Router::Admitted> Router::admit(std::string_view method, std::string_view target, const Caller& caller) const {
   if (target.size() > kTargetBytesMax || !target.starts_with('/'))
     return caller_error(Code{"bad_query"}, "the request line is too long");
+  TOCSIN_TRY(check_host(caller));
   auto route = find_route(method, target.substr(0, target.find('?')), nullptr);
-  if (caller.tcp && (!route || !(*route)->open_on_tcp))
-    return caller_error(Code{"unauthorised"},
-                        "this address needs a token, and this node has no users yet; use the unix socket");
-  if (!caller.tcp && !caller.owner)
-    return caller_error(Code{"denied"}, "only the owner of the home may use this socket");
+  const bool open = route && (*route)->open_on_tcp;
+  Admitted out{};
+  if (!open) {
+    TOCSIN_ASSIGN(actor, actor_of(app_, caller));
+    out.actor = std::move(actor);
+  }
   if (!route) return route.error();
+  TOCSIN_TRY(may_call(**route, out.actor));
   if (app_.tiers.locked && !(*route)->when_locked)
     return caller_error(Code{"locked"},
                         "the node is locked: it takes and passes on, and nobody reads; give it its passphrase: tocsin "
                         "unlock");
-  return (*route)->body_bytes_max;
+  out.body_bytes_max = (*route)->body_bytes_max;
+  return out;
 }
+
+void audit(App& app, const desk::Actor& actor, std::string act, std::vector<std::string> names,
+           protocol::AuditOutcome outcome, std::function<void()> then) {
+  if (!app.users || actor.nobody()) return then();
+  app.users->record(actor, std::move(act), std::move(names), outcome,
+                    [&app, then = std::move(then)](Result<void> written) {
+                      if (!written && app.log)
+                        app.log->warning(Code{"not_audited"}, {{"reason", written.error().code}});
+                      then();
+                    });
+}
+
+// Of an answer: what the act made or changed. Ids and names alone.
+void add_names_of(const Response& response, std::vector<std::string>& names) {
+  constexpr std::size_t kAnswerBytesMax = 64 * 1024;
+  if (response.body.size() > kAnswerBytesMax) return;
+  const auto json = Json::parse(response.body, nullptr, false);
+  if (!json.is_object()) return;
+  for (const auto* key : {"name", "id", "org_id", "channel_id"}) {
+    const auto found = json.find(key);
+    if (found == json.end() || !found->is_string()) continue;
+    if (const auto name = found->get<std::string>(); std::ranges::find(names, name) == names.end())
+      names.push_back(name);
+  }
+}
+
+// Writes down what succeeded before the answer goes, so that who looks then finds it.
+class AuditingResponder final : public Responder {
+ public:
+  AuditingResponder(App& app, const Route& route, const Request& request, ResponderPtr next)
+      : app_(app), actor_(request.actor), act_(route.summary), next_(std::move(next)) {
+    has_names_ = route.least != Least::kOwner;  // rule 51: no source
+    if (has_names_) names_ = request.params;
+  }
+  void send(Response response) override {
+    if (response.status < 200 || response.status > 299) return next_->send(std::move(response));
+    if (has_names_) add_names_of(response, names_);
+    const auto outcome = response.status == 207 ? protocol::AuditOutcome::kPartial : protocol::AuditOutcome::kDone;
+    audit(app_, actor_, act_, names_, outcome,
+          [next = next_, response = std::move(response)]() mutable { next->send(std::move(response)); });
+  }
+  void begin(int status, std::string content_type) override { next_->begin(status, std::move(content_type)); }
+  void write(std::string piece, std::function<void(bool)> then) override {
+    next_->write(std::move(piece), std::move(then));
+  }
+  void end() override {
+    audit(app_, actor_, act_, names_, protocol::AuditOutcome::kDone, [next = next_] { next->end(); });
+  }
+
+ private:
+  App& app_;
+  desk::Actor actor_;
+  std::string act_;
+  bool has_names_ = false;
+  std::vector<std::string> names_;
+  ResponderPtr next_;
+};
 
 // Passes the answer on and keeps a copy of it, unless it says that the attempt itself may be made again. May outlive
 // the router, with a loop that has ended; then it does nothing.
@@ -182,6 +245,7 @@ void Router::handle(std::string_view method, std::string_view target, Request re
   request.path = target.substr(0, mark);
   auto route = find_route(method, request.path, &request.params);
   if (!route) return responder->problem(route.error());
+  if (auto may = may_call(**route, request.actor); !may) return responder->problem(may.error());
   auto query = parse_query(mark < target.size() ? target.substr(mark + 1) : std::string_view{});
   if (!query) return responder->problem(query.error());
   request.query = std::move(*query);
@@ -205,7 +269,8 @@ void Router::handle(std::string_view method, std::string_view target, Request re
       if (request.body) sum.add(*request.body);
       request.body_sum = sum.text();
     }
-    const auto what = std::string(method) + " " + std::string(target) + " " + request.body_sum;
+    const auto who = request.actor.user ? to_hex(request.actor.user->view()) : std::string();
+    const auto what = who + " " + std::string(method) + " " + std::string(target) + " " + request.body_sum;
     if (const auto found = answers_.find(key); found != answers_.end()) {
       if (app_.desk.clock().steady_ms() - found->second.at_ms <= kIdempotentMs) {
         if (found->second.what != what)
@@ -220,6 +285,12 @@ void Router::handle(std::string_view method, std::string_view target, Request re
           caller_error(Code{"operation_running"}, "a call with this Idempotency-Key is still running"));
     app_.operations[key] = {std::string((*route)->summary), std::make_shared<desk::ImportProgress>()};
     responder = std::make_shared<KeepingResponder>(*this, key, what, std::move(responder));
+  }
+  if (is_act(**route, request.actor) && !request.dry_run) {
+    if ((*route)->audit_first)
+      audit(app_, request.actor, std::string((*route)->summary), request.params, protocol::AuditOutcome::kBegun, [] {});
+    else
+      responder = std::make_shared<AuditingResponder>(app_, **route, request, std::move(responder));
   }
   // What a handler throws is our bug; it costs this call, not the node. What it says may hold what was sent (rule 49).
   const auto last = responder;

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "node/api/app.h"
+#include "node/api/rights.h"
 
 namespace tocsin::api {
 
@@ -18,10 +19,12 @@ struct Route {
   std::vector<std::string_view> parameters;  // of the query, beside dry_run
   Handler handler;
   bool takes_dry_run = false;
-  bool open_on_tcp = false;     // without a token
+  bool open_on_tcp = false;     // to anybody, without a token
   bool when_locked = false;     // needs no key of the second tier (rule 48)
   bool body_is_secret = false;  // nothing is kept of it, not even its sum
   std::size_t body_bytes_max = kBodyBytesMax;
+  bool audit_first = false;     // nothing can be written any more once it is done
+  Least least = Least::kAdmin;  // set from the table in rights.cc
 };
 
 const std::vector<Route>& routes();
@@ -37,12 +40,12 @@ void add_alert_routes(std::vector<Route>& out);
 void add_source_routes(std::vector<Route>& out);
 void add_sync_routes(std::vector<Route>& out);
 void add_event_routes(std::vector<Route>& out);
+void add_user_routes(std::vector<Route>& out);
 
-// Who calls: decides what is allowed before anything is read of the body.
-struct Caller {
-  bool owner = false;  // the home's owner on the unix socket
-  bool tcp = false;
-};
+// Writes an act down, then goes on, whether or not that could be done: the act itself has been. A locked node writes
+// nothing.
+void audit(App& app, const desk::Actor& actor, std::string act, std::vector<std::string> names,
+           protocol::AuditOutcome outcome, std::function<void()> then);
 
 inline constexpr std::size_t kIdempotentAnswersMax = 1000;
 inline constexpr std::int64_t kIdempotentMs = 24 * 3'600'000;
@@ -50,10 +53,14 @@ inline constexpr std::int64_t kIdempotentMs = 24 * 3'600'000;
 class Router {
  public:
   explicit Router(App& app) : app_(app) {}
-  // The most that the body of such a call may have; and whether it may be made at all. Errors: unknown_path,
-  // method_not_allowed, denied, unauthorised, locked.
-  Result<std::size_t> admit(std::string_view method, std::string_view target, const Caller& caller) const;
-  // `target` as in the request line.
+  struct Admitted {
+    std::size_t body_bytes_max;
+    desk::Actor actor;
+  };
+  // Decides what is allowed before anything is read of the body. Errors: unknown_path, method_not_allowed, denied,
+  // unauthorised, wrong_host, locked.
+  Result<Admitted> admit(std::string_view method, std::string_view target, const Caller& caller) const;
+  // `target` as in the request line; the actor of the request as admitted.
   void handle(std::string_view method, std::string_view target, Request request, ResponderPtr responder);
   App& app() { return app_; }
 

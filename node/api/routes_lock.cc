@@ -80,7 +80,8 @@ void add_lock_routes(std::vector<Route>& out) {
                  .path = "/lock",
                  .summary = "Forget the signing and reading keys now",
                  .handler = post_lock,
-                 .when_locked = true});
+                 .when_locked = true,
+                 .audit_first = true});
   out.push_back({.method = "POST",
                  .path = "/unlock",
                  .summary = "Give the signing and reading keys back; the body is the passphrase",

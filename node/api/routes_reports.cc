@@ -108,6 +108,10 @@ void new_report(App& app, const Request& request, ResponderPtr responder) {
     return responder->problem(caller_error(Code{"missing_field"}, "the field report must be an object"));
   auto report = parse_report(*found);
   if (!report) return responder->problem(report.error());
+  if (request.actor.user && request.actor.role == UserRole::kTrainee && report->status != ReportStatus::kExercise &&
+      report->status != ReportStatus::kTest && report->status != ReportStatus::kDraft)
+    return responder->problem(caller_error(
+        Code{"denied"}, "a trainee writes reports of the status Exercise, Test or Draft alone; say status"));
   std::optional<ChannelId> channel;
   if (const auto given = body->find("channel"); given != body->end() && !given->is_null()) {
     auto name = text_field(*body, "channel");

@@ -91,12 +91,22 @@ class HttpConnection final : public Connection, public std::enable_shared_from_t
     const auto& head = parser_->get();
     const std::string_view method(head.method_string().data(), head.method_string().size());
     const std::string_view target(head.target().data(), head.target().size());
-    auto limit = shared_->router.admit(method, target, caller_);
-    if (!limit) return refuse(limit.error());
+    Caller caller = caller_;
+    const auto field = [&](http::field name) {
+      const auto value = head[name];
+      return std::string_view(value.data(), value.size());
+    };
+    caller.authorization = field(http::field::authorization);
+    caller.host = field(http::field::host);
+    caller.origin = field(http::field::origin);
+    auto admitted = shared_->router.admit(method, target, caller);
+    if (!admitted) return refuse(admitted.error());
+    const auto limit = admitted->body_bytes_max;
     const auto length = parser_->content_length();
-    if (length && *length > *limit)
-      return refuse(caller_error(Code{"too_large"}, "the body has more than " + std::to_string(*limit) + " bytes"));
-    parser_->body_limit(*limit);
+    if (length && *length > limit)
+      return refuse(caller_error(Code{"too_large"}, "the body has more than " + std::to_string(limit) + " bytes"));
+    parser_->body_limit(limit);
+    actor_ = std::move(admitted->actor);
     summed_ = 0;
     sum_.reset();
     if (!head["Idempotency-Key"].empty()) sum_.emplace();
@@ -197,6 +207,7 @@ class HttpConnection final : public Connection, public std::enable_shared_from_t
   Stream stream_;
   std::shared_ptr<Shared> shared_;
   Caller caller_;
+  desk::Actor actor_;  // of the call that is being read
   beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
   std::optional<BodySum> sum_;  // of a call that may come again
@@ -248,6 +259,7 @@ void HttpConnection<Protocol>::dispatch() {
   if (sum_) request.body_sum = sum_->text();
   request.idempotency_key = std::string(message["Idempotency-Key"]);
   request.last_event_id = std::string(message["Last-Event-ID"]);
+  request.actor = std::exchange(actor_, {});
   const std::string method(message.method_string()), target(message.target());
   shared_->router.handle(method, target, std::move(request), std::make_shared<Answer>(self()));
 }

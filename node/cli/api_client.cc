@@ -6,6 +6,8 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 
+#include "node/cli/passphrase.h"
+
 namespace tocsin::cli {
 namespace {
 
@@ -66,6 +68,7 @@ Result<HttpResponse> read_answer(Socket& socket, const std::function<bool(std::s
 
 Result<HttpResponse> http_call(const std::string& home, HttpRequest request,
                                const std::function<bool(std::string_view)>& on_piece) {
+  TOCSIN_ASSIGN(bearer, token());
   boost::asio::io_context context;
   Socket socket(context);
   TOCSIN_TRY(connect(socket, home));
@@ -75,6 +78,7 @@ Result<HttpResponse> http_call(const std::string& home, HttpRequest request,
   message.target(request.path);
   message.set(http::field::host, "tocsin");
   message.set(http::field::connection, "close");
+  if (!bearer.empty()) message.set(http::field::authorization, "Bearer " + std::string(as_text(bearer.view())));
   if (!request.body.empty()) message.set(http::field::content_type, request.content_type);
   if (!request.idempotency_key.empty()) message.set("Idempotency-Key", request.idempotency_key);
   message.body() = std::move(request.body);

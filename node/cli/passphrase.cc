@@ -145,6 +145,16 @@ Result<crypto::SecretBuffer> new_passphrase() {
   return ask_twice("New passphrase (at least 8 characters)");
 }
 
+Result<crypto::SecretBuffer> user_password(const std::string& user) {
+  if (const char* path = std::getenv("TOCSIN_USER_PASSWORD_FILE"); path && *path) return from_file(path, 0);
+  return ask_twice("Password for " + user + " (at least 8 characters)");
+}
+
+Result<crypto::SecretBuffer> token() {
+  if (const char* path = std::getenv("TOCSIN_TOKEN_FILE"); path && *path) return from_file(path, 0);
+  return crypto::SecretBuffer();
+}
+
 Result<crypto::SecretBuffer> storage_credential() {
   const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
   if (!folder || !*folder) return crypto::SecretBuffer();

@@ -28,4 +28,10 @@ Result<std::optional<crypto::SecretBuffer>> root_passphrase(std::size_t index, s
 // Of a key file that is there already: the same line, else asked for once.
 Result<crypto::SecretBuffer> known_root_passphrase(std::size_t index, const std::string& file);
 
+// Of a user that is added: the first line of TOCSIN_USER_PASSWORD_FILE, else asked for twice.
+Result<crypto::SecretBuffer> user_password(const std::string& user);
+// What is sent as Bearer: the first line of the file that TOCSIN_TOKEN_FILE names; empty when it is not set. Errors:
+// file_not_readable, exposed_file, no_passphrase (it is empty).
+Result<crypto::SecretBuffer> token();
+
 }  // namespace tocsin::cli

@@ -14,6 +14,7 @@ const std::vector<Command>& commands() {
     add_bundle_commands(out);
     add_source_commands(out);
     add_alert_commands(out);
+    add_user_commands(out);
     add_sync_commands(out);
     add_care_commands(out);
     add_lock_commands(out);

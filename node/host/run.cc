@@ -14,6 +14,7 @@
 #include "node/api/events.h"
 #include "node/api/server.h"
 #include "node/desk/importer.h"
+#include "node/desk/users.h"
 #include "node/engine/engine.h"
 #include "node/engine/system_clock.h"
 #include "node/host/backup.h"
@@ -144,6 +145,7 @@ class Node {
   std::unique_ptr<desk::Desk> desk_;
   std::unique_ptr<desk::Importer> importer_;
   std::unique_ptr<desk::SourceRegister> sources_;
+  std::unique_ptr<desk::Users> users_;
   std::unique_ptr<api::App> app_;
   std::unique_ptr<api::Events> events_;
   std::unique_ptr<api::Router> router_;
@@ -240,7 +242,12 @@ Result<void> Node::open_index() {
   engine_->hub().add_listener(feeder_.get());
   desk_ = std::make_unique<desk::Desk>(replica, *index_, *feeder_, engine_->clock(), random_);
   importer_ = std::make_unique<desk::Importer>(*desk_, loop_.poster());
-  if (!secrets_.locked()) sources_ = std::make_unique<desk::SourceRegister>(replica, secrets_.tier2->reading, random_);
+  if (!secrets_.locked()) {
+    sources_ = std::make_unique<desk::SourceRegister>(replica, secrets_.tier2->reading, random_);
+    users_ = std::make_unique<desk::Users>(replica, engine_->clock(), random_, loop_.poster());
+    engine_->hub().add_listener(users_.get());
+    users_->start();
+  }
   return kOk;
 }
 
@@ -498,6 +505,7 @@ Result<std::string> Node::open_api(const RunRequest& request) {
   app_->events = events_.get();
   app_->importer = importer_.get();
   app_->sources = sources_.get();
+  app_->users = users_.get();
   app_->log = log_;
   app_->tiers = tiers();
   app_->rotate_keys = [this] { return rotate_keys(); };
@@ -566,11 +574,13 @@ void Node::close() {
   if (engine_) {
     if (feeder_) engine_->hub().remove_listener(feeder_.get());
     if (events_) engine_->hub().remove_listener(events_.get());
+    if (users_) engine_->hub().remove_listener(users_.get());
   }
   server_.reset();
   router_.reset();
   importer_.reset();
   sources_.reset();
+  users_.reset();
   desk_.reset();
   if (store_) store_->flush();
   engine_.reset();

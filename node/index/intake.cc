@@ -100,6 +100,8 @@ Result<void> Intake::take(Arrival arrival, const EntryView& entry, FeedOutcome& 
     case FeedKind::kAttachmentPart:
     case FeedKind::kCarriedAcceptance:
     case FeedKind::kKeyMissing:
+    case FeedKind::kPeople:
+    case FeedKind::kAudit:
       ++out.other;
       return kOk;
   }

@@ -26,15 +26,18 @@ class KeptAnswer final : public Responder {
   bool done = false;
 };
 
+struct MoreOfCall {
+  std::string key = {};  // Idempotency-Key
+  desk::Actor actor = desk::owner_actor();
+};
+
 struct RouterTest : testing::Test {
+  using More = MoreOfCall;
   struct Answer {
     int status;
     Json json;
     std::string type;
     std::string code() const { return json.value("code", ""); }
-  };
-  struct More {
-    std::string key;  // Idempotency-Key
   };
 
   std::shared_ptr<KeptAnswer> begin(std::string_view method, std::string_view target, std::string body = {},
@@ -43,6 +46,7 @@ struct RouterTest : testing::Test {
     Request request;
     request.body = std::make_shared<const std::string>(std::move(body));
     request.idempotency_key = more.key;
+    request.actor = more.actor;
     router.handle(method, target, std::move(request), kept);
     return kept;
   }
@@ -59,6 +63,7 @@ struct RouterTest : testing::Test {
   engine::Hub hub{party.replica(), clock, random, log};  // takes the replica's events; the world then does
   DeskWorld world{party, clock};
   desk::SourceRegister sources{party.replica(), party.secrets().tier2->reading, random};
+  desk::Users users{party.replica(), clock, random, world.loop.post(), crypto::kPassphraseTests};
   App app{world.desk, hub};
   Router router{app};
 
@@ -66,7 +71,26 @@ struct RouterTest : testing::Test {
     app.post = world.loop.post();
     app.importer = &world.importer;
     app.sources = &sources;
+    app.users = &users;
     app.log = &log;
+    users.start();
+  }
+  // A user of that role, and a token of that scope.
+  std::pair<desk::Actor, std::string> user(std::string name, protocol::UserRole role,
+                                           std::optional<protocol::TokenScope> scope = {}) {
+    const auto made = test::must(world.await<protocol::UserRecord>(
+        [&](auto done) { users.add(name, role, std::nullopt, desk::owner_actor(), done); }));
+    const auto issued = test::must(world.await<desk::Users::Issued>(
+        [&](auto done) { users.issue(made.id, scope, 1000 * 3600, desk::owner_actor(), done); }));
+    return {issued.actor, issued.text};
+  }
+  std::string admit(std::string_view method, std::string_view path, Caller caller) {
+    return test::code_of(router.admit(method, path, caller));
+  }
+  std::vector<std::string> audited() {
+    std::vector<std::string> out;
+    for (const auto& item : users.audit({}).items) out.push_back(item.record.user_name + ": " + item.record.act);
+    return out;
   }
   static constexpr auto kReport = R"({"report":{"kind":"incident","title":"x"}})";
 };
@@ -83,19 +107,153 @@ TEST_F(RouterTest, what_is_not_there_and_what_takes_another_method_is_said) {
 }
 
 TEST_F(RouterTest, who_may_call_is_decided_before_anything_is_read) {
-  const auto admit = [&](std::string_view path, Caller caller) {
-    return test::code_of(router.admit("GET", path, caller));
+  const Caller owner{.owner = true}, stranger{}, tcp{.tcp = true, .host = "127.0.0.1:80"};
+  EXPECT_EQ(admit("GET", "/api/v1/reports", owner), "ok");
+  EXPECT_EQ(admit("GET", "/api/v1/reports", stranger), "unauthorised");
+  EXPECT_EQ(admit("GET", "/api/v1/reports", tcp), "unauthorised");
+  EXPECT_EQ(admit("GET", "/api/v1/nothing", tcp), "unauthorised") << "what there is, is not told either";
+  EXPECT_EQ(admit("GET", "/openapi.json", tcp), "ok");
+  EXPECT_EQ(admit("POST", "/api/v1/login", tcp), "ok");
+  EXPECT_EQ(admit("GET", "/" + std::string(9000, 'x'), owner), "bad_query");
+  EXPECT_EQ(router.admit("POST", "/api/v1/reports", owner)->body_bytes_max, kBodyBytesMax);
+  EXPECT_EQ(router.admit("POST", "/api/v1/reports/import?format=ged", owner)->body_bytes_max, kImportBodyBytesMax);
+  EXPECT_TRUE(router.admit("GET", "/api/v1/reports", owner)->actor.owner);
+}
+
+TEST_F(RouterTest, a_token_says_who_calls_and_goes_before_the_socket) {
+  const auto [actor, text] = user("Ada", protocol::UserRole::kAnalyst);
+  const std::string bearer = "Bearer " + text;
+  Caller caller{.tcp = true, .authorization = bearer, .host = "localhost"};
+  EXPECT_EQ(router.admit("GET", "/api/v1/reports", caller)->actor.name, "Ada");
+  caller = {.owner = true, .authorization = bearer};
+  EXPECT_EQ(router.admit("GET", "/api/v1/reports", caller)->actor.name, "Ada");
+  EXPECT_EQ(admit("POST", "/api/v1/channels", caller), "denied") << "an analyst, although on the owner's socket";
+  caller.authorization = text;
+  EXPECT_EQ(admit("GET", "/api/v1/reports", caller), "unauthorised");
+  const std::string other = "Bearer " + text.substr(0, text.size() - 4) + "aaaa";
+  caller.authorization = other;
+  EXPECT_EQ(admit("GET", "/api/v1/reports", caller), "unauthorised") << "a wrong token does not fall back to the owner";
+  caller.authorization = bearer;
+  clock.advance_days(1);
+  EXPECT_EQ(admit("GET", "/api/v1/reports", caller), "unauthorised") << "expired";
+  app.tiers.locked = true;
+  EXPECT_EQ(admit("GET", "/api/v1/status", caller), "locked");
+  app.tiers.locked = false;
+}
+
+TEST_F(RouterTest, each_role_may_make_the_calls_of_its_row_and_of_those_before) {
+  using protocol::UserRole;
+  struct Row {
+    std::string_view method, path;
+    std::string may;  // first letters of the roles; o: the owner
   };
-  const Caller owner{.owner = true}, stranger{}, tcp{.tcp = true};
-  EXPECT_EQ(admit("/api/v1/reports", owner), "ok");
-  EXPECT_EQ(admit("/api/v1/reports", stranger), "denied");
-  EXPECT_EQ(admit("/api/v1/reports", tcp), "unauthorised");
-  EXPECT_EQ(admit("/api/v1/nothing", tcp), "unauthorised") << "what there is, is not told either";
-  EXPECT_EQ(admit("/api/v1/nothing", stranger), "denied");
-  EXPECT_EQ(admit("/openapi.json", tcp), "ok");
-  EXPECT_EQ(admit("/" + std::string(9000, 'x'), owner), "bad_query");
-  EXPECT_EQ(*router.admit("POST", "/api/v1/reports", owner), kBodyBytesMax);
-  EXPECT_EQ(*router.admit("POST", "/api/v1/reports/import?format=ged", owner), kImportBodyBytesMax);
+  const Row rows[] = {{"GET", "/api/v1/reports", "rtaAo"},
+                      {"GET", "/api/v1/inbox", "rtaAo"},
+                      {"GET", "/api/v1/channels/x", "rtaAo"},
+                      {"GET", "/api/v1/status", "rtaAo"},
+                      {"POST", "/api/v1/reports", "taAo"},
+                      {"POST", "/api/v1/reports/x/share", "aAo"},
+                      {"POST", "/api/v1/reports/import", "aAo"},
+                      {"GET", "/api/v1/reports/export", "aAo"},
+                      {"POST", "/api/v1/alerts", "aAo"},
+                      {"GET", "/api/v1/peers", "aAo"},
+                      {"POST", "/api/v1/peers", "Ao"},
+                      {"DELETE", "/api/v1/channels/x/members/y", "Ao"},
+                      {"POST", "/api/v1/org/entries", "Ao"},
+                      {"POST", "/api/v1/users", "Ao"},
+                      {"GET", "/api/v1/users", "Ao"},
+                      {"GET", "/api/v1/audit", "Ao"},
+                      {"POST", "/api/v1/lock", "Ao"},
+                      {"POST", "/api/v1/wipe", "Ao"},
+                      {"POST", "/api/v1/backup", "Ao"},
+                      {"GET", "/api/v1/sources", "o"},
+                      {"POST", "/api/v1/sources", "o"}};
+  const std::pair<char, std::string> tokens[] = {{'r', user("r", UserRole::kReader).second},
+                                                 {'t', user("t", UserRole::kTrainee).second},
+                                                 {'a', user("a", UserRole::kAnalyst).second},
+                                                 {'A', user("A", UserRole::kAdmin).second}};
+  for (const auto& row : rows) {
+    std::string may;
+    for (const auto& [letter, text] : tokens) {
+      const std::string bearer = "Bearer " + text;
+      const auto code = admit(row.method, row.path, {.tcp = true, .authorization = bearer, .host = "localhost"});
+      if (code == "ok")
+        may += letter;
+      else
+        EXPECT_EQ(code, "denied") << row.path;
+    }
+    if (admit(row.method, row.path, {.owner = true}) == "ok") may += 'o';
+    EXPECT_EQ(may, row.may) << row.method << " " << row.path;
+  }
+}
+
+TEST_F(RouterTest, a_scope_narrows_what_the_role_may_do) {
+  using protocol::TokenScope;
+  const auto codes = [&](std::string name, TokenScope scope) {
+    const std::string bearer = "Bearer " + user(std::move(name), protocol::UserRole::kAdmin, scope).second;
+    const Caller caller{.tcp = true, .authorization = bearer, .host = "[::1]:8080"};
+    return admit("GET", "/api/v1/users", caller) + " " + admit("POST", "/api/v1/reports", caller) + " " +
+           admit("POST", "/api/v1/users", caller);
+  };
+  EXPECT_EQ(codes("one", TokenScope::kRead), "ok denied denied");
+  EXPECT_EQ(codes("two", TokenScope::kWrite), "ok ok denied");
+  EXPECT_EQ(codes("three", TokenScope::kAdmin), "ok ok ok");
+}
+
+TEST_F(RouterTest, tcp_answers_to_loopback_names_and_no_other_site) {
+  const auto code = [&](std::string_view host, std::string_view origin = {}) {
+    return admit("GET", "/healthz", {.tcp = true, .host = host, .origin = origin});
+  };
+  for (const auto* good : {"localhost", "localhost:80", "127.0.0.1:8080", "[::1]", "[::1]:80"})
+    EXPECT_EQ(code(good), "ok") << good;
+  for (const auto* bad :
+       {"", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "[::1", "[::1]x", "[::2]"})
+    EXPECT_EQ(code(bad), "wrong_host") << bad;
+  EXPECT_EQ(code("localhost:80", "http://localhost:80"), "ok");
+  EXPECT_EQ(code("localhost:80", "http://localhost:81"), "wrong_host");
+  EXPECT_EQ(code("localhost:80", "null"), "wrong_host");
+}
+
+TEST_F(RouterTest, a_trainee_writes_nothing_that_could_be_taken_for_real) {
+  const auto actor = user("Tim", protocol::UserRole::kTrainee).first;
+  const auto code = [&](std::string status) {
+    const auto more = status.empty() ? "" : R"(,"status":")" + status + "\"";
+    return call("POST", "/api/v1/reports", R"({"report":{"kind":"incident","title":"x")" + more + "}}",
+                {.actor = actor})
+        .code();
+  };
+  for (const auto* fine : {"Exercise", "Test", "Draft"}) EXPECT_EQ(code(fine), "") << fine;
+  for (const auto* real : {"", "Actual", "System"}) EXPECT_EQ(code(real), "denied") << real;
+  EXPECT_EQ(call("POST", "/api/v1/alerts", R"({"title":"x"})", {.actor = actor}).code(), "denied");
+  EXPECT_EQ(call("GET", "/api/v1/reports", {}, {.actor = {}}).code(), "unauthorised") << "nobody, by default";
+}
+
+TEST_F(RouterTest, acts_that_succeed_are_written_down_and_nothing_else) {
+  const auto ada = user("Ada", protocol::UserRole::kAnalyst).first;
+  call("POST", "/api/v1/reports", kReport);
+  EXPECT_EQ(audited(), std::vector<std::string>{}) << "the owner's daily work is no act of an admin";
+  const auto made = call("POST", "/api/v1/reports", kReport, {.actor = ada});
+  ASSERT_EQ(made.status, 201);
+  EXPECT_EQ(audited(), std::vector<std::string>{"Ada: Write a report"});
+  EXPECT_EQ(users.audit({}).items[0].record.names, std::vector<std::string>{made.json["id"]});
+  call("POST", "/api/v1/reports?dry_run=true", kReport, {.actor = ada});
+  call("POST", "/api/v1/reports", "{}", {.actor = ada});
+  call("POST", "/api/v1/channels", "{}");
+  call("GET", "/api/v1/reports", {}, {.actor = ada});
+  call("POST", "/api/v1/index/rebuild");
+  EXPECT_EQ(audited().size(), 1u);
+  clock.advance_ms(1);
+  call("POST", "/api/v1/sources", R"({"name":"whom nobody may know"})");
+  const auto newest = users.audit({}).items[0].record;
+  EXPECT_EQ(newest.act, "Note who a source is, and get a reference for reports");
+  EXPECT_EQ(newest.names, std::vector<std::string>{}) << "rule 51";
+}
+
+TEST_F(RouterTest, an_answer_is_not_kept_for_another_user) {
+  const auto ada = user("Ada", protocol::UserRole::kAnalyst).first,
+             bob = user("Bob", protocol::UserRole::kAnalyst).first;
+  EXPECT_EQ(call("POST", "/api/v1/reports", kReport, {.key = "k", .actor = ada}).status, 201);
+  EXPECT_EQ(call("POST", "/api/v1/reports", kReport, {.key = "k", .actor = bob}).code(), "key_reused");
 }
 
 TEST_F(RouterTest, parameters_are_known_once_and_well_encoded) {

@@ -1,0 +1,51 @@
+@0xad8523ab91d6afd7;
+# What an organisation's nodes tell each other about its own people, in its private channel and nowhere else (docs/protocol.md,
+# section 6). Canonical, single-segment, unpacked (rule 5). The feed proves the organisation and the node; who the person was is
+# the organisation's own claim. Fields are only ever added, at the end.
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("tocsin::protocol::schema");
+
+struct PeopleRecord {
+  # Feed kind 6. Of all records of one id one is in force: a removal before anything else, then the latest `written`, then
+  # the greatest bytes.
+  formatVersion @0 :UInt16;        # 1
+  written @1 :Int64;               # milliseconds since 1970 UTC, as claimed; later than that of the record it replaces
+  by @2 :Text;                     # name of the user who did it; "owner": the owner of the node's home
+  union {
+    user @3 :User;
+    token @4 :Token;
+  }
+
+  struct User {
+    userId @0 :Data;               # 16 random bytes, never used again
+    name @1 :Text;                 # a line of at most 200 bytes
+    role @2 :UInt16;               # UserRole
+    removed @3 :Bool;              # for good
+    passwordSalt @4 :Data;         # 16 bytes; empty: no password, tokens alone
+    passwordOps @5 :UInt32;        # Argon2id
+    passwordMemoryKib @6 :UInt32;
+    passwordHash @7 :Data;         # 32 bytes, or empty
+    created @8 :Int64;             # as claimed
+  }
+  struct Token {
+    tokenId @0 :Data;              # 16 random bytes, never used again
+    userId @1 :Data;               # 16 bytes
+    secretHash @2 :Data;           # 32 bytes: H_{tocsin usertoken}(the token's 32 random bytes)
+    scope @3 :UInt16;              # TokenScope
+    created @4 :Int64;             # as claimed
+    expires @5 :Int64;
+    removed @6 :Bool;              # revoked, for good
+  }
+}
+
+struct AuditRecord {
+  # Feed kind 7. An act that succeeded. Never what a report says, a secret, or a source.
+  formatVersion @0 :UInt16;        # 1
+  userId @1 :Data;                 # 16 bytes; empty: the owner of the node's home
+  userName @2 :Text;
+  at @3 :Int64;                    # milliseconds since 1970 UTC, as claimed
+  act @4 :Text;                    # such as "Invite a verified peer"
+  names @5 :List(Text);            # what it was done to, as it was called
+  outcome @6 :UInt16;              # AuditOutcome
+}

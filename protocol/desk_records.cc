@@ -1,0 +1,222 @@
+#include "protocol/desk_records.h"
+
+#include "protocol/canonical.h"
+#include "protocol/desk.capnp.h"
+#include "protocol/names.h"
+
+namespace tocsin::protocol {
+namespace {
+
+using canonical::take;
+
+Error bad_people(std::string detail) { return peer_error(kBadPeopleRecord, std::move(detail)); }
+
+bool take_line(std::string& out, capnp::Text::Reader text, std::size_t bytes_max) {
+  out = canonical::view(text);
+  return !out.empty() && is_line(out, bytes_max);
+}
+
+Result<std::optional<PasswordVerifier>> read_password(schema::PeopleRecord::User::Reader in) {
+  if (in.getPasswordSalt().size() == 0 && in.getPasswordHash().size() == 0) return std::optional<PasswordVerifier>();
+  PasswordVerifier out;
+  out.params = {in.getPasswordOps(), in.getPasswordMemoryKib()};
+  if (!take(out.salt, in.getPasswordSalt()) || !take(out.hash, in.getPasswordHash())) {
+    return bad_people("a salt or hash has a wrong size");
+  }
+  if (out.params.ops > crypto::kPassphraseOpsMax || out.params.mem_kib > crypto::kPassphraseMemKibMax) {
+    return bad_people("the password asks for more work than allowed");
+  }
+  return std::optional(out);
+}
+
+Result<PeopleRecord> read_user(schema::PeopleRecord::Reader record) {
+  const auto in = record.getUser();
+  UserRecord out;
+  if (!take(out.id, in.getUserId())) return bad_people("a user id has a wrong size");
+  if (!take_line(out.name, in.getName(), kUserNameBytesMax)) return bad_people("a name is no line");
+  out.role = static_cast<UserRole>(in.getRole());
+  if (to_string(out.role).empty()) return bad_people("a role unknown here");
+  out.removed = in.getRemoved();
+  TOCSIN_ASSIGN(password, read_password(in));
+  out.password = password;
+  out.created = {in.getCreated()};
+  out.written = {record.getWritten()};
+  if (!take_line(out.by, record.getBy(), kUserNameBytesMax)) return bad_people("a name is no line");
+  return PeopleRecord(std::move(out));
+}
+
+Result<PeopleRecord> read_token(schema::PeopleRecord::Reader record) {
+  const auto in = record.getToken();
+  TokenRecord out;
+  if (!take(out.id, in.getTokenId()) || !take(out.user, in.getUserId()) || !take(out.secret_hash, in.getSecretHash())) {
+    return bad_people("an id or hash of a token has a wrong size");
+  }
+  out.scope = static_cast<TokenScope>(in.getScope());
+  if (to_string(out.scope).empty()) return bad_people("a scope unknown here");
+  out.created = {in.getCreated()};
+  out.expires = {in.getExpires()};
+  out.removed = in.getRemoved();
+  out.written = {record.getWritten()};
+  if (!take_line(out.by, record.getBy(), kUserNameBytesMax)) return bad_people("a name is no line");
+  return PeopleRecord(std::move(out));
+}
+
+Result<PeopleRecord> read_people_record(schema::PeopleRecord::Reader in) {
+  if (in.getFormatVersion() != kFormatVersion) return bad_people("a version unknown here");
+  switch (in.which()) {
+    case schema::PeopleRecord::USER:
+      return read_user(in);
+    case schema::PeopleRecord::TOKEN:
+      return read_token(in);
+  }
+  return bad_people("a kind of record unknown here");
+}
+
+void write_user(schema::PeopleRecord::User::Builder out, const UserRecord& user) {
+  out.setUserId(canonical::data(user.id));
+  out.setName(canonical::text(user.name));
+  out.setRole(static_cast<std::uint16_t>(user.role));
+  out.setRemoved(user.removed);
+  out.setCreated(user.created.ms);
+  if (!user.password) return;
+  out.setPasswordSalt(canonical::data(user.password->salt));
+  out.setPasswordOps(user.password->params.ops);
+  out.setPasswordMemoryKib(user.password->params.mem_kib);
+  out.setPasswordHash(canonical::data(user.password->hash));
+}
+
+void write_token(schema::PeopleRecord::Token::Builder out, const TokenRecord& token) {
+  out.setTokenId(canonical::data(token.id));
+  out.setUserId(canonical::data(token.user));
+  out.setSecretHash(canonical::data(token.secret_hash));
+  out.setScope(static_cast<std::uint16_t>(token.scope));
+  out.setCreated(token.created.ms);
+  out.setExpires(token.expires.ms);
+  out.setRemoved(token.removed);
+}
+
+Result<AuditRecord> read_audit_record(schema::AuditRecord::Reader in) {
+  const auto bad = [](std::string detail) { return peer_error(kBadAuditRecord, std::move(detail)); };
+  if (in.getFormatVersion() != kFormatVersion) return bad("a version unknown here");
+  AuditRecord out;
+  if (in.getUserId().size() != 0) {
+    out.user.emplace();
+    if (!take(*out.user, in.getUserId())) return bad("a user id has a wrong size");
+  }
+  if (!take_line(out.user_name, in.getUserName(), kUserNameBytesMax) ||
+      !take_line(out.act, in.getAct(), kAuditActBytesMax)) {
+    return bad("a text is no line");
+  }
+  out.at = {in.getAt()};
+  if (in.getNames().size() > kAuditNamesMax) return bad("too many names");
+  for (const auto name : in.getNames()) {
+    std::string text(canonical::view(name));
+    if (!is_line(text, kAuditNameBytesMax)) return bad("a text is no line");
+    out.names.push_back(std::move(text));
+  }
+  out.outcome = static_cast<AuditOutcome>(in.getOutcome());
+  return out;
+}
+
+// Not in the middle of a character of UTF-8.
+void cut(std::string& text, std::size_t bytes_max) {
+  if (text.size() <= bytes_max) return;
+  std::size_t end = bytes_max;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  text.resize(end);
+}
+
+}  // namespace
+
+std::string_view to_string(UserRole role) {
+  switch (role) {
+    case UserRole::kReader:
+      return "reader";
+    case UserRole::kTrainee:
+      return "trainee";
+    case UserRole::kAnalyst:
+      return "analyst";
+    case UserRole::kAdmin:
+      return "admin";
+  }
+  return {};
+}
+
+std::string_view to_string(TokenScope scope) {
+  switch (scope) {
+    case TokenScope::kRead:
+      return "read";
+    case TokenScope::kWrite:
+      return "write";
+    case TokenScope::kAdmin:
+      return "admin";
+  }
+  return {};
+}
+
+std::string_view to_string(AuditOutcome outcome) {
+  switch (outcome) {
+    case AuditOutcome::kDone:
+      return "done";
+    case AuditOutcome::kPartial:
+      return "partial";
+    case AuditOutcome::kBegun:
+      return "begun";
+  }
+  return "unknown";
+}
+
+std::optional<UserRole> parse_user_role(std::string_view word) {
+  for (const auto role : {UserRole::kReader, UserRole::kTrainee, UserRole::kAnalyst, UserRole::kAdmin})
+    if (to_string(role) == word) return role;
+  return std::nullopt;
+}
+
+std::optional<TokenScope> parse_token_scope(std::string_view word) {
+  for (const auto scope : {TokenScope::kRead, TokenScope::kWrite, TokenScope::kAdmin})
+    if (to_string(scope) == word) return scope;
+  return std::nullopt;
+}
+
+Bytes encode_people_record(const PeopleRecord& record) {
+  return canonical::encode<schema::PeopleRecord>([&](schema::PeopleRecord::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    if (const auto* user = std::get_if<UserRecord>(&record)) {
+      out.setWritten(user->written.ms);
+      out.setBy(canonical::text(user->by));
+      write_user(out.initUser(), *user);
+    } else if (const auto* token = std::get_if<TokenRecord>(&record)) {
+      out.setWritten(token->written.ms);
+      out.setBy(canonical::text(token->by));
+      write_token(out.initToken(), *token);
+    }
+  });
+}
+
+Result<PeopleRecord> decode_people_record(ByteView message) {
+  return canonical::decode<schema::PeopleRecord>(message, kPeopleRecordBytesMax, read_people_record);
+}
+
+Bytes encode_audit_record(AuditRecord record) {
+  cut(record.user_name, kUserNameBytesMax);
+  cut(record.act, kAuditActBytesMax);
+  for (auto& name : record.names) cut(name, kAuditNameBytesMax);
+  std::erase_if(record.names, [](const auto& name) { return !is_line(name, kAuditNameBytesMax); });
+  if (record.names.size() > kAuditNamesMax) record.names.resize(kAuditNamesMax);
+  return canonical::encode<schema::AuditRecord>([&](schema::AuditRecord::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    if (record.user) out.setUserId(canonical::data(*record.user));
+    out.setUserName(canonical::text(record.user_name));
+    out.setAt(record.at.ms);
+    out.setAct(canonical::text(record.act));
+    auto names = out.initNames(static_cast<unsigned>(record.names.size()));
+    for (unsigned i = 0; i < names.size(); ++i) names.set(i, canonical::text(record.names[i]));
+    out.setOutcome(static_cast<std::uint16_t>(record.outcome));
+  });
+}
+
+Result<AuditRecord> decode_audit_record(ByteView message) {
+  return canonical::decode<schema::AuditRecord>(message, kAuditRecordBytesMax, read_audit_record);
+}
+
+}  // namespace tocsin::protocol
