@@ -115,8 +115,9 @@ class TrustDoc(NodesTestCase):
         self.listen[machine] = re.search(r"listen=(\S+)", line)[1]
 
     def end(self, machine, how=signal.SIGTERM):
+        """Its exit code; without a signal it ends by itself."""
         process = self.running.pop(machine)
-        if process.poll() is None:
+        if how and process.poll() is None:
             process.send_signal(how)
         process.stdout.close()
         return process.wait(30)
@@ -233,7 +234,7 @@ class TrustDoc(NodesTestCase):
     def left(self):
         self.assertEqual(self.states("watch"), {self.node_of("watch"): "live", self.node_of("laptop"): "revoked"})
         wait_until("the channel has a new key", lambda: self.ask("watch", "channel", "show", "river")["epoch"] > self.epoch, 30)
-        self.assertEqual(self.end("laptop"), 0, "the wiped node has ended")
+        self.assertEqual(self.end("laptop", None), 0, "the wiped node has ended")
         self.assertEqual(os.listdir(os.path.join(self.home("laptop"), "keys")), [])
         self.assertFalse(os.path.exists(os.path.join(self.stick, "watch-1.backup")))
 
@@ -254,7 +255,7 @@ class TrustDoc(NodesTestCase):
         wait_until("the partner goes on with it", lambda: [p["connected"] for p in self.ask("region", "peer", "list")["items"]] == [True], 30)
 
     def wiped(self):
-        self.assertEqual(self.end("spare"), 0)
+        self.assertEqual(self.end("spare", None), 0, "the wiped node has ended")
         self.assertEqual(os.listdir(os.path.join(self.home("spare"), "keys")), [])
 
     OUTCOMES = {"Found an organisation, its roots kept apart": founded, "Exchange cards and verify the words": verified,
