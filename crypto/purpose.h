@@ -69,6 +69,7 @@ inline constexpr Personal kPersonalToken{"tocsin token"};           // channel t
 inline constexpr Personal kPersonalEqual{"tocsin equal"};           // equality value of a session
 inline constexpr Personal kPersonalTrie{"tocsin trie"};             // frontier digest
 inline constexpr Personal kPersonalMail{"tocsin mail id"};          // tells apart what a node has sent; never leaves it
+inline constexpr Personal kPersonalBundle{"tocsin bundle"};         // clear start of a bundle; what its author signs
 
 // ---- Signatures and envelopes of the protocol layer ----
 inline constexpr Label kLabelEntry{"tocsin.v1.entry"};
@@ -86,6 +87,9 @@ inline constexpr Label kLabelInvitation{"tocsin.v1.invitation"};  // envelope to
 inline constexpr Label kLabelAcceptanceMail{
     "tocsin.v1.acceptance-mail"};                                     // envelope of an acceptance to a member's node
 inline constexpr Label kLabelIntroduction{"tocsin.v1.introduction"};  // envelope to a node of the same organisation
+inline constexpr Label kLabelBundle{"tocsin.v1.bundle"};              // a frame of a bundle, by its author
+inline constexpr Label kLabelBundleKey{"tocsin.v1.bundle-key"};       // slot of a node that may open it
+inline constexpr Label kLabelBundleChunk{"tocsin.v1.bundle-chunk"};   // sealed under the key in the slots
 inline constexpr Label kLabelNotice{"tocsin.v1.notice"};
 inline constexpr Label kLabelNoticeMail{"tocsin.v1.notice-mail"};  // envelope of a notice to a node of whom it is about
 
@@ -102,6 +106,7 @@ inline constexpr Label kLabelStoreRecord{"tocsin.store.record"};    // names and
 inline constexpr Label kLabelKeyring{"tocsin.keys.keyring"};        // passphrase -> keys of the two tiers (rule 48)
 inline constexpr Label kLabelTier1{"tocsin.keys.tier1"};            // transport secret, store key
 inline constexpr Label kLabelTier2{"tocsin.keys.tier2"};            // signing, encryption, prekeys, reading key
+inline constexpr Label kLabelRotation{"tocsin.keys.rotation"};      // the same key -> keys that are to follow
 inline constexpr Label kLabelBackup{"tocsin.backup"};               // slots and stream of a backup (rule 21)
 inline constexpr Label kLabelBackupStream{"tocsin.backup.stream"};  // its content
 inline constexpr Label kLabelRootKey{"tocsin.keys.root"};           // one root key of an organisation, a file apart

@@ -21,9 +21,10 @@ enum class Checked : std::uint8_t {
   kSigned = 2,   // its own signature was verified
 };
 
-inline constexpr std::uint8_t kForked = 1;      // a fork proof is held (rule 12)
-inline constexpr std::uint8_t kUnreadable = 2;  // control log: what its chair signed and a locked node took says nothing
-inline constexpr std::uint8_t kNobodys = 3;     // feed: a locked node took it, and it is no member's: told to nobody
+inline constexpr std::uint8_t kForked = 1;  // a fork proof is held (rule 12)
+inline constexpr std::uint8_t kUnreadable =
+    2;                                       // control log: what its chair signed and a locked node took says nothing
+inline constexpr std::uint8_t kNobodys = 3;  // feed: a locked node took it, and it is no member's: told to nobody
 
 // What a store keeps for each log; the replica makes it, the store only keeps it. A copy is the interval [low, head];
 // an empty one (only the head's name is known) has low = head + 1.

@@ -183,6 +183,9 @@ Result<crypto::EpochKey> EpochRun::open_key(const ChannelId& channel, const Node
     if (auto key = try_prekey(of_month, pair)) return std::move(*key);
   }
   if (auto key = try_key(secrets.tier2->encryption)) return std::move(*key);
+  if (secrets.tier2->encryption_before) {
+    if (auto key = try_key(*secrets.tier2->encryption_before)) return std::move(*key);
+  }
   return peer_error(kNoSlot, "no slot of the epoch opens with a key of this node");
 }
 

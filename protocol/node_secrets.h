@@ -19,6 +19,7 @@ struct SecondTier {
   crypto::EncryptionKeyPair encryption;
   std::map<std::uint32_t, crypto::EncryptionKeyPair> prekeys;  // by month (rule 32)
   ReadingKey reading;
+  std::optional<crypto::EncryptionKeyPair> encryption_before = {};  // what was wrapped to it may still be on its way
 };
 
 struct NodeSecrets {

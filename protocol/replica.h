@@ -344,6 +344,21 @@ class Replica {
   Result<void> handle_receipt(const ChannelId& channel, Epoch epoch, const NodeId& node, std::uint64_t counter,
                               ByteView sealed);
 
+  // ---- for bundles (bundle.h)
+  // Live nodes of these organisations, each with the key that something is sealed to this month (rule 32).
+  std::vector<WrapTarget> wrap_targets(std::span<const OrgId> orgs) const;
+  // What a slot for one of this node's keys gives out. Errors: those of crypto::find_slot.
+  Result<crypto::SecretBuffer> open_slot(const crypto::EncryptionPublic& ephemeral, ByteView context,
+                                         std::span<const ByteView> slots) const;
+  crypto::Signature sign_bundle(const crypto::Hash& digest) const;
+  // The signing key of the node that made a bundle. `newer_log` is applied first, as in identify, unless `look_only`.
+  // Error (peer): unknown_peer (not known here, blocked, revoked, or not certified).
+  Result<crypto::VerifyKey> bundle_author(const OrgId& org, const NodeId& node, std::span<const Bytes> newer_log,
+                                          bool look_only);
+  std::vector<Bytes> own_log_end(std::size_t bytes_max) const;  // newest entries of the own organisation log
+  // First epoch that this organisation was given in the channel, as far back as the rosters here say; 0: all.
+  Epoch first_epoch_of(const ChannelId& channel, const OrgId& org);
+
   // For whoever opens all arrivals anyway (the index): give it the checkpoints (kind 4), which are compared with the
   // heads held here (rule 13). Of long ranges the replica itself looks only where one has to stand. Writes nothing.
   void handle_opened(const OpenedEntry& opened);

@@ -367,10 +367,10 @@ Bytes counter_record_name(const ChannelId& channel);
 Bytes pending_record_name(const ChannelId& channel, const OrgId& org);
 Bytes missing_record_name(const ChannelId& channel, const NodeId& node);
 inline constexpr std::string_view kSelfRecordName = "replica.self";
-inline constexpr std::string_view kPrekeyRecordName = "replica.prekey";  // u32: ReplicaCore::newest_prekey_used
-inline constexpr std::string_view kLockedRecordName = "replica.locked";  // u64: arrival (note_locked)
+inline constexpr std::string_view kPrekeyRecordName = "replica.prekey";       // u32: ReplicaCore::newest_prekey_used
+inline constexpr std::string_view kLockedRecordName = "replica.locked";       // u64: arrival (note_locked)
 inline constexpr std::string_view kUnnamedRecordPrefix = "replica.unnamed/";  // log key: u64 number each (unnamed)
-inline constexpr std::string_view kEndedRecordPrefix = "replica.ended/";      // log key: own feed that came while locked
+inline constexpr std::string_view kEndedRecordPrefix = "replica.ended/";  // log key: own feed that came while locked
 inline constexpr std::string_view kFeedRecordPrefix = "replica.feed/";
 inline constexpr std::string_view kCounterRecordPrefix = "replica.counter/";
 

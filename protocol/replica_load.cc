@@ -88,7 +88,8 @@ Result<void> Replica::create_restored(const NodeId& own_node, Done<void> done) {
   for (const auto name : {kPrekeyRecordName, kLockedRecordName})
     change.batch.remove_record(Table::kLocal, as_bytes(name));
   TOCSIN_TRY(core.store.scan_records(Table::kLocal, [&](ByteView name, ByteView) {
-    if (as_text(name).starts_with(kCounterRecordPrefix) || as_text(name).starts_with(kEndedRecordPrefix)) change.batch.remove_record(Table::kLocal, name);
+    if (as_text(name).starts_with(kCounterRecordPrefix) || as_text(name).starts_with(kEndedRecordPrefix))
+      change.batch.remove_record(Table::kLocal, name);
     return true;
   }));
   TOCSIN_TRY(core.store.scan_records(Table::kMail, [&](ByteView name, ByteView) {

@@ -82,7 +82,9 @@ Result<void> ReplicaCore::catch_up() {
     const LogState* control = find_log(state.control_log());
     if (control != nullptr && control->accepted.frozen == kUnreadable) change.logs.push_back(state.control_log());
     // A locked node signs nothing: what came for the own feed is another copy's, and the feed ends (rule 21).
-    const auto ended = [&] { return store.get_record(Table::kLocal, ended_record_name(LogKey{state.feed_key->verify_key().bytes()})); };
+    const auto ended = [&] {
+      return store.get_record(Table::kLocal, ended_record_name(LogKey{state.feed_key->verify_key().bytes()}));
+    };
     if (state.feed_key != nullptr && ended()) state.feed_key = nullptr;
   }
   std::map<LogKey, Epoch> begun;
@@ -121,8 +123,8 @@ bool ReplicaCore::begins_epoch(const LogState& log, Number number, const EntryVi
   return before && epoch_of(before->view()) != epoch_of(entry);
 }
 
-void ReplicaCore::catch_up_entry(Change& change, Number number, const EntryView& entry,
-                                 std::map<LogKey, Epoch>& begun, CaughtReceipts& receipts) {
+void ReplicaCore::catch_up_entry(Change& change, Number number, const EntryView& entry, std::map<LogKey, Epoch>& begun,
+                                 CaughtReceipts& receipts) {
   const LogKey key = *LogKey::from(peek_log(entry.header));
   LogState* log = find_log(key);
   Channel* channel = log == nullptr || !log->channel ? nullptr : find_channel(*log->channel);

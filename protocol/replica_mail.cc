@@ -274,6 +274,10 @@ Result<void> Replica::handle_mail(const OrgId& from, MailKind kind, std::uint32_
   const crypto::Label* label = label_of(kind);
   if (label == nullptr) return peer_error(kBadMail, "mail of an unknown kind");
   auto content = crypto::open_sealed(*pair, *label, impl_->own_node.view(), envelope);
+  const auto& before = impl_->secrets.tier2->encryption_before;
+  if (!content && before && prekey_month == kCertificateKeyMonth) {
+    content = crypto::open_sealed(*before, *label, impl_->own_node.view(), envelope);
+  }
   if (!content) {
     if (content.error().code == Code("commitment_mismatch"))
       return peer_error(kNotForUs, "the mail is for another node");

@@ -40,6 +40,7 @@ struct Operation {
 // The two tiers of secrets (rule 48). All on the loop's thread.
 struct Tiers {
   bool locked = false;
+  bool restarting = false;        // the next life is about to begin
   std::function<void()> forget;   // the keys of the second tier, now
   std::function<void()> restart;  // with what is known: locked or not
   // Errors: wrong_passphrase, busy (another attempt runs), and those of the key files.
@@ -53,6 +54,7 @@ using BackupPieces = std::function<Result<Bytes>()>;
 using BackupStarted = std::function<void(Result<BackupPieces>)>;
 
 class Events;
+struct Bundles;
 
 struct App {
   desk::Desk& desk;
@@ -73,7 +75,10 @@ struct App {
   desk::SourceRegister* sources = nullptr;
   Log* log = nullptr;
   Tiers tiers;
+  // A request for `org certify`, for new keys of this node. Errors: node_not_certified, those of the key files.
+  std::function<Result<std::string>()> rotate_keys;
   std::function<void(crypto::SecretBuffer passphrase, BackupStarted)> backup;  // errors as of Tiers::unlock
+  std::shared_ptr<Bundles> bundles = {};                                       // those that are being read or written
 
   protocol::Replica& replica() { return desk.replica(); }
 };

@@ -32,6 +32,7 @@ void add_peer_routes(std::vector<Route>& out);
 void add_channel_routes(std::vector<Route>& out);
 void add_report_routes(std::vector<Route>& out);
 void add_exchange_routes(std::vector<Route>& out);
+void add_bundle_routes(std::vector<Route>& out);
 void add_alert_routes(std::vector<Route>& out);
 void add_source_routes(std::vector<Route>& out);
 void add_sync_routes(std::vector<Route>& out);

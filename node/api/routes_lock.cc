@@ -6,10 +6,11 @@ namespace tocsin::api {
 namespace {
 
 constexpr std::size_t kPassphraseBytesMax = 4096;  // as crypto::kPassphraseLengthMax
-constexpr std::int64_t kAnswerLeavesMs = 50;  // the answer is on its way before this server ends
+constexpr std::int64_t kAnswerLeavesMs = 50;       // the answer is on its way before this server ends
 
 void post_lock(App& app, const Request&, ResponderPtr responder) {
   app.tiers.forget();  // locked already, it ends an unlocking that is under way
+  app.tiers.restarting = app.tiers.restarting || !app.tiers.locked;
   responder->json(Json{{"unlocked", false}});
   if (std::exchange(app.tiers.locked, true)) return;  // nobody reads from now on, whatever is still there to be read
   app.later(kAnswerLeavesMs, [&app] { app.tiers.restart(); });
@@ -29,9 +30,16 @@ void post_unlock(App& app, const Request& request, ResponderPtr responder) {
   if (!app.tiers.locked) return responder->json(Json{{"unlocked", true}});
   app.tiers.unlock(std::move(passphrase), [&app, responder](Result<void> opened) {
     if (!opened) return responder->problem(opened.error());
+    app.tiers.restarting = true;
     responder->json(Json{{"unlocked", true}});
     app.later(kAnswerLeavesMs, [&app] { app.tiers.restart(); });
   });
+}
+
+void post_rotate(App& app, const Request&, ResponderPtr responder) {
+  auto request = app.rotate_keys();
+  if (!request) return responder->problem(request.error());
+  responder->json(Json{{"node_id", hex(app.replica().own_node())}, {"request", *request}});
 }
 
 void post_wipe(App& app, const Request& request, ResponderPtr responder) {
@@ -80,6 +88,10 @@ void add_lock_routes(std::vector<Route>& out) {
                  .when_locked = true,
                  .body_is_secret = true,
                  .body_bytes_max = kPassphraseBytesMax});
+  out.push_back({.method = "POST",
+                 .path = "/keys/rotate",
+                 .summary = "New keys for this node, which the organisation has to certify",
+                 .handler = post_rotate});
   out.push_back({.method = "POST",
                  .path = "/backup",
                  .summary = "A backup of everything that can be read here; the body is the passphrase",

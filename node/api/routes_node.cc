@@ -69,6 +69,7 @@ void get_status(App& app, const Request&, ResponderPtr responder) {
              {"network", replica.network()},
              {"listen", app.listening},
              {"unlocked", !app.tiers.locked},
+             {"restarting", app.tiers.restarting},
              {"peers", replica.peers().size()},
              {"peers_connected", connected},
              {"channels", replica.channels().size()},

@@ -2,7 +2,7 @@
 #include <filesystem>
 
 #include "node/cli/context.h"
-#include "node/cli/out_file.h"
+#include "node/cli/new_file.h"
 #include "node/cli/passphrase.h"
 #include "node/host/host.h"
 #include "node/reports/time_text.h"
@@ -40,7 +40,7 @@ int backup_create(Context& c) {
   if (auto there = home_is_there(c.home()); !there) return c.fail(there.error());
   auto passphrase = node_passphrase(false);
   if (!passphrase) return c.fail(passphrase.error());
-  OutFile file(out);
+  NewFile file(out);
   if (!file.is_open()) return c.fail("file_not_writable", "cannot write " + out);
   auto answer = c.call({.method = "POST",
                         .path = "/api/v1/backup",
@@ -49,7 +49,7 @@ int backup_create(Context& c) {
                        [&](std::string_view piece) { return file.write(piece); });
   if (!answer) return c.exit_code();
   if (!file.keep()) return c.fail("file_not_writable", "cannot write " + out);
-  if (file.is_stdout()) return kExitOk;
+  if (out == "-") return kExitOk;
   static constexpr Field fields[] = {{"file", "file"}, {"bytes", "size", Show::kBytes}};
   c.show_object(Json{{"file", out}, {"bytes", file.bytes()}}, fields);
   c.say(

@@ -1,13 +1,12 @@
 // report import, report export.
 #include <unistd.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <optional>
 
 #include "node/cli/context.h"
 #include "node/cli/long_call.h"
-#include "node/cli/out_file.h"
+#include "node/cli/new_file.h"
 #include "node/cli/report_filters.h"
 
 namespace tocsin::cli {
@@ -94,16 +93,15 @@ int exchange_export(Context& c) {
   auto index = c.call("GET", "/index");
   if (!index) return c.exit_code();
   const auto since_cursor = c.get("since-cursor");
-  OutFile file(out);
+  NewFile file(out);
   if (!file.is_open()) return c.fail("file_not_writable", "cannot write " + out);
   auto answer = c.call({.method = "GET",
                         .path = "/api/v1/reports/export" +
                                 filter_query(c, {{"format", c.get("format")}, {"since_cursor", since_cursor}})},
                        [&](std::string_view piece) { return file.write(piece); });
-  const bool durable = answer && file.keep();
   if (!answer) return c.exit_code();
-  if (!durable) return c.fail("file_not_writable", "cannot write " + out);
-  if (file.is_stdout()) return kExitOk;
+  if (!file.keep()) return c.fail("file_not_writable", "cannot write " + out);
+  if (out == "-") return kExitOk;
   Json answer_json{
       {"file", out}, {"format", c.get("format")}, {"bytes", file.bytes()}, {"cursor", index->json["since_cursor"]}};
   if (!since_cursor.empty()) {

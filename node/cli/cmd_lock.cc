@@ -6,6 +6,7 @@
 #include "node/cli/passphrase.h"
 #include "node/host/host.h"
 #include "node/store/codes.h"
+#include "node/store/files.h"
 
 namespace tocsin::cli {
 namespace {
@@ -22,7 +23,7 @@ int exit_for_keys(const Error& error) {
 int wait_until(Context& c, bool unlocked) {
   for (int i = 0; i < kWaitSeconds * 20; ++i) {
     const auto status = c.ask("/status");
-    if (status.is_object() && status.value("unlocked", !unlocked) == unlocked)
+    if (status.is_object() && !status.value("restarting", false) && status.value("unlocked", !unlocked) == unlocked)
       return c.show_object(Json{{"unlocked", unlocked}}, {});
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
@@ -105,6 +106,23 @@ int key_credential(Context& c) {
   return kExitOk;
 }
 
+int key_rotate(Context& c) {
+  auto answer = c.call("POST", "/keys/rotate");
+  if (!answer) return c.exit_code();
+  if (!c.has("request-out")) {
+    static constexpr Field fields[] = {{"node_id", "node"}, {"request", "request"}};
+    return c.show_object(*answer, fields);
+  }
+  const auto file = c.get("request-out");
+  if (auto written = store::write_file(file, as_bytes(answer->json["request"].get<std::string>() + "\n")); !written)
+    return c.fail(written.error());
+  static constexpr Field fields[] = {{"node_id", "node"}, {"request_file", "request file"}};
+  c.show_object(Json{{"node_id", answer->json["node_id"]}, {"request_file", file}}, fields);
+  c.say("Have it certified: tocsin org certify " + file +
+        ". Until then the node goes on under its keys of before, and afterwards what they signed stays good.");
+  return kExitOk;
+}
+
 int key_status(Context& c) {
   auto answer = c.call("GET", "/status");
   if (!answer) return c.exit_code();
@@ -136,6 +154,13 @@ void add_lock_commands(std::vector<Command>& out) {
                  "tocsin wipe --confirm $(tocsin status --output json | jq -r .node_id)",
                  node_wipe});
   out.push_back({"key", "status", "Show the node's keys and until when they are good", {}, {}, "", key_status});
+  out.push_back({"key",
+                 "rotate",
+                 "Make new signing and encryption keys for this node, which the organisation then certifies",
+                 {},
+                 {{"request-out", "FILE", "where to write the request for tocsin org certify"}},
+                 "tocsin key rotate --request-out request",
+                 key_rotate});
   out.push_back(
       {"key", "passphrase", "Change the node's passphrase; a running node goes on", {}, {}, "", key_passphrase});
   out.push_back({"key",

@@ -10,6 +10,7 @@
 #include <iterator>
 
 #include "node/store/codes.h"
+#include "protocol/bundle_file.h"
 #include "protocol/channel.h"
 #include "protocol/entry_store.h"
 
@@ -58,7 +59,8 @@ std::string unreached_line(const Json& peer) {
 }
 
 bool is_damage(std::string_view code) {
-  for (const auto damage : {store::kStoreDamaged, store::kBadKeyFile, protocol::kStoreFailed, protocol::kDamagedRecord})
+  for (const auto damage : {store::kStoreDamaged, store::kBadKeyFile, protocol::kStoreFailed, protocol::kDamagedRecord,
+                            protocol::kBundleDamaged, protocol::kBundleForged, protocol::kBadBundle})
     if (code == damage.text()) return true;
   return false;
 }

@@ -11,6 +11,7 @@ const std::vector<Command>& commands() {
     add_channel_commands(out);
     add_report_commands(out);
     add_exchange_commands(out);
+    add_bundle_commands(out);
     add_source_commands(out);
     add_alert_commands(out);
     add_sync_commands(out);

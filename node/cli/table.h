@@ -63,6 +63,7 @@ void add_peer_commands(std::vector<Command>& out);  // card, peer
 void add_channel_commands(std::vector<Command>& out);
 void add_report_commands(std::vector<Command>& out);
 void add_exchange_commands(std::vector<Command>& out);  // report import, report export
+void add_bundle_commands(std::vector<Command>& out);
 void add_source_commands(std::vector<Command>& out);
 void add_alert_commands(std::vector<Command>& out);  // alert, inbox
 void add_sync_commands(std::vector<Command>& out);

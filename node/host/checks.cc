@@ -90,6 +90,17 @@ std::vector<std::string> home_warnings(const std::string& home) {
   return out;
 }
 
+std::optional<std::string> ending_soon(const std::string& name, protocol::Time expires, protocol::Time now) {
+  constexpr std::int64_t kDayMs = 24 * 3'600'000;
+  const std::int64_t left = expires.ms - now.ms;
+  if (left > 30 * kDayMs) return std::nullopt;
+  const std::string when = left < 0         ? "has ended (" + reports::format_date(expires) + "), and is shown as STALE"
+                           : left <= kDayMs ? "ends within a day"
+                           : left <= 7 * kDayMs ? "ends within a week, on " + reports::format_date(expires)
+                                                : "ends within a month, on " + reports::format_date(expires);
+  return "the " + name + " " + when + ": renew it with tocsin key rotate --request-out FILE and tocsin org certify";
+}
+
 std::vector<std::string> machine_warnings(const store::Home& home) {
   std::vector<std::string> out;
   auto recorded = home.recorded_machine();

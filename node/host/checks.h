@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,8 @@ namespace tocsin::host {
 
 // What a person should know at every start: root keys that lie here, and the like.
 std::vector<std::string> home_warnings(const std::string& home);
+// 30, 7 and 1 day before a key ends, and after: what to say of it (rule 18: it is STALE then, never refused).
+std::optional<std::string> ending_soon(const std::string& name, protocol::Time expires, protocol::Time now);
 // Rule 21: where the home is now against where it was made.
 std::vector<std::string> machine_warnings(const store::Home& home);
 

@@ -46,6 +46,10 @@ protocol::NodeSecrets secrets_of(const store::Keystore& keystore) {
   out.tier2.emplace(protocol::SecondTier{crypto::SigningKey::from_seed(tier2->signing),
                                          crypto::EncryptionKeyPair::from_secret(tier2->encryption.clone()),
                                          std::move(prekeys), tier2->reading.clone()});
+  const auto rotation = keystore.rotation();
+  if (rotation && *rotation && (*rotation)->signing.equal(tier2->signing)) {
+    out.tier2->encryption_before = crypto::EncryptionKeyPair::from_secret((*rotation)->encryption_before.clone());
+  }
   return out;
 }
 

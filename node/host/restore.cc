@@ -46,7 +46,11 @@ class Filler {
     if (batch_.empty()) return kOk;
     std::optional<Result<void>> done;
     store_.commit(std::exchange(batch_, Batch{}), [&](const Result<Arrival>& stored) {
-      done = stored ? Result<void>(kOk) : Result<void>(stored.error());
+      if (stored) {
+        done.emplace(kOk);
+      } else {
+        done.emplace(stored.error());
+      }
     });
     store_.flush();
     queue_.drain();

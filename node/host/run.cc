@@ -33,6 +33,7 @@ namespace {
 // one anyway.
 constexpr std::uint64_t kSnapshotAfterEntries = 2'000;
 constexpr auto kSnapshotQuiet = std::chrono::seconds(30);
+constexpr auto kRotationEvery = std::chrono::seconds(2);
 constexpr auto kPrekeysEvery = std::chrono::hours(6);  // whether a month has begun or ended is looked at this often
 constexpr std::size_t kConfigBytesMax = 1024 * 1024;
 constexpr auto kTrimQuiet = std::chrono::seconds(2);  // after the last new report: memory goes back to the system
@@ -117,6 +118,9 @@ class Node {
   void unlock(crypto::SecretBuffer passphrase, std::function<void(Result<void>)> done);
   void backup(crypto::SecretBuffer passphrase, api::BackupStarted started);
   void renew_prekeys();
+  Result<std::string> rotate_keys();
+  Result<void> take_rotated_keys();
+  void watch_rotation();
   void keep_watch(std::chrono::microseconds every);
   void fed(const index::FeedOutcome& outcome);
   void save_snapshot(std::function<void()> then);
@@ -148,6 +152,7 @@ class Node {
   std::unique_ptr<boost::asio::steady_timer> trim_timer_;
   std::unique_ptr<boost::asio::steady_timer> prekey_timer_;
   std::unique_ptr<boost::asio::steady_timer> watch_timer_;
+  std::unique_ptr<boost::asio::steady_timer> rotation_timer_;
   std::uint64_t since_snapshot_ = 0;
   bool stopping_ = false;
   Then then_ = Then::kNothing;
@@ -307,6 +312,62 @@ void Node::renew_prekeys() {
   });
 }
 
+// New signing and encryption keys, and a certificate for them, which the organisation has to sign; asked for again, the
+// same ones. Until it has, everything goes on under the keys of before.
+Result<std::string> Node::rotate_keys() {
+  const auto& replica = engine_->replica();
+  const auto* own = replica.own_org().live_node(replica.own_node());
+  if (own == nullptr)
+    return caller_error(protocol::kNodeNotCertified, "this node is not certified: there is nothing to be renewed");
+  TOCSIN_ASSIGN(begun, keystore_.rotation());
+  const auto& tier2 = *keystore_.tier2();
+  if (!begun || begun->signing.equal(tier2.signing)) {
+    begun = store::KeyRotation{crypto::SigningSecret::random(random_), crypto::EncryptionSecret::random(random_),
+                               tier2.encryption.clone()};
+    TOCSIN_TRY(keystore_.save_rotation(*begun, random_));
+  }
+  const auto signing = crypto::SigningKey::from_seed(begun->signing);
+  protocol::NodeCertificate certificate = own->certificate;
+  certificate.signing = signing.verify_key();
+  certificate.encryption = crypto::EncryptionKeyPair::from_secret(begun->encryption.clone()).public_key();
+  certificate.serial = own->certificate.serial + 1;
+  certificate.issued = engine_->clock().now();
+  certificate.expires = {certificate.issued.ms + kCertificateMs};
+  log_->info(Code{"keys_to_be_rotated"});
+  watch_rotation();
+  return protocol::encode_node_request(certificate, signing);
+}
+
+// Once the organisation has certified them: the disk first, then memory. What was signed before stays valid.
+Result<void> Node::take_rotated_keys() {
+  TOCSIN_ASSIGN(rotation, keystore_.rotation());
+  auto tier2 = copy_of(*keystore_.tier2());
+  tier2.signing = rotation->signing.clone();
+  tier2.encryption = rotation->encryption.clone();
+  TOCSIN_TRY(keystore_.save_tier2(std::move(tier2), random_));
+  secrets_.tier2 = std::move(secrets_of(keystore_).tier2);
+  log_->info(Code{"keys_rotated"});
+  return kOk;
+}
+
+// While new keys wait for the organisation, its log is looked at every few seconds.
+void Node::watch_rotation() {
+  if (secrets_.locked() || keystore_.locked() || stopping_) return;
+  const auto rotation = keystore_.rotation();
+  if (!rotation || !*rotation || (*rotation)->signing.equal(keystore_.tier2()->signing)) return;
+  const auto& replica = engine_->replica();
+  const auto* own = replica.own_org().live_node(replica.own_node());
+  if (own != nullptr && own->certificate.signing == crypto::SigningKey::from_seed((*rotation)->signing).verify_key()) {
+    const auto taken = take_rotated_keys();
+    if (taken) return;
+    log_->warning(Code{"keys_not_rotated"}, {{"reason", taken.error().code}});
+  }
+  rotation_timer_->expires_after(kRotationEvery);
+  rotation_timer_->async_wait([this](boost::system::error_code error) {
+    if (!error) watch_rotation();
+  });
+}
+
 api::Tiers Node::tiers() {
   api::Tiers out;
   out.locked = secrets_.locked();
@@ -423,6 +484,8 @@ Result<std::string> Node::open_api(const RunRequest& request) {
   app_->warnings = [this, home] {
     auto out = home_warnings(home);
     for (auto& warning : machine_warnings(home_)) out.push_back(std::move(warning));
+    for (const auto& key : key_facts())
+      if (auto warning = ending_soon(key.name, key.expires, engine_->clock().now())) out.push_back(std::move(*warning));
     return out;
   };
   app_->listening = engine_->listening();
@@ -437,6 +500,7 @@ Result<std::string> Node::open_api(const RunRequest& request) {
   app_->sources = sources_.get();
   app_->log = log_;
   app_->tiers = tiers();
+  app_->rotate_keys = [this] { return rotate_keys(); };
   app_->backup = [this](crypto::SecretBuffer passphrase, api::BackupStarted started) {
     backup(std::move(passphrase), std::move(started));
   };
@@ -459,11 +523,13 @@ Result<void> Node::start(const RunRequest& request, const std::vector<std::strin
   trim_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
   prekey_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
   watch_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
+  rotation_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
   // A home of an earlier version does not say yet which node it is.
   std::error_code missing;
   if (!std::filesystem::exists(home_.keys() / kNodeNote, missing))
     (void)note_node(home_.keys(), engine_->replica().own_node());
   renew_prekeys();
+  watch_rotation();
   if (!secrets_.locked()) feeder_->start();
   const auto& listening = engine_->listening();
   listening_ = listening;
@@ -486,6 +552,7 @@ void Node::begin_stop(Then then) {
   snapshot_timer_->cancel();
   trim_timer_->cancel();
   prekey_timer_->cancel();
+  rotation_timer_->cancel();
   importer_->stop();
   feeder_->stop();
   // What is to be forgotten is not written down first; the next life reads on from an older snapshot.

@@ -20,6 +20,7 @@ constexpr std::size_t kKeyringBytes = 1 + 2 * kKeyBytes;
 constexpr std::size_t kTier1Bytes = 1 + 2 * kKeyBytes;
 constexpr std::size_t kTier2FixedBytes = 1 + 3 * kKeyBytes + 1;
 constexpr std::size_t kRootBytes = 1 + kKeyBytes;
+constexpr std::size_t kRotationBytes = 1 + 3 * kKeyBytes;
 constexpr std::size_t kKeyFileMax = 8192;  // above the largest tier2
 static_assert(kTier2FixedBytes + kPrekeysKeptMax * kPrekeyBytes + crypto::kSealOverhead + crypto::Hash::kSize <
               kKeyFileMax);
@@ -195,6 +196,29 @@ Result<void> Keystore::save_tier2(Tier2 tier2, crypto::Random& random) {
   TOCSIN_TRY(write_checked(folder_ / "tier2", seal_tier2(second_->view(), tier2, random)));
   tier2_ = std::move(tier2);
   return kOk;
+}
+
+Result<std::optional<KeyRotation>> Keystore::rotation() const {
+  if (locked()) return caller_error(kKeysLocked, "the node is locked; unlock it first");
+  const fs::path path = folder_ / "rotation";
+  std::error_code error;
+  if (!fs::exists(path, error)) return std::optional<KeyRotation>();
+  TOCSIN_ASSIGN(plain, open_file(path, second_->view(), crypto::kLabelRotation));
+  TOCSIN_TRY(check_format(plain, kRotationBytes, path));
+  return std::optional<KeyRotation>(KeyRotation{key_at<crypto::SigningSecret>(plain, 1),
+                                                key_at<crypto::EncryptionSecret>(plain, 1 + kKeyBytes),
+                                                key_at<crypto::EncryptionSecret>(plain, 1 + 2 * kKeyBytes)});
+}
+
+Result<void> Keystore::save_rotation(const KeyRotation& rotation, crypto::Random& random) {
+  if (locked()) return caller_error(kKeysLocked, "the node is locked; unlock it first");
+  SecretWriter out(kRotationBytes);
+  out.byte(kFormat);
+  out.bytes(rotation.signing.view());
+  out.bytes(rotation.encryption.view());
+  out.bytes(rotation.encryption_before.view());
+  return write_checked(folder_ / "rotation",
+                       crypto::seal(second_->view(), crypto::kLabelRotation, {}, out.done(), random));
 }
 
 void Keystore::lock() {

@@ -10,6 +10,9 @@
 //   tier1     sealed value of crypto/seal.h, label kLabelTier1, of u8 1 ‖ transport secret (32) ‖ store key (32)
 //   tier2     the same, label kLabelTier2, of u8 1 ‖ signing (32) ‖ encryption (32) ‖ reading key (32) ‖
 //             u8 count ‖ count × (u32 month ‖ secret (32)), months rising
+//   rotation  while keys are changed, and for some time after: sealed value, label kLabelRotation, under the second
+//   key, of
+//             u8 1 ‖ next signing (32) ‖ next encryption (32) ‖ encryption before (32); it is done once tier2 has them
 //   root      key file, label kLabelRootKey, over u8 1 ‖ Ed25519 seed (32)
 // Checksum: BLAKE2b-256 of what stands before it, personal kPersonalKeyFile. It protects nothing; it tells a damaged
 // file from a wrong passphrase. An unknown first byte of a plaintext, or an unknown suite, is bad_key_file: made by a
@@ -39,6 +42,15 @@ struct Tier1 {
   crypto::TransportSecret transport;
   crypto::StoreKey store;
   static Tier1 generate(crypto::Random& random);
+};
+
+// Keys that are to take the place of those in tier 2 once the organisation has certified them (rule 18); after that,
+// where what was wrapped to the encryption key before still opens.
+struct KeyRotation {
+  crypto::SigningSecret signing;
+  crypto::EncryptionSecret encryption;
+  crypto::EncryptionSecret encryption_before;
+  KeyRotation clone() const { return {signing.clone(), encryption.clone(), encryption_before.clone()}; }
 };
 
 class Tier2 {
@@ -78,6 +90,10 @@ class Keystore {
 
   // Replaces the whole reading tier, first on disk. kKeysLocked.
   Result<void> save_tier2(Tier2 tier2, crypto::Random& random);
+  // Nothing: none was begun, or the last one is long done. kKeysLocked.
+  Result<std::optional<KeyRotation>> rotation() const;
+  // Replaces the file. kKeysLocked.
+  Result<void> save_rotation(const KeyRotation& rotation, crypto::Random& random);
   // Forgets the reading tier now.
   void lock();
   // Gives the reading tier back. The first half takes half a second, touches no keystore and may run on any thread.

@@ -5,7 +5,7 @@
 #include "crypto/wrap.h"
 #include "protocol/channel_messages.h"
 #include "protocol/org_request.h"
-#include "tests/support/channel_world.h"
+#include "tests/support/bundle_files.h"
 #include "tests/support/expect.h"
 
 namespace tocsin::protocol {
@@ -59,6 +59,27 @@ TEST_F(FurtherNode, rule_18_it_is_nobody_until_the_roots_have_signed) {
   certify();
   sync_all({&b, &second});
   EXPECT_TRUE(second.replica().is_certified());
+}
+
+TEST_F(FurtherNode, rule_26_it_comes_to_every_channel_by_file_alone) {
+  const ChannelId id = make_channel(a, {&b}), own = b.replica().private_channel();
+  write(b, id, "before");
+  certify();
+  sync_all({&a, &b});
+  write(b, own, "private");
+  write(b, id, "after");
+  const Bytes file = test::bundle(b, clock, {id, own}, b.org());
+  EXPECT_EQ(test::error_of(test::read_bundle(a, file)), "bundle_for_others");
+  const BundleSummary summary = test::read_bundle(second, file);
+  EXPECT_TRUE(summary.complete);
+  EXPECT_TRUE(summary.refused.empty()) << summary.refused.begin()->first;
+  EXPECT_EQ(summary.mail, 2u);
+  EXPECT_TRUE(second.replica().is_certified()) << "that stands in its opening";
+  EXPECT_EQ(standing(second, id), ChannelStanding::kJoined);
+  EXPECT_EQ(second.replica().private_channel(), own);
+  EXPECT_EQ(second.texts(own), std::vector<std::string>{"private"});
+  EXPECT_EQ(second.texts(id), std::vector<std::string>{"after"});
+  EXPECT_EQ(second.replica().frontier(id).digest(), b.replica().frontier(id).digest());
 }
 
 TEST_F(FurtherNode, it_joins_every_channel_of_its_organisation_and_both_write_there) {

@@ -195,7 +195,7 @@ TEST_F(LockedNode, rule_15_a_member_cannot_fill_a_locked_node_with_feeds_of_nobo
     }
   }
   EXPECT_EQ(taken, kNamelessLockedMax);
-  EXPECT_EQ(code, "quota_exceeded");
+  EXPECT_EQ(code, "not_acceptable");
   b.unlock();
   EXPECT_FALSE(b.replica().may_serve(c.node(), id, last)) << "what is no member's is told to nobody";
   EXPECT_EQ(b.replica().frontier(id).find(last), nullptr);

@@ -7,6 +7,10 @@ from support import NodesTestCase, introduce, join, wait_until
 
 
 class Trust(NodesTestCase):
+    def logged(self, node, code):
+        with open(node.home + ".log") as log:
+            return code in log.read()
+
     def founded(self, name):
         """An organisation of three roots, of which two sign together, each in a folder of its own."""
         self.roots = [f"{name} root {n} passphrase" for n in (1, 2, 3)]
@@ -177,3 +181,33 @@ class Trust(NodesTestCase):
         self.problem(first, "init", "--join", good, exit=1, code="home_exists")
         self.problem(first, "--home", home, "init", "--join", good, "--network", "drill", exit=1, code="wrong_network")
         self.assertFalse(os.path.exists(home))
+
+    def test_rule_18_a_node_gets_new_keys_and_nobody_notices(self):
+        ngo, region = self.node("Watch"), self.node("Region")
+        introduce(ngo, region, self.folder)
+        channel = ngo.run("channel", "create", "shared")["channel_id"]
+        join(ngo, channel, region)
+        ngo.run("report", "new", "--kind", "incident", "--title", "before", "--channel", channel)
+        wait_until("it arrives", lambda: region.count() == 1, 20)
+        epoch, refused = region.run("channel", "show", channel)["epoch"], region.run("status")["refused"]
+        request = os.path.join(self.folder, "renewal")
+        first = ngo.run("key", "rotate", "--request-out", request)
+        again = ngo.run("key", "rotate")
+        self.assertEqual((first["node_id"], again["node_id"]), (ngo.node_id, ngo.node_id))
+        self.assertEqual(ngo.run("org", "show")["entries"], 2, "nothing has changed yet")
+        ngo.run("report", "new", "--kind", "incident", "--title", "between", "--channel", channel)
+        ngo.environment["TOCSIN_ROOT_PASSPHRASE_FILE"] = ngo.passphrase_file
+        ngo.run("org", "certify", request)
+        wait_until("the node signs with the new ones", lambda: self.logged(ngo, "keys_rotated"), 20)
+        wait_until("the chair makes a new key", lambda: region.run("channel", "show", channel)["epoch"] > epoch, 30)
+        ngo.run("report", "new", "--kind", "incident", "--title", "after", "--channel", channel)
+        region.run("report", "new", "--kind", "incident", "--title", "theirs", "--channel", channel)
+        wait_until("all arrive", lambda: region.count() == ngo.count() == 4, 30)
+        listen = ngo.listen
+        ngo.end()
+        ngo.start(listen)
+        ngo.run("report", "new", "--kind", "incident", "--title", "after a restart", "--channel", channel)
+        wait_until("it arrives", lambda: region.count() == 5, 30)
+        self.assertEqual([n["node_id"] for n in ngo.run("org", "show")["nodes"]], [ngo.node_id])
+        self.assertEqual(region.run("status")["refused"], refused)
+        self.problem(ngo, "org", "certify", request, exit=1)

@@ -131,9 +131,12 @@ TEST_F(KeystoreTest, rule_48_the_credential_opens_the_first_tier_alone) {
   EXPECT_FALSE(opens("tier2", crypto::kLabelTier2));
   EXPECT_EQ(test::code_of(locked->save_tier2(Tier2::generate(random_), random_)), "keys_locked");
   EXPECT_EQ(test::code_of(locked->change_passphrase("new", random_, kFast)), "keys_locked");
-  EXPECT_EQ(test::code_of(locked->unlock("wrong", kFast)), "wrong_passphrase");
+  EXPECT_EQ(test::code_of(Keystore::open_second(folder_, "wrong", kFast)), "wrong_passphrase");
   EXPECT_TRUE(locked->locked());
-  EXPECT_EQ(test::code_of(locked->unlock("correct horse", kFast)), "ok");
+  auto second = Keystore::open_second(folder_, "correct horse", kFast);
+  ASSERT_TRUE(second.ok());
+  EXPECT_TRUE(locked->locked()) << "nothing is given back before it is wanted";
+  locked->unlock(std::move(*second));
   EXPECT_EQ(to_bytes(locked->tier2()->signing.view()), secrets_[2]);
   locked->lock();
   EXPECT_TRUE(locked->locked());
