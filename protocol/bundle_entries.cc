@@ -17,7 +17,7 @@ bool is_empty(const std::optional<LogRecord>& record) {
 }  // namespace
 
 Result<void> BundleReader::Impl::begin_range(const wire::EntriesHeader& first) {
-  Range& at = *range;
+  BundleRangeInHand& at = *range;
   at.begun = true;
   at.type = first.type;
   if (first.count == 0) return kOk;
@@ -53,7 +53,7 @@ Result<void> BundleReader::Impl::begin_range(const wire::EntriesHeader& first) {
 }
 
 void BundleReader::Impl::take_entry(const wire::WireEntry& entry) {
-  Range& at = *range;
+  BundleRangeInHand& at = *range;
   const Number held = replica.accepted_head(at.want.log);
   if (use == Use::kLook) {
     const bool known = at.next <= held;
@@ -104,7 +104,7 @@ void BundleReader::Impl::take_entry(const wire::WireEntry& entry) {
 // Held here already, or from before the first epoch that this node was given (rule 34): its place in the chain counts,
 // it is not taken.
 void BundleReader::Impl::pass_over(const wire::WireEntry& entry, const BodyHash& body_hash, bool known) {
-  Range& at = *range;
+  BundleRangeInHand& at = *range;
   at.header.body_bytes = entry.body_bytes;
   at.header.number = at.next;
   at.header.epoch = entry.epoch;
@@ -126,7 +126,7 @@ void BundleReader::Impl::pass_over(const wire::WireEntry& entry, const BodyHash&
 }
 
 void BundleReader::Impl::compare(const EntryView& entry, const EntryHash& hash) {
-  const Range& at = *range;
+  const BundleRangeInHand& at = *range;
   const auto record = replica.log_record(at.want.log);
   std::optional<EntryHash> ours;
   if (record && record->head == at.next) {
@@ -140,7 +140,7 @@ void BundleReader::Impl::compare(const EntryView& entry, const EntryHash& hash) 
 }
 
 bool BundleReader::Impl::begin_receiver() {
-  Range& at = *range;
+  BundleRangeInHand& at = *range;
   const Number held = replica.accepted_head(at.want.log);
   if (at.next > held.next()) {
     // A copy may begin here only where nothing before it is this node's to have: the file shows it, or its author says
@@ -162,7 +162,7 @@ bool BundleReader::Impl::begin_receiver() {
 }
 
 void BundleReader::Impl::commit_chunk() {
-  Range& at = *range;
+  BundleRangeInHand& at = *range;
   const std::size_t entries = at.receiver->pending_entries();
   auto queued =
       at.receiver->commit([weak = weak_from_this(), entries, channel = at.channel](const Result<Number>& stored) {
@@ -184,7 +184,7 @@ void BundleReader::Impl::commit_chunk() {
 }
 
 void BundleReader::Impl::end_range() {
-  Range& at = *range;
+  BundleRangeInHand& at = *range;
   if (!at.draining && at.receiver && at.receiver->pending_entries() > 0) commit_chunk();
   // All of it is from before this node's time: its name (rule 34), so that equal members have equal digests.
   if (!at.draining && !at.receiver && at.early && at.next.value > 0) {
@@ -208,7 +208,7 @@ void BundleReader::Impl::end_range() {
 }
 
 void BundleReader::Impl::refuse(const Error& error, std::uint64_t lost) {
-  Range& at = *range;
+  BundleRangeInHand& at = *range;
   summary.refused[std::string(error.code.text())] += lost;
   at.draining = true;
   at.drain_code = error.code.text();

@@ -7,24 +7,24 @@ namespace tocsin::protocol {
 
 inline Error broken_bundle(std::string detail) { return peer_error(kBadBundle, std::move(detail)); }
 
-struct BundleReader::Impl : std::enable_shared_from_this<Impl> {
-  // One want and the entries behind it.
-  struct Range {
-    wire::Want want;
-    std::optional<ChannelId> channel;
-    bool begun = false, ended = false;
-    LogType type = LogType::kFeed;
-    EntryHeader header;  // type, log and channel; the rest is filled in for each entry that is not taken
-    Number next;
-    EntryHash previous;            // of the entry before `next`, while the receiver does not keep it
-    Epoch first_epoch;             // own, of feeds
-    std::optional<Number> pinned;  // where the feed ends for good (rule 20)
-    std::optional<RangeReceiver> receiver;
-    std::optional<Entry> early;                  // the last that is from before it; an entry without its body
-    bool draining = false;                       // nothing more of it is taken
-    std::optional<std::string_view> drain_code;  // why, when that is to be told
-  };
+// One want and the entries behind it.
+struct BundleRangeInHand {
+  wire::Want want;
+  std::optional<ChannelId> channel;
+  bool begun = false, ended = false;
+  LogType type = LogType::kFeed;
+  EntryHeader header;  // type, log and channel; the rest is filled in for each entry that is not taken
+  Number next;
+  EntryHash previous;            // of the entry before `next`, while the receiver does not keep it
+  Epoch first_epoch;             // own, of feeds
+  std::optional<Number> pinned;  // where the feed ends for good (rule 20)
+  std::optional<RangeReceiver> receiver;
+  std::optional<Entry> early;                  // the last that is from before it; an entry without its body
+  bool draining = false;                       // nothing more of it is taken
+  std::optional<std::string_view> drain_code;  // why, when that is to be told
+};
 
+struct BundleReader::Impl : std::enable_shared_from_this<Impl> {
   Impl(Replica& r, Use u, std::function<void()> w)
       : replica(r),
         use(u),
@@ -54,7 +54,7 @@ struct BundleReader::Impl : std::enable_shared_from_this<Impl> {
   bool mail_waits = false;  // for the disk: what it brought is not shown before
   std::optional<wire::FrameReader> messages;
   std::optional<wire::Message> message;
-  std::optional<Range> range;
+  std::optional<BundleRangeInHand> range;
 
   State run();
   bool has_to_wait() const;
@@ -75,7 +75,9 @@ struct BundleReader::Impl : std::enable_shared_from_this<Impl> {
   void commit_chunk();
   void end_range();
   void refuse(const Error& error, std::uint64_t lost);
-  BundleChannel* channel_of(const Range& of) { return of.channel ? &summary.channels[*of.channel] : nullptr; }
+  BundleChannel* channel_of(const BundleRangeInHand& of) {
+    return of.channel ? &summary.channels[*of.channel] : nullptr;
+  }
 };
 
 }  // namespace tocsin::protocol

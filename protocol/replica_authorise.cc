@@ -99,11 +99,9 @@ Result<std::optional<FeedOwner>> ReplicaCore::authorise(Channel& channel, const 
   const bool is_signed = vouched || signed_by_node(owner.org, owner.node, [&](const crypto::VerifyKey& key) {
                            return verify_feed_certificate(parsed->certificate, key, verifier);
                          });
-  if (!is_signed && (find_org(owner.org) == nullptr || !find_org(owner.org)->accepted.nodes().contains(owner.node))) {
-    return peer_error(kNodeNotCertified, "the certificate is of a node that nobody here knows to be certified");
-  }
+  // By the keys that are known here: its organisation may have certified it, or new keys of it, since.
   if (!is_signed) {
-    return peer_error(kNotAuthorised, "the certificate is not signed by a node that its organisation certified");
+    return peer_error(kNodeNotCertified, "the certificate is not signed by a node that is known to be certified");
   }
   return std::optional<FeedOwner>(owner);
 }

@@ -281,7 +281,9 @@ void Replica::handle_tick() {
     impl_->tell_key_missing(*channel);
     impl_->erase_old_bodies(*channel);
   }
-  if (impl_->catch_up_due && impl_->clock.steady_ms() >= impl_->chores_not_before_ms) (void)impl_->catch_up();
+  if (impl_->catch_up_due && impl_->clock.steady_ms() >= impl_->chores_not_before_ms) {
+    if (!impl_->catch_up()) impl_->catch_up_due = true;
+  }
   impl_->name_waiting_feeds();
 }
 

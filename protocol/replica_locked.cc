@@ -31,7 +31,7 @@ Result<void> ReplicaCore::replay_control(Channel& channel) {
   while (log != nullptr && log->accepted.frozen != kUnreadable && state.head < log->accepted.head) {
     TOCSIN_ASSIGN(entry, stored_entry(state.control_log(), state.head.next()));
     ChannelState next = state;
-    const auto applied = apply_control(next, entry.view(), control_context());
+    auto applied = apply_control(next, entry.view(), control_context());
     if (applied) {
       state = std::move(next);
     } else if (applied.error().origin == Origin::kPeer) {
@@ -141,20 +141,19 @@ void ReplicaCore::catch_up_entry(Change& change, Number number, const EntryView&
   if (!first && kept->second.second.counter < newest->counter) kept->second.second = std::move(*newest);
 }
 
-// What authorise would have said when the entry came.
+// What authorise would have said when the entry came. Who gave a locked node the entries chose where they begin, and
+// what is known here of nodes and their keys may be old: so nothing of this ends a feed whose writer may be honest.
 void ReplicaCore::check_begin(Change& change, Channel& channel, LogState& log, Number number, const EntryView& entry) {
+  if (log.owner) return;
   const LogKey& key = log.accepted.log;
-  auto& pins = channel.accepted.pins;
   const auto named = authorise(channel, log, entry);
-  if (named && *named && !log.owner) return name_feed(change, channel, log, **named);
-  if (named || pins.contains(key)) return;
-  if (named.error().code == kNodeNotCertified) {  // by what is known here; an organisation log may be missing
+  if (named) {
+    if (*named) name_feed(change, channel, log, **named);
+  } else if (named.error().code == kNodeNotCertified) {  // by what is known here; an organisation log may be missing
     auto& places = unnamed[key];
     if (places.size() < kPlacesKept) places.insert(number);
     put_unnamed(change.batch, key);
-  } else if (log.owner) {
-    pins.emplace(key, FeedPin{key, {number.value - 1}, *EntryHash::from(peek_previous(entry.header)), log.owner->node});
-  } else {
+  } else if (named.error().code == kBadFeedCertificate) {  // its own key signed what names another feed or channel
     log.accepted.frozen = kNobodys;
     change.logs.push_back(key);
   }

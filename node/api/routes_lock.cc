@@ -51,6 +51,7 @@ void post_wipe(App& app, const Request& request, ResponderPtr responder) {
     return responder->problem(caller_error(
         Code{"wrong_node"}, "that is not this node's id, and nothing was destroyed; tocsin status shows it in full"));
   auto wiped = app.tiers.wipe();
+  app.tiers.locked = app.tiers.restarting = true;
   // Something is gone in any case: the node ends.
   wiped ? responder->json(Json{{"wiped", true}}) : responder->problem(wiped.error());
   app.later(kAnswerLeavesMs, [&app] { app.tiers.end(); });
@@ -98,7 +99,8 @@ void add_lock_routes(std::vector<Route>& out) {
                  .summary = "A backup of everything that can be read here; the body is the passphrase",
                  .handler = post_backup,
                  .body_is_secret = true,
-                 .body_bytes_max = kPassphraseBytesMax});
+                 .body_bytes_max = kPassphraseBytesMax,
+                 .audit_first = true});
   out.push_back({.method = "POST",
                  .path = "/wipe",
                  .summary = "Destroy all keys of this home",

@@ -92,13 +92,7 @@ class HttpConnection final : public Connection, public std::enable_shared_from_t
     const std::string_view method(head.method_string().data(), head.method_string().size());
     const std::string_view target(head.target().data(), head.target().size());
     Caller caller = caller_;
-    const auto field = [&](http::field name) {
-      const auto value = head[name];
-      return std::string_view(value.data(), value.size());
-    };
-    caller.authorization = field(http::field::authorization);
-    caller.host = field(http::field::host);
-    caller.origin = field(http::field::origin);
+    name_caller(caller, head);
     auto admitted = shared_->router.admit(method, target, caller);
     if (!admitted) return refuse(admitted.error());
     const auto limit = admitted->body_bytes_max;
@@ -118,6 +112,17 @@ class HttpConnection final : public Connection, public std::enable_shared_from_t
       });
     }
     read_body();
+  }
+
+  template <class Head>
+  static void name_caller(Caller& caller, const Head& head) {
+    const auto field = [&](http::field name) {
+      const auto value = head[name];
+      return std::string_view(value.data(), value.size());
+    };
+    caller.authorization = field(http::field::authorization);
+    caller.host = field(http::field::host);
+    caller.origin = field(http::field::origin);
   }
 
   // The body is not read: the connection ends with the answer.
@@ -261,6 +266,10 @@ void HttpConnection<Protocol>::dispatch() {
   request.last_event_id = std::string(message["Last-Event-ID"]);
   request.actor = std::exchange(actor_, {});
   const std::string method(message.method_string()), target(message.target());
+  // A body may take long: who has lost its rights meanwhile, or met a lock, has lost this call too.
+  Caller caller = caller_;
+  name_caller(caller, message);
+  if (auto again = shared_->router.admit(method, target, caller); !again) return refuse(again.error());
   shared_->router.handle(method, target, std::move(request), std::make_shared<Answer>(self()));
 }
 

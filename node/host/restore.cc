@@ -171,6 +171,13 @@ Result<RestoreResult> restore_into(store::Home& home, const RestoreRequest& requ
                        restored.node.request, restored.end.entries, restored.node.recovery_key};
 }
 
+// Whether that home is the node which the backup is of: a backup of another says nothing about this one.
+bool is_of_home(const std::string& home, const NodeId& node) {
+  if (home.empty()) return false;
+  const auto note = store::read_file(std::filesystem::path(home) / "keys" / kNodeNote, crypto::Hash::kSize);
+  return note && crypto::Hash::from(*note) == crypto::hash256(crypto::kPersonalNodeNote, {node.view()});
+}
+
 }  // namespace
 
 Result<RestoreResult> restore_backup(const RestoreRequest& request) {
@@ -210,9 +217,9 @@ Result<VerifyResult> verify_backup(const VerifyRequest& request) {
   for (const auto& p : found->problems)
     out.findings.push_back(
         {std::string(p.code.text()), p.log.is_zero() ? std::string() : to_hex(p.log.view()), p.number.value, p.detail});
-  if (out.findings.empty() && !request.home.empty()) {
+  if (out.findings.empty() && is_of_home(request.home, restored.begin.node)) {
     auto note = read_backup_note(request.home);
-    note.verified = restored.begin.made;
+    note.verified = std::max(note.verified, restored.begin.made);
     TOCSIN_TRY(write_backup_note(request.home, note));
   }
   return out;

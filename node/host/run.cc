@@ -439,8 +439,9 @@ void Node::backup(crypto::SecretBuffer passphrase, api::BackupStarted started) {
         crypto::SystemRandom random;
         return make_backup_head(as_text(held->view()), *recovery, random);
       },
-      [this, started = std::move(started)](Result<BackupHead> head) {
+      [this, begun = locks_, started = std::move(started)](Result<BackupHead> head) {
         if (!head) return started(head.error());
+        if (begun != locks_) return started(caller_error(Code{"locked"}, "the node was locked meanwhile"));
         std::string config;
         if (const auto file = store::read_file(home_.config_file(), kConfigBytesMax)) config = as_text(*file);
         const auto made = engine_->clock().now();

@@ -252,7 +252,7 @@ class TrustDoc(NodesTestCase):
         org = self.ask("new", "org", "show")
         self.assertFalse(set(org["roots"]) & set(self.first_roots))
         self.assertEqual((len(org["roots"]), org["threshold"]), (3, 2))
-        wait_until("the partner goes on with it", lambda: [p["connected"] for p in self.ask("region", "peer", "list")["items"]] == [True], 30)
+        wait_until("the partner goes on with it", lambda: [p["connected"] for p in self.ask("region", "peer", "list")["items"]] == [True], 120)
 
     def wiped(self):
         self.assertEqual(self.end("spare", None), 0, "the wiped node has ended")
