@@ -274,9 +274,9 @@ TEST_F(IngestTest, rule_28_a_feed_that_does_not_open_to_its_writers_certificate_
     });
   };
   const auto& a_key = a.secrets().tier2->signing;
-  EXPECT_EQ(certified([](auto&) {}, stranger.secrets().tier2->signing), "not_authorised");
-  EXPECT_EQ(certified([](auto&) {}, b.secrets().tier2->signing), "not_authorised");
-  EXPECT_EQ(certified([&](auto& c) { c.org = b.org(), c.node = b.node(); }, a_key), "not_authorised")
+  EXPECT_EQ(certified([](auto&) {}, stranger.secrets().tier2->signing), "node_not_certified");
+  EXPECT_EQ(certified([](auto&) {}, b.secrets().tier2->signing), "node_not_certified");
+  EXPECT_EQ(certified([&](auto& c) { c.org = b.org(), c.node = b.node(); }, a_key), "node_not_certified")
       << "claims B's name";
   EXPECT_EQ(
       certified([&](auto& c) { c.org = stranger.org(), c.node = stranger.node(); }, stranger.secrets().tier2->signing),
