@@ -147,7 +147,8 @@ TEST_F(Bundle, for_a_peer_holds_what_its_receipts_do_not_and_with_all_everything
   write(a, id, "new");
   const auto feeds = [&](const BundleRequest& request) {
     std::uint64_t entries = 0;
-    for (const BundleRange& range : must(plan_bundles(a.replica(), request)).at(0).ranges) {
+    const auto plans = must(plan_bundles(a.replica(), request));
+    for (const BundleRange& range : plans.at(0).ranges) {
       if (range.type == LogType::kFeed) entries += range.last.value + 1 - range.first.value;
     }
     return entries;
