@@ -59,6 +59,8 @@ inline constexpr Personal kPersonalWords{"tocsin words"};           // safety wo
 inline constexpr Personal kPersonalChannel{"tocsin channel"};       // channel id
 inline constexpr Personal kPersonalPseudonym{"tocsin pseudonym"};   // channel pseudonym
 inline constexpr Personal kPersonalTerms{"tocsin terms"};           // digest of a channel's terms
+inline constexpr Personal kPersonalStewards{"tocsin stewards"};     // a set of stewards, and since when (rule 22)
+inline constexpr Personal kPersonalProposal{"tocsin proposal"};     // what stewards approve
 inline constexpr Personal kPersonalAccess{"tocsin access"};         // epoch key -> access key seed (rule 35)
 inline constexpr Personal kPersonalEpochCommit{"tocsin epochcom"};  // commitment to an epoch key (rule 29)
 inline constexpr Personal kPersonalPin{"tocsin pin"};               // pin of a feed (rule 20)

@@ -51,13 +51,46 @@ struct ControlCertificate {
   lastNumber @7 :UInt64;           # its last entry that counts
   lastHash @8 :Data;               # 32 bytes
   approvals @9 :List(Data);        # k steward approvals, each a 64-byte signature and a canonical Approval
+  proposal @10 :Data;              # canonical Proposal of this term, which they approve
+}
+
+struct StewardSet {
+  # Who decides, in order (rule 22). Its hash, with the epoch it is in force from, is what proposals and approvals name.
+  stewards @0 :List(Data);         # organisation ids; the chair of term t is number t mod n
+  quorum @1 :UInt8;                # k of n, as in ChannelGenesis
+}
+
+struct Proposal {
+  # What a steward asks the others to decide (rule 22). It travels in that steward's feed; its hash names it.
+  formatVersion @0 :UInt16;        # 1
+  channelId @1 :Data;              # 32 bytes
+  stewardSet @2 :Data;             # 32 bytes: hash of the set that decides; another set lapses it
+  orgId @3 :Data;                  # 32 bytes: the steward that proposes
+  nodeId @4 :Data;                 # 32 bytes: its node
+  created @5 :Int64;               # milliseconds since 1970 UTC, as claimed
+  reason @6 :Text;                 # for those who decide, at most 500 bytes
+  union {
+    none @7 :Void;                 # also what a change of a later version reads as
+    invite @8 :Member;             # whom, and as what
+    remove @9 :Data;               # organisation id
+    stewards @10 :StewardSet;      # the set from the next epoch on; all of them members by then
+    chair @11 :Chair;              # who leads the next term
+    historyGrant @12 :ControlEvent.HistoryGrant; # rule 34
+    pin @13 :Pin;                  # which branch of a forked feed counts, and up to where (rule 12)
+  }
+
+  struct Chair {
+    term @0 :UInt32;               # rises
+    orgId @1 :Data;                # 32 bytes: steward (term mod n)
+    nodeId @2 :Data;               # 32 bytes: its node, which makes the key of that term's control log
+  }
 }
 
 struct Approval {
   # One steward's yes or no to one proposal (rule 22).
   formatVersion @0 :UInt16;        # 1
   channelId @1 :Data;              # 32 bytes
-  proposal @2 :Data;               # 32 bytes: hash of the control entry or feed entry that proposes
+  proposal @2 :Data;               # 32 bytes: hash of the canonical Proposal
   stewardSet @3 :Data;             # 32 bytes: hash of the set in force; another set lapses it
   orgId @4 :Data;                  # 32 bytes: the steward
   nodeId @5 :Data;                 # 32 bytes: its node that signs
@@ -65,6 +98,7 @@ struct Approval {
   reason @7 :Text;                 # at most 500 bytes
   headNumber @8 :UInt64;           # highest control entry that the steward holds
   headHash @9 :Data;               # 32 bytes
+  headLog @10 :Data;               # 32 bytes: the control log that it stands in
 }
 
 struct ControlBody {
@@ -120,6 +154,19 @@ struct ControlState {
   reason @10 :EpochReason;         # why the key is new (rule 27)
   created @11 :Int64;              # milliseconds since 1970 UTC, as claimed
   successorOf @12 :Data;           # channel id that this one follows (rule 23), or empty
+  stewardsSince @13 :UInt64;       # epoch from which the stewards are in force; 0: from the genesis
+  decided @14 :List(Data);         # 32 bytes each, rising: proposals that this set has decided; each takes effect once
+  terms @15 :List(Term);           # those before this one, from 1; a joiner learns here where each ended
+}
+
+struct Term {
+  # A term that is over (rule 22).
+  controlKey @0 :Data;             # 32 bytes: its control log
+  chairOrg @1 :Data;               # 32 bytes
+  chairNode @2 :Data;              # 32 bytes
+  lastNumber @3 :UInt64;           # its last entry that counts
+  lastHash @4 :Data;               # 32 bytes
+  term @5 :UInt32;                 # from 1; some may have been passed over
 }
 
 enum EpochReason {
@@ -141,12 +188,16 @@ struct ControlEvent {
     none @2 :Void;                 # also what an event of a later version reads as
     invite @3 :Member;             # the adding entry (rule 26)
     cancelInvite @4 :Data;         # organisation id
-    proposal @5 :Data;             # canonical ControlEvent that needs k approvals (rule 22)
-    approval @6 :Data;             # 64-byte signature and canonical Approval
+    decision @5 :Decision;         # what k stewards approved, and takes effect with this entry, or the next epoch (rule 22)
+    unused @6 :Void;               # never written
     historyGrant @7 :HistoryGrant; # rule 34
   }
   needs @8 :Text;                  # as in ControlBody, of an event
 
+  struct Decision {
+    proposal @0 :Data;             # canonical Proposal
+    approvals @1 :List(Data);      # k, as in ControlCertificate
+  }
   struct HistoryGrant {
     orgId @0 :Data;                # 32 bytes: who is given old epochs
     fromEpoch @1 :UInt64;          # first epoch that is given, from 1
@@ -162,7 +213,8 @@ struct Invitation {
   addingEntry @3 :Data;            # entry byte string of the `invite` event
   addingEntryKey @4 :Data;         # 32 bytes: opens that entry alone
   epochEntry @5 :Data;             # entry byte string of the newest epoch entry
-  chairOrgLog @6 :List(Data);      # organisation log of the first chair's organisation, entry byte strings
+  chairOrgLog @6 :List(Data);      # organisation log of the chair's organisation, entry byte strings
+  certificate @7 :Data;            # of a later term: 64-byte signature and canonical ControlCertificate
 }
 
 struct Introduction {
@@ -172,6 +224,7 @@ struct Introduction {
   genesisSignature @2 :Data;       # 64 bytes
   epochEntry @3 :Data;             # entry byte string, without its body, of the first entry of the newest epoch
   chairOrgLog @4 :List(Data);      # as in Invitation
+  certificate @5 :Data;            # as in Invitation
 }
 
 struct Acceptance {

@@ -1,6 +1,7 @@
 #include "protocol/channel.h"
 
 #include <algorithm>
+#include <set>
 
 #include "protocol/entry_sign.h"
 #include "protocol/limits.h"
@@ -25,11 +26,75 @@ Result<EntryHeader> check_entry(const ChannelState& state, const EntryView& entr
 }
 
 Result<void> check_state(const ChannelState& state, const ControlState& next, Epoch epoch) {
-  if (next.epoch != epoch || next.term != 1) {
+  if (next.epoch != epoch || next.term != state.term().number || term_of(epoch) != next.term) {
     return peer_error(kBadControlState, "epoch or term are not those of the entry");
   }
   if (next.genesis != state.genesis->message || next.genesis_signature != state.genesis->signature) {
     return peer_error(kBadControlState, "the state is of another channel");
+  }
+  // What is known here of the terms before was checked when they ended.
+  for (const Term& term : next.terms) {
+    const auto known = std::find_if(state.terms.begin(), state.terms.end(),
+                                    [&](const Term& held) { return held.number == term.number; });
+    if (known != state.terms.end() && *known != term) {
+      return peer_error(kBadControlState, "a term before this one is told otherwise than it ended");
+    }
+  }
+  return kOk;
+}
+
+Error unapproved(std::string detail) { return peer_error(kNotApproved, std::move(detail)); }
+
+Role role_from(const ControlState& before, const ControlState& next, const RosterMember& member) {
+  if (next.is_steward(member.org)) return Role::kSteward;
+  const RosterMember* held = before.member(member.org);
+  const Role role = held == nullptr ? member.role : held->role;
+  return role == Role::kSteward ? Role::kMember : role;
+}
+
+// Rule 22: where several stewards decide, the chair's epoch brings nothing that they did not; renewing the key, taking
+// in who accepted and pinning whom nobody trusts any more is the chair's own work.
+Result<void> check_decided(const ChannelState& state, const ControlState& before, const ControlState& next,
+                           const ControlContext& context) {
+  ControlState expected;
+  expected.epoch = next.epoch;
+  expected.roster = next.roster;
+  apply_decisions(before, state.decisions, expected);
+  if (next.stewards != expected.stewards || next.quorum != expected.quorum ||
+      next.stewards_since != expected.stewards_since || next.decided != expected.decided) {
+    return unapproved("the stewards are not those that were decided");
+  }
+  if (before.quorum == 1) return kOk;
+  std::set<OrgId> removed;
+  for (const Proposal& decision : state.decisions) {
+    if (const auto* remove = std::get_if<RemoveChange>(&decision.change)) removed.insert(remove->org);
+  }
+  for (const RosterMember& member : next.roster) {
+    const auto invite = state.invited.find(member.org);
+    const bool is_new = before.member(member.org) == nullptr;
+    if (removed.contains(member.org) || (is_new && invite == state.invited.end())) {
+      return unapproved("a member was not approved");
+    }
+    const Role role = is_new ? invite->second.member.role : role_from(before, next, member);
+    if (member.role != role) return unapproved("a member's role was not approved");
+  }
+  for (const RosterMember& member : before.roster) {
+    if (!removed.contains(member.org) && next.member(member.org) == nullptr) {
+      return unapproved("a member is missing that nobody decided to remove");
+    }
+  }
+  for (const RosterMember& member : next.invited) {
+    const auto invite = state.invited.find(member.org);
+    if (invite == state.invited.end() || invite->second.member.role != member.role) {
+      return unapproved("an invitation was not approved");
+    }
+  }
+  // A member's feed ends when its node is revoked, or itself removed, and not because the chair says so.
+  for (const FeedPin& pin : next.pins) {
+    const auto held = state.pins.find(pin.feed);
+    if ((held != state.pins.end() && held->second.last <= pin.last) || !context.live_node) continue;
+    const auto org = context.live_node(pin.node);
+    if (org && next.member(*org) != nullptr) return unapproved("a feed of a member was ended without a decision");
   }
   return kOk;
 }
@@ -56,7 +121,7 @@ void replace_invited(ChannelState& state, const std::vector<RosterMember>& invit
     if (held != state.invited.end() && held->second.member.role == member.role) {
       next.emplace(member.org, held->second);
     } else {
-      next.emplace(member.org, OpenInvite{member, {}, {}, {}});
+      next.emplace(member.org, OpenInvite{member, {}, {}, {}, {}});
     }
   }
   state.invited = std::move(next);
@@ -67,6 +132,7 @@ Result<void> open_epoch(ChannelState& state, Epoch epoch, const ControlContext& 
   info.first = state.run.first();
   info.last = state.head.next();
   info.first_seen = context.now;
+  info.log = state.control_log();
   const EpochRun run = std::exchange(state.run, {});
   auto key = run.open_key(state.id(), context.secrets, context.month, &state.opened_by);
   if (!key) return kOk;  // rule 29: the gap is shown, writing goes on
@@ -75,12 +141,22 @@ Result<void> open_epoch(ChannelState& state, Epoch epoch, const ControlContext& 
   TOCSIN_ASSIGN(next, decode_control_state(*message));
   TOCSIN_TRY(check_state(state, next, epoch));
 
+  // A state that was missed in between cannot be checked against: who joins starts with one, too (rule 29).
+  if (state.newest != nullptr && count_of(state.newest->epoch) + 1 == count_of(epoch)) {
+    TOCSIN_TRY(check_decided(state, *state.newest, next, context));
+  }
+  state.decisions.clear();
+
   info.access = std::make_shared<const crypto::AccessSecret>(access_seed(*key, state.id(), epoch));
   info.key = std::make_shared<const crypto::EpochKey>(std::move(*key));
+  if (info.first.value == 1 && next.term > 1) state.pins.clear();
   merge_pins(state, next.pins);
   replace_invited(state, next.invited);
-  // Changes that several stewards vote on come with a later version (rule 22).
-  if (next.stewards != state.genesis->stewards || next.quorum != 1) need_newer(state, {});
+  const Term now = state.term();
+  if (!next.terms.empty()) {
+    state.terms = next.terms;
+    state.terms.push_back(now);
+  }
   const bool named = next.member(context.own_org) != nullptr;
   state.standing = named ? ChannelStanding::kJoined : ChannelStanding::kRemoved;
   state.newest = std::make_shared<const ControlState>(std::move(next));
@@ -100,17 +176,55 @@ Result<void> apply_epoch(ChannelState& state, const EntryHeader& header, Control
   return open_epoch(state, header.epoch, context);
 }
 
-Result<void> apply_event(ChannelState& state, const EntryHeader& header, const EntryHash& hash,
-                         const ControlBody& body) {
+// One that takes effect with its entry, or with the next epoch (apply_decisions).
+Result<void> apply_decision(ChannelState& state, const EntryHeader& header, const EntryHash& hash,
+                            const DecisionEvent& event, const ControlContext& context) {
+  const ControlState& now = *state.newest;
+  TOCSIN_ASSIGN(proposal, decode_proposal(event.proposal));
+  if (proposal.channel != state.id()) return unapproved("the decision is about another channel");
+  const auto same = [&](const Proposal& decided) { return decided.id == proposal.id; };
+  if (std::binary_search(now.decided.begin(), now.decided.end(), proposal.id) ||
+      std::any_of(state.decisions.begin(), state.decisions.end(), same)) {
+    return unapproved("a proposal takes effect once");
+  }
+  if (!context.signed_by) return unapproved("nobody's signature can be checked here");
+  TOCSIN_TRY(check_approvals(proposal, event.approvals, now, context.signed_by, context.verifier));
+  if (const auto* invite = std::get_if<InviteChange>(&proposal.change)) {
+    if (state.role_of(invite->member.org) == Role::kUnknown && state.invited.size() < kMembersMax) {
+      state.invited[invite->member.org] = {invite->member, header.number, hash, header.epoch, header.log};
+    }
+  } else if (const auto* next = std::get_if<StewardsChange>(&proposal.change)) {
+    const auto is_member = [&](const OrgId& org) { return may_write(state.role_of(org)); };
+    if (!std::all_of(next->stewards.begin(), next->stewards.end(), is_member)) {
+      return unapproved("a steward has to be a member that may write");
+    }
+  } else if (const auto* pin = std::get_if<PinChange>(&proposal.change)) {
+    merge_pins(state, {pin->pin});
+  } else if (std::holds_alternative<UnknownChange>(proposal.change)) {
+    need_newer(state, {});
+  }
+  state.decisions.push_back(std::move(proposal));
+  return kOk;
+}
+
+Result<void> apply_event(ChannelState& state, const EntryHeader& header, const EntryHash& hash, const ControlBody& body,
+                         const ControlContext& context) {
   if (header.epoch != state.head_epoch) return peer_error(kWrongEpoch, "an event stands in the newest epoch");
   const EpochInfo* info = state.epoch(header.epoch);
   if (info == nullptr || info->key == nullptr) return kOk;  // sealed for others; its place in the chain is all we check
   TOCSIN_ASSIGN(message, open_control(*info->key, state.id(), header.epoch, header.log, header.number, body.sealed));
   TOCSIN_ASSIGN(event, decode_control_event(message));
+  if (state.newest == nullptr || state.newest->epoch != header.epoch) {
+    return kOk;  // its epoch was not opened here
+  }
   if (const auto* invite = std::get_if<InviteEvent>(&event)) {
+    const bool founding = invite->member.role == Role::kSteward && state.newest->is_steward(invite->member.org);
+    if (state.newest->quorum > 1 && !founding) return unapproved("an invitation was not approved");
     if (state.role_of(invite->member.org) == Role::kUnknown && state.invited.size() < kMembersMax) {
-      state.invited[invite->member.org] = {invite->member, header.number, hash, header.epoch};
+      state.invited[invite->member.org] = {invite->member, header.number, hash, header.epoch, header.log};
     }
+  } else if (const auto* decision = std::get_if<DecisionEvent>(&event)) {
+    return apply_decision(state, header, hash, *decision, context);
   } else if (const auto* cancel = std::get_if<CancelInviteEvent>(&event)) {
     state.invited.erase(cancel->org);
   } else {
@@ -133,6 +247,18 @@ const EpochInfo* ChannelState::epoch(Epoch number) const {
   return found == epochs.end() ? nullptr : &found->second;
 }
 
+Term ChannelState::term() const {
+  if (!terms.empty()) return terms.back();
+  return {1, genesis->control_key, genesis->chair_org, genesis->chair_node, {}, {}};
+}
+
+const Term* ChannelState::term_over(const LogKey& log) const {
+  if (terms.empty()) return nullptr;
+  const auto end = terms.end() - 1;
+  const auto at = std::find_if(terms.begin(), end, [&](const Term& term) { return term.log == log; });
+  return at == end ? nullptr : &*at;
+}
+
 Role ChannelState::role_of(const OrgId& org) const {
   const RosterMember* member = newest == nullptr ? nullptr : newest->member(org);
   return member == nullptr ? Role::kUnknown : member->role;
@@ -148,12 +274,15 @@ Result<void> apply_control(ChannelState& state, const EntryView& entry, const Co
   if (!state.run.empty() && body.kind != ControlBody::kEpoch) {
     return peer_error(kBadEpoch, "nothing stands between the parts of an epoch");
   }
+  if (!body.certificate.empty() && (header.number.value != 1 || body.certificate != state.certificate)) {
+    return peer_error(kBadControlBody, "only the first entry of a later term carries a certificate, its own");
+  }
   switch (body.kind) {
     case ControlBody::kEpoch:
       TOCSIN_TRY(apply_epoch(state, header, std::move(body), context));
       break;
     case ControlBody::kEvent:
-      TOCSIN_TRY(apply_event(state, header, hash, body));
+      TOCSIN_TRY(apply_event(state, header, hash, body, context));
       break;
     default:
       if (header.epoch != state.head_epoch) return peer_error(kWrongEpoch, "only an epoch entry raises the epoch");
@@ -163,6 +292,73 @@ Result<void> apply_control(ChannelState& state, const EntryView& entry, const Co
   state.head_hash = hash;
   state.head_epoch = header.epoch;
   return kOk;
+}
+
+std::optional<ControlCertificate> term_begun_by(const ChannelState& state, const EntryView& entry) {
+  const auto header = EntryHeader::decode(entry.header);
+  if (!header || header->type != LogType::kControl || header->channel != state.genesis->pseudonym ||
+      header->number.value != 1) {
+    return std::nullopt;
+  }
+  const auto body = decode_control_body(entry.body);
+  if (!body || body->certificate.empty()) return std::nullopt;
+  auto certificate = decode_control_certificate(body->certificate);
+  if (!certificate || certificate->channel != state.id() || certificate->term.log != header->log ||
+      certificate->term.number <= state.term().number || term_of(header->epoch) != certificate->term.number) {
+    return std::nullopt;
+  }
+  return std::move(*certificate);
+}
+
+Result<void> begin_term(ChannelState& state, const ControlCertificate& certificate, ByteView signed_certificate,
+                        Epoch first, const ControlContext& context) {
+  if (state.newest == nullptr) return unapproved("which stewards decide is not known here yet");
+  if (!context.signed_by) return unapproved("nobody's signature can be checked here");
+  TOCSIN_TRY(check_term(certificate, *state.newest, context.signed_by, context.verifier));
+  const RosterMember* chair = state.newest->member(certificate.term.chair_org);
+  const bool is_signed = chair != nullptr && context.signed_by(certificate.term.chair_org, certificate.term.chair_node,
+                                                               chair->log_number, [&](const crypto::VerifyKey& key) {
+                                                                 return verify_control_certificate(
+                                                                     signed_certificate, key, context.verifier);
+                                                               });
+  if (!is_signed) return unapproved("the term is not signed by the node that leads it");
+  Term before = state.term();
+  before.last = certificate.last;
+  before.last_hash = certificate.last_hash;
+  if (state.terms.empty()) state.terms.emplace_back();
+  state.terms.back() = before;
+  state.terms.push_back(certificate.term);
+  if (state.terms.size() > kTermsMax + 1) state.terms.erase(state.terms.begin());
+  state.certificate = to_bytes(signed_certificate);
+  state.head = {};
+  state.head_hash = {};
+  state.head_epoch = {first.value - 1};
+  state.run = {};
+  state.needs_newer = false;  // what the term before ended with is told whole in the first epoch of this one
+  state.needs_version.clear();
+  state.control_key = nullptr;
+  return kOk;
+}
+
+void apply_decisions(const ControlState& before, const std::vector<Proposal>& decisions, ControlState& next) {
+  next.stewards = before.stewards;
+  next.quorum = before.quorum;
+  next.stewards_since = before.stewards_since;
+  next.decided = before.decided;
+  for (const Proposal& decision : decisions) {
+    next.decided.push_back(decision.id);
+    if (const auto* change = std::get_if<StewardsChange>(&decision.change)) {
+      next.stewards = change->stewards;
+      next.quorum = change->quorum;
+      next.stewards_since = next.epoch;
+    }
+  }
+  std::sort(next.decided.begin(), next.decided.end());
+  if (next.decided.size() > kDecidedMax) next.stewards_since = next.epoch;
+  if (next.stewards_since != before.stewards_since) next.decided.clear();
+  for (RosterMember& member : next.roster) {
+    if (before.member(member.org) != nullptr) member.role = role_from(before, next, member);
+  }
 }
 
 Result<void> restore_run(ChannelState& state, const EntryView& entry) {

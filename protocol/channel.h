@@ -5,7 +5,10 @@
 //   1. `epochs` names every epoch whose entry stands in the copy of the control log; the ones that were opened have a
 //   key.
 //   2. `newest` is the state of the newest epoch that was opened, and null before the first.
-//   3. a pin, once here, only falls (of two pins the lower wins).
+//   3. a pin, once here, only falls (of two pins the lower wins), but where a new term begins: what its chair found of
+//      the terms before counts.
+//   4. `terms` rises; its last is the one in force. Epochs of terms that are over stay, also those past the end of a
+//      term: what members wrote under them stays readable to whom they were given.
 #pragma once
 
 #include <map>
@@ -14,6 +17,7 @@
 
 #include "protocol/channel_messages.h"
 #include "protocol/epoch.h"
+#include "protocol/stewards.h"
 
 namespace tocsin::protocol {
 
@@ -21,12 +25,13 @@ inline constexpr Code kWrongEpoch{"wrong_epoch"};
 inline constexpr Code kWrongChannel{"wrong_channel"};
 
 struct EpochInfo {
-  Number first;  // of its entries in the control log
+  Number first;  // of its entries in the control log `log`
   Number last;
   // Null: no slot for this node (rule 29), from before it joined, or the node is locked.
   std::shared_ptr<const crypto::EpochKey> key;
   std::shared_ptr<const crypto::AccessSecret> access;  // first tier (rule 48); null where the epoch was never opened
   Time first_seen;                                     // local clock when its last entry was taken; 0: not known
+  LogKey log;
 };
 
 struct OpenInvite {
@@ -34,6 +39,7 @@ struct OpenInvite {
   Number entry;    // the adding entry; 0: it is not held here, so this node cannot carry the invitation
   EntryHash hash;  // of that entry
   Epoch epoch;     // of that entry
+  LogKey log;      // control log that it stands in
 };
 
 // A value: copy it to try something. Keys are shared, not copied.
@@ -41,7 +47,12 @@ struct ChannelState {
   std::shared_ptr<const ChannelGenesis> genesis;
   ChannelStanding standing = ChannelStanding::kInvited;
 
-  // The control log, and what it says.
+  // The chair's terms as far as they are known, the newest last; empty: term 1 alone, as the genesis says it.
+  std::vector<Term> terms;
+  Bytes certificate;                // signed, of the newest term; empty in term 1
+  std::vector<Proposal> decisions;  // of several stewards, since the newest epoch; the next one applies them
+
+  // The newest term's control log, and what it says.
   Number head;
   EntryHash head_hash;
   Epoch head_epoch;
@@ -65,6 +76,7 @@ struct ChannelState {
   std::map<OrgId, Bytes> notices;  // chair: signed, for each organisation that it dropped; at most kMembersMax
   Time notice_seen;                // local clock when that notice came; 0: there was none
   Number notice_number;  // control entry that the newest notice to this organisation names; an older invitation is over
+  std::uint32_t notice_term = 0;
 
   // Own writing.
   std::shared_ptr<const crypto::SigningKey> feed_key;  // null before the first entry
@@ -76,7 +88,12 @@ struct ChannelState {
   std::vector<NodeId> certificate_wraps;  // chair: who got the newest epoch by its certificate's key (rule 32)
 
   const ChannelId& id() const { return genesis->id; }
-  const LogKey& control_log() const { return genesis->control_key; }
+  Term term() const;  // the one in force
+  const LogKey& control_log() const { return terms.empty() ? genesis->control_key : terms.back().log; }
+  const OrgId& chair_org() const { return terms.empty() ? genesis->chair_org : terms.back().chair_org; }
+  const NodeId& chair_node() const { return terms.empty() ? genesis->chair_node : terms.back().chair_node; }
+  // The term whose control log this is; null for another log.
+  const Term* term_over(const LogKey& log) const;
   bool joined() const { return standing == ChannelStanding::kJoined; }
   bool is_chair() const { return control_key != nullptr; }
   // Newest epoch with a key here; 0 before the first.
@@ -98,12 +115,27 @@ struct ControlContext {
   std::uint32_t month;  // by the clock: which prekey to try first, no more (rule 7)
   Time now;             // only kept, as `epoch_seen`
   crypto::Verifier& verifier;
+  SignedByNode signed_by = {};  // empty: nothing that stewards decide can be checked, and none of it is taken
+  // The organisation whose certified node that is; nothing: it is revoked, or not known here.
+  std::function<std::optional<OrgId>(const NodeId&)> live_node = {};
 };
 
 // The next entry of the control log. Errors (peer): those of EntryHeader::decode, wrong_log, wrong_channel,
 // wrong_number, wrong_previous, bad_body_hash, bad_signature, wrong_epoch, bad_epoch, bad_control_body,
-// bad_control_state, and those of opening a body. After an error `state` is spoilt: give a copy.
+// bad_control_state, not_approved (stewards have to, and did not), and those of opening a body. After an error `state`
+// is spoilt: give a copy.
 Result<void> apply_control(ChannelState& state, const EntryView& entry, const ControlContext& context);
+
+// Whether `entry` begins a later term than the one in force, and which; nothing: it does not look like one. Of an entry
+// of a control log that is not known here.
+std::optional<ControlCertificate> term_begun_by(const ChannelState& state, const EntryView& entry);
+// Takes the chair's next term up: `state` stands where the term before ended, as the certificate says, and its log is
+// the certificate's from then on, empty, and begins with epoch `first`. Errors (peer): those of check_term.
+Result<void> begin_term(ChannelState& state, const ControlCertificate& certificate, ByteView signed_certificate,
+                        Epoch first, const ControlContext& context);
+
+// What the decisions since `before` make of stewards and roles in the epoch `next.epoch` (its roster given).
+void apply_decisions(const ControlState& before, const std::vector<Proposal>& decisions, ControlState& next);
 
 // The record of Table::kChannels: the keys stand sealed under the second tier (rule 48), which encoding needs; without
 // it a record is decoded with no keys but those of access. An incomplete run is named by its first entry alone; the

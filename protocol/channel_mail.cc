@@ -1,8 +1,7 @@
 // Messages that travel beside the control log: invitations, acceptances, notices, and what a member that misses its
 // slot says.
 #include "protocol/canonical.h"
-#include "protocol/channel.capnp.h"
-#include "protocol/channel_messages.h"
+#include "protocol/channel_parts.h"
 #include "protocol/limits.h"
 #include "protocol/names.h"
 
@@ -34,6 +33,7 @@ Result<Invitation> read_invitation(schema::Invitation::Reader in) {
   }
   TOCSIN_ASSIGN(log, read_entries(in.getChairOrgLog()));
   out.chair_org_log = std::move(log);
+  out.certificate = to_bytes(canonical::view(in.getCertificate()));
   return out;
 }
 
@@ -45,6 +45,7 @@ Result<Introduction> read_introduction(schema::Introduction::Reader in) {
   if (!take(out.genesis_signature, in.getGenesisSignature())) return peer_error(kBadInvitation, "a signature is cut");
   TOCSIN_ASSIGN(log, read_entries(in.getChairOrgLog()));
   out.chair_org_log = std::move(log);
+  out.certificate = to_bytes(canonical::view(in.getCertificate()));
   return out;
 }
 
@@ -63,6 +64,12 @@ Result<Acceptance> read_acceptance(schema::Acceptance::Reader in) {
   return out;
 }
 
+void write_entries(capnp::List<capnp::Data>::Builder out, const std::vector<Bytes>& entries) {
+  for (unsigned i = 0; i < out.size(); ++i) out.set(i, canonical::data(entries[i]));
+}
+
+}  // namespace
+
 Bytes signed_bytes(ByteView message, const crypto::Label& label, const crypto::SigningKey& key) {
   Bytes out;
   out.reserve(crypto::Signature::kSize + message.size());
@@ -78,12 +85,6 @@ bool verify_signed(ByteView bytes, const crypto::Label& label, const crypto::Ver
                          *crypto::Signature::from(bytes.first(crypto::Signature::kSize)));
 }
 
-void write_entries(capnp::List<capnp::Data>::Builder out, const std::vector<Bytes>& entries) {
-  for (unsigned i = 0; i < out.size(); ++i) out.set(i, canonical::data(entries[i]));
-}
-
-}  // namespace
-
 Bytes encode_invitation(const Invitation& invitation) {
   return canonical::encode<schema::Invitation>([&](schema::Invitation::Builder out) {
     out.setFormatVersion(kFormatVersion);
@@ -94,6 +95,7 @@ Bytes encode_invitation(const Invitation& invitation) {
     out.setEpochEntry(canonical::data(invitation.epoch_entry));
     write_entries(out.initChairOrgLog(static_cast<unsigned>(invitation.chair_org_log.size())),
                   invitation.chair_org_log);
+    if (!invitation.certificate.empty()) out.setCertificate(canonical::data(invitation.certificate));
   });
 }
 
@@ -109,6 +111,7 @@ Bytes encode_introduction(const Introduction& introduction) {
     out.setEpochEntry(canonical::data(introduction.epoch_entry));
     write_entries(out.initChairOrgLog(static_cast<unsigned>(introduction.chair_org_log.size())),
                   introduction.chair_org_log);
+    if (!introduction.certificate.empty()) out.setCertificate(canonical::data(introduction.certificate));
   });
 }
 

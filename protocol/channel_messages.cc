@@ -4,7 +4,7 @@
 #include <cassert>
 
 #include "protocol/canonical.h"
-#include "protocol/channel.capnp.h"
+#include "protocol/channel_parts.h"
 #include "protocol/limits.h"
 #include "protocol/names.h"
 
@@ -17,15 +17,10 @@ using canonical::text;
 constexpr std::size_t kGenesisBytesMax = 32 * 1024;  // terms, name, and as many stewards as a roster has members
 constexpr std::size_t kGenesisRandomBytes = 32;
 constexpr std::size_t kEventBytesMax = kBodyBytesMax;
+constexpr std::size_t kDecidedReadMax = 1024;
 
 Error bad_genesis(std::string detail) { return peer_error(kBadChannelGenesis, std::move(detail)); }
 Error bad_state(std::string detail) { return peer_error(kBadControlState, std::move(detail)); }
-
-// Rule 22: one steward alone, or at least three with a majority that is not everybody.
-bool quorum_fits(std::size_t stewards, std::size_t quorum) {
-  if (stewards == 1) return quorum == 1;
-  return stewards >= 3 && quorum * 2 > stewards && quorum < stewards;
-}
 
 // Terms are read by people, over several lines: only what could not be shown is refused.
 bool is_terms(std::string_view terms) {
@@ -51,7 +46,8 @@ Result<void> check_genesis(const ChannelGenesis& genesis) {
   if (genesis.stewards.size() == 2) {
     return bad_genesis("two stewards can block each other: name one, or at least a third (rule 22)");
   }
-  if (genesis.stewards.size() > kMembersMax || !quorum_fits(genesis.stewards.size(), genesis.quorum)) {
+  if (genesis.stewards.size() > kStewardsMax) return bad_genesis("a channel has at most 32 stewards");
+  if (!quorum_fits(genesis.stewards.size(), genesis.quorum)) {
     return bad_genesis("the quorum is 1 of 1, or more than half and fewer than all of three or more stewards");
   }
   auto sorted = genesis.stewards;
@@ -83,7 +79,7 @@ Result<ChannelGenesis> read_genesis(schema::ChannelGenesis::Reader in) {
   out.channel_class = static_cast<ChannelClass>(in.getClass());
   out.terms = std::string(canonical::view(in.getTerms()));
   out.retention_days = in.getRetentionDays();
-  if (in.getStewards().size() > kMembersMax) return bad_genesis("more than 256 stewards");
+  if (in.getStewards().size() > kStewardsMax) return bad_genesis("more than 32 stewards");
   for (const auto steward : in.getStewards()) {
     if (!take(out.stewards.emplace_back(), steward)) return bad_genesis("a steward's id has a wrong size");
   }
@@ -91,32 +87,6 @@ Result<ChannelGenesis> read_genesis(schema::ChannelGenesis::Reader in) {
   out.created = {in.getCreated()};
   TOCSIN_TRY(check_genesis(out));
   if (terms_digest(out.terms) != out.terms_digest) return bad_genesis("the digest is not that of the terms");
-  return out;
-}
-
-void write_member(schema::Member::Builder out, const RosterMember& member) {
-  out.setOrgId(canonical::data(member.org));
-  out.setRole(static_cast<schema::Role>(member.role));
-  out.setLogNumber(member.log_number.value);
-  out.setLogHash(canonical::data(member.log_hash));
-  out.setName(text(member.name));
-  out.setKind(static_cast<std::uint16_t>(member.kind));
-  out.setCountry(text(member.country));
-}
-
-Result<RosterMember> read_member(schema::Member::Reader in) {
-  RosterMember out;
-  if (!take(out.org, in.getOrgId()) || !take(out.log_hash, in.getLogHash())) {
-    return bad_state("an id of a member has a wrong size");
-  }
-  out.role = static_cast<Role>(in.getRole());
-  out.log_number = {in.getLogNumber()};
-  out.name = std::string(canonical::view(in.getName()));
-  out.kind = static_cast<OrgKind>(in.getKind());
-  out.country = std::string(canonical::view(in.getCountry()));
-  if (out.log_number.value == 0) return bad_state("a member's organisation log has at least one entry");
-  if (!is_line(out.name, kNameBytesMax)) return bad_state("a member's name is no line of at most 200 bytes");
-  if (!is_country_code(out.country)) return bad_state("a member's country is no code of three capital letters");
   return out;
 }
 
@@ -135,12 +105,7 @@ Result<std::vector<FeedPin>> read_pins(capnp::List<schema::Pin>::Reader in) {
   if (in.size() > kPinsMax) return bad_state("too many pins");
   std::vector<FeedPin> out;
   for (const auto pin : in) {
-    FeedPin next;
-    if (!take(next.feed, pin.getFeed()) || !take(next.hash, pin.getLastHash()) || !take(next.node, pin.getNodeId())) {
-      return bad_state("a field of a pin has a wrong size");
-    }
-    next.last = {pin.getLastNumber()};
-    if ((next.last.value == 0) != next.hash.is_zero()) return bad_state("exactly a pin at 0 has no hash");
+    TOCSIN_ASSIGN(next, read_pin(pin));
     if (!out.empty() && !(out.back().feed < next.feed)) return bad_state("pins are not in rising order");
     out.push_back(next);
   }
@@ -161,22 +126,49 @@ Result<ControlState> read_state(schema::ControlState::Reader in) {
   out.invited = std::move(invited);
   out.pins = std::move(pins);
   if (out.roster.empty()) return bad_state("the roster is empty");
-  if (in.getStewards().size() > kMembersMax) return bad_state("more than 256 stewards");
+  if (in.getStewards().size() > kStewardsMax) return bad_state("more than 32 stewards");
   for (const auto steward : in.getStewards()) {
     OrgId org;
     if (!take(org, steward)) return bad_state("a steward's id has a wrong size");
+    // One that the genesis names is invited first, and decides from when it has joined.
     const RosterMember* member = out.member(org);
-    if (member == nullptr || member->role != Role::kSteward) return bad_state("a steward has no such role");
+    if (member != nullptr && member->role != Role::kSteward) return bad_state("a steward has no such role");
     if (std::find(out.stewards.begin(), out.stewards.end(), org) != out.stewards.end()) {
       return bad_state("a steward stands twice");
     }
     out.stewards.push_back(org);
   }
   out.quorum = in.getQuorum();
-  const auto stewards = std::count_if(out.roster.begin(), out.roster.end(),
-                                      [](const RosterMember& member) { return member.role == Role::kSteward; });
-  if (static_cast<std::size_t>(stewards) != out.stewards.size() || !quorum_fits(out.stewards.size(), out.quorum)) {
+  const bool others = std::any_of(out.roster.begin(), out.roster.end(), [&](const RosterMember& member) {
+    return member.role == Role::kSteward && !out.is_steward(member.org);
+  });
+  if (others || !quorum_fits(out.stewards.size(), out.quorum)) {
     return bad_state("stewards, roles and quorum do not fit together");
+  }
+  if (in.getSuccessorOf().size() != 0 && !take(out.successor_of.emplace(), in.getSuccessorOf())) {
+    return bad_state("the channel that this one follows is cut");
+  }
+  out.stewards_since = {in.getStewardsSince()};
+  if (in.getDecided().size() > kDecidedReadMax || in.getTerms().size() > kTermsMax)
+    return bad_state("too many decisions");
+  for (const auto id : in.getDecided()) {
+    crypto::Hash next;
+    if (!take(next, id)) return bad_state("a proposal's id has a wrong size");
+    if (!out.decided.empty() && !(out.decided.back() < next)) return bad_state("decisions are not in rising order");
+    out.decided.push_back(next);
+  }
+  for (const auto term : in.getTerms()) {
+    Term next;
+    next.number = term.getTerm();
+    next.last = {term.getLastNumber()};
+    if (!take(next.log, term.getControlKey()) || !take(next.chair_org, term.getChairOrg()) ||
+        !take(next.chair_node, term.getChairNode()) || !take(next.last_hash, term.getLastHash())) {
+      return bad_state("a field of a term has a wrong size");
+    }
+    if (next.number == 0 || next.number >= out.term || (!out.terms.empty() && out.terms.back().number >= next.number)) {
+      return bad_state("terms do not rise");
+    }
+    out.terms.push_back(next);
   }
   out.reason = static_cast<EpochReason>(in.getReason());
   out.created = {in.getCreated()};
@@ -196,11 +188,11 @@ Result<ControlBody> read_body(schema::ControlBody::Reader in) {
   if (in.getFormatVersion() != kFormatVersion) return out;
   const auto bad = [](std::string detail) { return peer_error(kBadControlBody, std::move(detail)); };
   if (in.getKind() != ControlBody::kEpoch && in.getKind() != ControlBody::kEvent) return out;
-  if (in.getCertificate().size() != 0) return bad("only the first entry of a later term carries a certificate");
   out.kind = in.getKind();
+  out.certificate = to_bytes(canonical::view(in.getCertificate()));
   out.sealed = to_bytes(canonical::view(in.getSealed()));
   if (out.kind == ControlBody::kEvent) {
-    if (in.hasEpoch()) return bad("an event brings no epoch");
+    if (in.hasEpoch() || !out.certificate.empty()) return bad("an event brings neither epoch nor certificate");
     return out;
   }
   const auto epoch = in.getEpoch();
@@ -229,12 +221,65 @@ Result<ControlEvent> read_event(schema::ControlEvent::Reader in) {
       if (!take(event.org, in.getCancelInvite())) return peer_error(kBadControlBody, "the organisation's id is cut");
       return ControlEvent{event};
     }
+    case schema::ControlEvent::DECISION: {
+      const auto decision = in.getDecision();
+      DecisionEvent event;
+      event.proposal = to_bytes(canonical::view(decision.getProposal()));
+      if (decision.getApprovals().size() > kStewardsMax) return peer_error(kBadControlBody, "too many approvals");
+      for (const auto approval : decision.getApprovals()) {
+        event.approvals.push_back(to_bytes(canonical::view(approval)));
+      }
+      return ControlEvent{std::move(event)};
+    }
     default:
       return ControlEvent{UnknownEvent{read_needs(in.getNeeds())}};
   }
 }
 
 }  // namespace
+
+void write_member(schema::Member::Builder out, const RosterMember& member) {
+  out.setOrgId(canonical::data(member.org));
+  out.setRole(static_cast<schema::Role>(member.role));
+  out.setLogNumber(member.log_number.value);
+  out.setLogHash(canonical::data(member.log_hash));
+  out.setName(text(member.name));
+  out.setKind(static_cast<std::uint16_t>(member.kind));
+  out.setCountry(text(member.country));
+}
+
+Result<RosterMember> read_member(schema::Member::Reader in) {
+  RosterMember out;
+  if (!take(out.org, in.getOrgId()) || !take(out.log_hash, in.getLogHash())) {
+    return bad_state("an id of a member has a wrong size");
+  }
+  out.role = static_cast<Role>(in.getRole());
+  out.log_number = {in.getLogNumber()};
+  out.name = std::string(canonical::view(in.getName()));
+  out.kind = static_cast<OrgKind>(in.getKind());
+  out.country = std::string(canonical::view(in.getCountry()));
+  if (out.log_number.value == 0) return bad_state("a member's organisation log has at least one entry");
+  if (!is_line(out.name, kNameBytesMax)) return bad_state("a member's name is no line of at most 200 bytes");
+  if (!is_country_code(out.country)) return bad_state("a member's country is no code of three capital letters");
+  return out;
+}
+
+void write_pin(schema::Pin::Builder out, const FeedPin& pin) {
+  out.setFeed(canonical::data(pin.feed));
+  out.setLastNumber(pin.last.value);
+  out.setLastHash(canonical::data(pin.hash));
+  out.setNodeId(canonical::data(pin.node));
+}
+
+Result<FeedPin> read_pin(schema::Pin::Reader in) {
+  FeedPin out;
+  if (!take(out.feed, in.getFeed()) || !take(out.hash, in.getLastHash()) || !take(out.node, in.getNodeId())) {
+    return bad_state("a field of a pin has a wrong size");
+  }
+  out.last = {in.getLastNumber()};
+  if ((out.last.value == 0) != out.hash.is_zero()) return bad_state("exactly a pin at 0 has no hash");
+  return out;
+}
 
 // ---- Genesis
 
@@ -290,6 +335,15 @@ bool verify_channel_genesis(const ChannelGenesis& genesis, const crypto::VerifyK
 
 // ---- Control log
 
+bool quorum_fits(std::size_t stewards, std::size_t quorum) {
+  if (stewards == 1) return quorum == 1;
+  return stewards >= 3 && quorum * 2 > stewards && quorum < stewards;
+}
+
+bool ControlState::is_steward(const OrgId& org) const {
+  return std::find(stewards.begin(), stewards.end(), org) != stewards.end();
+}
+
 const RosterMember* ControlState::member(const OrgId& org) const {
   const auto at = std::lower_bound(roster.begin(), roster.end(), org,
                                    [](const RosterMember& member, const OrgId& id) { return member.org < id; });
@@ -311,14 +365,26 @@ Bytes encode_control_state(const ControlState& state) {
     auto invited = out.initInvited(static_cast<unsigned>(state.invited.size()));
     for (unsigned i = 0; i < invited.size(); ++i) write_member(invited[i], state.invited[i]);
     auto pins = out.initPins(static_cast<unsigned>(state.pins.size()));
-    for (unsigned i = 0; i < pins.size(); ++i) {
-      pins[i].setFeed(canonical::data(state.pins[i].feed));
-      pins[i].setLastNumber(state.pins[i].last.value);
-      pins[i].setLastHash(canonical::data(state.pins[i].hash));
-      pins[i].setNodeId(canonical::data(state.pins[i].node));
-    }
+    for (unsigned i = 0; i < pins.size(); ++i) write_pin(pins[i], state.pins[i]);
     out.setReason(static_cast<schema::EpochReason>(state.reason));
     out.setCreated(state.created.ms);
+    if (state.successor_of) out.setSuccessorOf(canonical::data(*state.successor_of));
+    out.setStewardsSince(state.stewards_since.value);
+    if (!state.decided.empty()) {
+      auto decided = out.initDecided(static_cast<unsigned>(state.decided.size()));
+      for (unsigned i = 0; i < decided.size(); ++i) decided.set(i, canonical::data(state.decided[i]));
+    }
+    if (state.terms.empty()) return;
+    auto terms = out.initTerms(static_cast<unsigned>(state.terms.size()));
+    for (unsigned i = 0; i < terms.size(); ++i) {
+      const Term& term = state.terms[i];
+      terms[i].setTerm(term.number);
+      terms[i].setControlKey(canonical::data(term.log));
+      terms[i].setChairOrg(canonical::data(term.chair_org));
+      terms[i].setChairNode(canonical::data(term.chair_node));
+      terms[i].setLastNumber(term.last.value);
+      terms[i].setLastHash(canonical::data(term.last_hash));
+    }
   });
 }
 
@@ -332,6 +398,7 @@ Bytes encode_control_body(const ControlBody& body) {
     out.setKind(body.kind);
     out.setSealed(canonical::data(body.sealed));
     if (!body.needs.empty()) out.setNeeds(canonical::text(body.needs));
+    if (!body.certificate.empty()) out.setCertificate(canonical::data(body.certificate));
     if (body.kind != ControlBody::kEpoch) return;
     auto epoch = out.initEpoch();
     epoch.setAccessKey(canonical::data(body.epoch.access_key));
@@ -353,6 +420,12 @@ Bytes encode_control_event(const ControlEvent& event, Time created) {
     out.setCreated(created.ms);
     if (const auto* invite = std::get_if<InviteEvent>(&event)) write_member(out.initInvite(), invite->member);
     if (const auto* cancel = std::get_if<CancelInviteEvent>(&event)) out.setCancelInvite(canonical::data(cancel->org));
+    if (const auto* decided = std::get_if<DecisionEvent>(&event)) {
+      auto decision = out.initDecision();
+      decision.setProposal(canonical::data(decided->proposal));
+      auto approvals = decision.initApprovals(static_cast<unsigned>(decided->approvals.size()));
+      for (unsigned i = 0; i < approvals.size(); ++i) approvals.set(i, canonical::data(decided->approvals[i]));
+    }
     if (const auto* unknown = std::get_if<UnknownEvent>(&event); unknown != nullptr && !unknown->needs.empty())
       out.setNeeds(canonical::text(unknown->needs));
   });

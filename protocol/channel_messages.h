@@ -27,10 +27,12 @@ inline constexpr Code kBadNotice{"bad_notice"};
 
 inline constexpr std::size_t kTermsBytesMax = 8192;
 inline constexpr std::size_t kPinsMax = 4096;         // read of one state
-inline constexpr std::size_t kPinsWrittenMax = 2048;  // of one state; a full roster and these fit its run (epoch.cc)
+inline constexpr std::size_t kPinsWrittenMax = 1920;  // of one state; a full roster and these fit its run (epoch.cc)
 // A state of 256 members, as many invitations, and all pins; 16 entries of an epoch run carry it.
 inline constexpr std::size_t kControlStateBytesMax = 700 * 1024;
 inline constexpr std::uint16_t kEpochPartsMax = 24;
+inline constexpr std::size_t kStewardsMax = 32;  // so that the approvals of one decision fit one entry (stewards.h)
+inline constexpr std::size_t kTermsMax = 32;     // that are over and told of; older ones are forgotten
 
 // ---- Genesis
 
@@ -87,6 +89,20 @@ struct FeedPin {
 // The same as an organisation states it when it revokes a node: only who knows the channel can tell what it pins.
 crypto::Hash revocation_pin(const ChannelId& channel, const LogKey& feed, Number last, const EntryHash& hash);
 
+// Who writes the control log, and since which of its logs (rule 22). Each term is a log of its own.
+struct Term {
+  std::uint32_t number = 1;
+  LogKey log;
+  OrgId chair_org;
+  NodeId chair_node;
+  Number last;  // of a term that is over: its last entry that counts
+  EntryHash last_hash;
+  friend bool operator==(const Term&, const Term&) = default;
+};
+
+// Rule 22: one steward alone, or three and more with a majority that is not everybody.
+bool quorum_fits(std::size_t stewards, std::size_t quorum);
+
 enum class EpochReason : std::uint16_t {
   kUnknown = 0,
   kGenesis = 1,
@@ -111,7 +127,12 @@ struct ControlState {
   std::vector<FeedPin> pins;          // by rising feed
   EpochReason reason = EpochReason::kUnknown;
   Time created;
+  std::optional<ChannelId> successor_of;  // rule 23
+  Epoch stewards_since;                   // 0: from the genesis
+  std::vector<crypto::Hash> decided;      // proposals that this set decided; rising
+  std::vector<Term> terms;                // that are over, by rising number
 
+  bool is_steward(const OrgId& org) const;
   const RosterMember* member(const OrgId& org) const;
 };
 Bytes encode_control_state(const ControlState& state);
@@ -133,6 +154,7 @@ struct ControlBody {
   EpochPublic epoch;       // of kind 1
   std::string needs;       // of an unknown one: the version of Tocsin that knows it, where it says so
   Bytes sealed;
+  Bytes certificate;  // first entry of a later term: signed ControlCertificate (stewards.h)
 };
 Bytes encode_control_body(const ControlBody& body);
 // Error: bad_control_body.
@@ -144,11 +166,15 @@ struct InviteEvent {
 struct CancelInviteEvent {
   OrgId org;
 };
-struct UnknownEvent {  // of a later version, or one that only channels of several stewards have
+struct DecisionEvent {  // of several stewards; see stewards.h
+  Bytes proposal;
+  std::vector<Bytes> approvals;
+};
+struct UnknownEvent {  // of a later version
   std::string needs;   // the version of Tocsin that knows it, where it says so
 };
 inline constexpr std::size_t kNeedsBytesMax = 32;
-using ControlEvent = std::variant<UnknownEvent, InviteEvent, CancelInviteEvent>;
+using ControlEvent = std::variant<UnknownEvent, InviteEvent, CancelInviteEvent, DecisionEvent>;
 Bytes encode_control_event(const ControlEvent& event, Time created);
 // Error: bad_control_body.
 Result<ControlEvent> decode_control_event(ByteView message);
@@ -166,6 +192,7 @@ struct Invitation {
   Bytes adding_entry_key;  // 32 bytes
   Bytes epoch_entry;       // entry byte string; its body may be left out
   std::vector<Bytes> chair_org_log;
+  Bytes certificate;  // of a later term: signed ControlCertificate
 };
 Bytes encode_invitation(const Invitation& invitation);
 // Error: bad_invitation.
@@ -177,6 +204,7 @@ struct Introduction {
   crypto::Signature genesis_signature;
   Bytes epoch_entry;  // entry byte string without its body, of the first entry of the newest epoch
   std::vector<Bytes> chair_org_log;
+  Bytes certificate;  // as in Invitation
 };
 Bytes encode_introduction(const Introduction& introduction);
 // Error: bad_invitation.

@@ -85,6 +85,7 @@ void write_epochs(const ChannelState& state, schema::ChannelRecord::Builder out)
     epoch.setLastNumber(info.last.value);
     if (info.access != nullptr) epoch.setAccessSeed(canonical::data(info.access->view()));
     epoch.setFirstSeen(info.first_seen.ms);
+    epoch.setControlKey(canonical::data(info.log));
   }
 }
 
@@ -103,7 +104,24 @@ void write_invited(const ChannelState& state, schema::ChannelRecord::Builder out
     invite.setEntryEpoch(open.epoch.value);
     invite.setLogNumber(open.member.log_number.value);
     invite.setLogHash(canonical::data(open.member.log_hash));
+    invite.setControlKey(canonical::data(open.log));
   }
+}
+
+void write_terms(const ChannelState& state, schema::ChannelRecord::Builder out) {
+  auto terms = out.initTerms(static_cast<unsigned>(state.terms.size()));
+  for (unsigned i = 0; i < terms.size(); ++i) {
+    const Term& term = state.terms[i];
+    terms[i].setTerm(term.number);
+    terms[i].setControlKey(canonical::data(term.log));
+    terms[i].setChairOrg(canonical::data(term.chair_org));
+    terms[i].setChairNode(canonical::data(term.chair_node));
+    terms[i].setLastNumber(term.last.value);
+    terms[i].setLastHash(canonical::data(term.last_hash));
+  }
+  auto decisions = out.initDecisions(static_cast<unsigned>(state.decisions.size()));
+  for (unsigned i = 0; i < decisions.size(); ++i) decisions.set(i, canonical::data(state.decisions[i].message));
+  out.setCertificate(canonical::data(state.certificate));
 }
 
 void write_pins(const ChannelState& state, schema::ChannelRecord::Builder out) {
@@ -125,6 +143,8 @@ Result<void> read_lists(schema::ChannelRecord::Reader in, ChannelState& state) {
     info.last = {epoch.getLastNumber()};
     info.access = secret_of<crypto::AccessSecret>(canonical::view(epoch.getAccessSeed()));
     info.first_seen = {epoch.getFirstSeen()};
+    info.log = state.genesis->control_key;
+    if (epoch.getControlKey().size() != 0 && !take(info.log, epoch.getControlKey())) return damaged("an epoch's log");
   }
   for (const auto invite : in.getInvited()) {
     OpenInvite open;
@@ -139,6 +159,8 @@ Result<void> read_lists(schema::ChannelRecord::Reader in, ChannelState& state) {
     open.member.log_number = {invite.getLogNumber()};
     open.entry = {invite.getEntryNumber()};
     open.epoch = {invite.getEntryEpoch()};
+    open.log = state.genesis->control_key;
+    if (invite.getControlKey().size() != 0 && !take(open.log, invite.getControlKey())) return damaged("an invitation");
     state.invited.emplace(open.member.org, open);
   }
   for (const auto held : in.getPins()) {
@@ -149,6 +171,20 @@ Result<void> read_lists(schema::ChannelRecord::Reader in, ChannelState& state) {
     pin.last = {held.getLastNumber()};
     state.pins.emplace(pin.feed, pin);
   }
+  for (const auto record : in.getTerms()) {
+    Term term{record.getTerm(), {}, {}, {}, {record.getLastNumber()}, {}};
+    if (!take(term.log, record.getControlKey()) || !take(term.chair_org, record.getChairOrg()) ||
+        !take(term.chair_node, record.getChairNode()) || !take(term.last_hash, record.getLastHash())) {
+      return damaged("a term of a channel");
+    }
+    state.terms.push_back(term);
+  }
+  for (const auto decision : in.getDecisions()) {
+    auto proposal = decode_proposal(canonical::view(decision));
+    if (!proposal) return damaged("a decision of a channel");
+    state.decisions.push_back(std::move(*proposal));
+  }
+  state.certificate = to_bytes(canonical::view(in.getCertificate()));
   for (const auto hash : in.getCarried()) {
     if (!take(state.carried.emplace_back(), hash)) return damaged("a carried acceptance of a channel");
   }
@@ -190,6 +226,7 @@ Result<LoadedChannel> read_record(schema::ChannelRecord::Reader in, const NodeSe
   if (in.hasCarrier() && !take(state.carrier, in.getCarrier())) return damaged("a channel's carrier");
   state.key_missing_told = {in.getKeyMissingTold()};
   state.notice_number = {in.getNoticeNumber()};
+  state.notice_term = in.getNoticeTerm();
   state.notice_seen = {in.getNoticeSeen()};
   out.run_first = {in.getRunFirst()};
 
@@ -236,6 +273,8 @@ Bytes encode_channel_record(const ChannelState& state, const NodeSecrets& secret
     unsigned at = 0;
     for (const auto& [org, notice] : state.notices) notices.set(at++, canonical::data(notice));
     out.setNoticeNumber(state.notice_number.value);
+    out.setNoticeTerm(state.notice_term);
+    write_terms(state, out);
     out.setNoticeSeen(state.notice_seen.ms);
   });
 }

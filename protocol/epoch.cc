@@ -8,6 +8,7 @@
 #include "crypto/wrap.h"
 #include "protocol/feed.h"
 #include "protocol/limits.h"
+#include "protocol/stewards.h"
 
 namespace tocsin::protocol {
 namespace {
@@ -18,9 +19,11 @@ constexpr std::size_t kPartStateBytesMax = 16 * 1024;
 
 // The largest state that is written fits a run, so that nothing a member does keeps the chair from dropping it: members
 // and invited together at most kMembersMax (328 bytes each with the longest name), all pins (128), the largest genesis
-// (32 KiB), stewards (40), and what is left.
-static_assert(kMembersMax * 328 + kPinsWrittenMax * 128 + 32 * 1024 + kMembersMax * 40 + 1024 <=
-              kEpochPartsMax * kPartStateBytesMax);
+// (32 KiB), stewards and what they decided (40), terms (160), and what is left. The first entry of a term holds a
+// certificate in the place of its part of the state.
+static_assert(kMembersMax * 328 + kPinsWrittenMax * 128 + 32 * 1024 + (kStewardsMax + kDecidedMax + 1) * 40 +
+                  kTermsMax * 160 + 1024 <=
+              (kEpochPartsMax - 1) * kPartStateBytesMax);
 
 struct ChannelAndEpoch {
   std::array<std::uint8_t, ChannelId::kSize + 8> bytes;
@@ -92,11 +95,13 @@ crypto::AccessSecret access_seed(const crypto::EpochKey& key, const ChannelId& c
 }
 
 Result<std::vector<Bytes>> make_epoch_bodies(const EpochPlace& place, const crypto::EpochKey& key, ByteView state,
-                                             std::span<const WrapTarget> targets, crypto::Random& random) {
+                                             std::span<const WrapTarget> targets, crypto::Random& random,
+                                             ByteView certificate) {
   crypto::Wrapper wrapper(random);
   TOCSIN_ASSIGN(slots, make_slots(place, key, targets, wrapper, random));
+  const std::size_t before_state = certificate.empty() ? 0 : 1;
   const std::size_t parts = std::max((slots.size() + kPartSlotsMax - 1) / kPartSlotsMax,
-                                     (state.size() + kPartStateBytesMax - 1) / kPartStateBytesMax);
+                                     before_state + (state.size() + kPartStateBytesMax - 1) / kPartStateBytesMax);
   if (parts > kEpochPartsMax || state.size() > kControlStateBytesMax) {
     return caller_error(kTooManyMembers, "roster and pins do not fit one epoch");
   }
@@ -113,8 +118,10 @@ Result<std::vector<Bytes>> make_epoch_bodies(const EpochPlace& place, const cryp
   for (std::size_t i = 0; i < parts; ++i) {
     body.epoch.part = static_cast<std::uint16_t>(i + 1);
     body.epoch.slots = to_bytes(slice(all_slots, i, kPartSlotsMax * crypto::kKeySlotSize));
-    body.sealed = seal_control(key, place.channel, place.epoch, place.control_log, {place.first.value + i},
-                               slice(state, i, kPartStateBytesMax), random);
+    body.sealed =
+        seal_control(key, place.channel, place.epoch, place.control_log, {place.first.value + i},
+                     i < before_state ? ByteView{} : slice(state, i - before_state, kPartStateBytesMax), random);
+    body.certificate = i < before_state ? to_bytes(certificate) : Bytes{};
     out.push_back(encode_control_body(body));
     assert(out.back().size() <= kBodyBytesMax);
   }

@@ -31,11 +31,13 @@ struct EpochPlace {
   EntryHash previous;  // zero when `first` is 1
 };
 
-// The bodies of the epoch's entries (one, or a run), in order. `state` is the canonical ControlState, `targets` one key
+// The bodies of the epoch's entries (one, or a run), in order; the first holds `certificate` where a later term begins
+// with it (rule 22). `state` is the canonical ControlState, `targets` one key
 // for each node that gets the epoch key; one that nothing can be wrapped to goes without. Errors (caller):
 // too_many_slots, too_many_members.
 Result<std::vector<Bytes>> make_epoch_bodies(const EpochPlace& place, const crypto::EpochKey& key, ByteView state,
-                                             std::span<const WrapTarget> targets, crypto::Random& random);
+                                             std::span<const WrapTarget> targets, crypto::Random& random,
+                                             ByteView certificate = {});
 
 // The entries of one epoch as they arrive, until the last is there. A value.
 class EpochRun {

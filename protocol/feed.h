@@ -16,8 +16,10 @@ enum class FeedKind : std::uint16_t {
   kCarriedAcceptance = 3,
   kCheckpoint = 4,
   kKeyMissing = 5,
-  kPeople = 6,  // desk_records.h; in the private channel alone
-  kAudit = 7,   // likewise
+  kPeople = 6,    // desk_records.h; in the private channel alone
+  kAudit = 7,     // likewise
+  kProposal = 8,  // canonical Proposal (stewards.h)
+  kApproval = 9,  // signed Approval
   // Others are kept, forwarded and shown as unknown (rule 16).
 };
 

@@ -61,6 +61,19 @@ struct ChannelRecord {
   noticeSeen @26 :Int64;           # when that notice came, milliseconds since 1970 UTC
   needsVersion @25 :Text;          # which version of Tocsin that entry asks for; empty: it does not say
   noticeNumber @24 :UInt64;        # control entry that the newest notice to this organisation names; 0: there was none
+  terms @27 :List(TermRecord);     # by rising term, the newest last; empty: term 1 alone
+  decisions @28 :List(Data);       # canonical Proposals that were decided since the newest epoch
+  certificate @29 :Data;           # of the newest term, signed ControlCertificate; empty in term 1
+  noticeTerm @30 :UInt32;          # of `noticeNumber`
+
+  struct TermRecord {
+    term @0 :UInt32;               # from 1
+    controlKey @1 :Data;           # 32 bytes
+    chairOrg @2 :Data;             # 32 bytes
+    chairNode @3 :Data;            # 32 bytes
+    lastNumber @4 :UInt64;         # where it ended; of the newest one 0
+    lastHash @5 :Data;             # 32 bytes
+  }
 
   struct LocalPin {
     feed @0 :Data;                 # 32 bytes
@@ -76,6 +89,7 @@ struct ChannelRecord {
     accessSeed @3 :Data;           # 32 bytes (rule 35); empty when the epoch was not opened
     firstSeen @4 :Int64;           # when this node took it, milliseconds since 1970 UTC: bodies before it are erased no
                                    # sooner than the retention after that (rule 25); 0: not known
+    controlKey @5 :Data;           # 32 bytes: control log that its entries stand in; empty: that of term 1
   }
   struct Invite {
     orgId @0 :Data;                # 32 bytes
@@ -88,7 +102,18 @@ struct ChannelRecord {
     entryEpoch @7 :UInt64;         # epoch of the adding entry
     logNumber @8 :UInt64;          # head of its organisation log as the chair held it
     logHash @9 :Data;              # 32 bytes
+    controlKey @10 :Data;          # 32 bytes: control log of the adding entry; empty: that of term 1
   }
+}
+
+struct ProposalRecord {
+  # Table mail, name: channel id, "p", hash of the proposal.
+  formatVersion @0 :UInt16;        # 1
+  proposal @1 :Data;               # canonical Proposal
+  answers @2 :List(Data);          # signed Approvals, at most one of each node
+  seen @3 :Int64;                  # when it came, milliseconds since 1970 UTC
+  decided @4 :UInt64;              # control entry that enacted it; 0: none did
+  decidedEpoch @5 :UInt64;         # of that entry
 }
 
 struct FeedRecord {

@@ -132,7 +132,8 @@ void ReplicaCore::notify(const Snapshot& snapshot, Arrival newest) {
   // What a change brings for the chair to do is done right away, not with the next tick.
   std::vector<Channel*> waiting;
   for (const auto& [id, channel] : channels) {
-    if (!channel->pending.empty() || !channel->missing.empty()) waiting.push_back(channel.get());
+    const bool proposed = !channel->proposals.empty();
+    if (!channel->pending.empty() || !channel->missing.empty() || proposed) waiting.push_back(channel.get());
   }
   for (Channel* channel : waiting) chores(*channel);
 }
@@ -203,7 +204,21 @@ const Channel* ReplicaCore::find_channel(const ChannelId& id) const {
 
 ControlContext ReplicaCore::control_context() const {
   const Time now = clock.now();
-  return {secrets, own_org, month_of(now), now, verifier};
+  const auto signed_by = [this](const OrgId& org, const NodeId& node, Number by,
+                                const std::function<bool(const crypto::VerifyKey&)>& verifies) {
+    const OrgState* held = find_org(org);
+    if (held == nullptr) return false;
+    const auto certified = held->accepted.nodes().find(node);
+    if (certified != held->accepted.nodes().end() && certified->second.revoked && certified->second.revoked_at <= by) {
+      return false;
+    }
+    return signed_by_node(org, node, verifies);
+  };
+  const auto live = [this](const NodeId& node) -> std::optional<OrgId> {
+    const auto org = org_of_node(node);
+    return org && orgs.at(*org).accepted.live_node(node) != nullptr ? org : std::nullopt;
+  };
+  return {secrets, own_org, month_of(now), now, verifier, signed_by, live};
 }
 
 // ---- The frontier: durable heads, cut where a feed ended (rule 20)
@@ -214,6 +229,12 @@ void ReplicaCore::refresh_leaf(Channel& channel, const LogKey& key) {
   const LogRecord& record = log->durable;
   if (record.frozen == kNobodys) return channel.frontier.erase(key);
   Leaf leaf{key, record.type, record.head, record.head_hash};
+  if (record.type == LogType::kControl && key != channel.durable->control_log()) {
+    const Term* term = channel.durable->term_over(key);
+    if (term == nullptr) return channel.frontier.erase(key);
+    leaf.head = term->last;
+    leaf.hash = term->last_hash;
+  }
   if (record.type == LogType::kFeed) {
     const auto limit = limit_of(*channel.durable, key, log->owner);
     if (limit && limit->value == 0) return channel.frontier.erase(key);
@@ -231,6 +252,10 @@ void ReplicaCore::refresh_leaf(Channel& channel, const LogKey& key) {
 }
 
 void ReplicaCore::refresh_leaves(Channel& channel) {
+  // Where a term ended is known to who joined later, too.
+  for (const Term& term : channel.durable->terms) {
+    if (term.last.value != 0) channel.frontier.set({term.log, LogType::kControl, term.last, term.last_hash});
+  }
   for (const LogKey& log : channel.logs) refresh_leaf(channel, log);
   std::vector<LogKey> gone;
   for (const auto& [key, leaf] : channel.frontier.leaves()) {

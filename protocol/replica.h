@@ -29,6 +29,7 @@
 #include "protocol/node_secrets.h"
 #include "protocol/org_request.h"
 #include "protocol/reading_table.h"
+#include "protocol/stewards.h"
 
 namespace tocsin::protocol {
 
@@ -93,6 +94,10 @@ struct NewChannel {
   ChannelClass channel_class = ChannelClass::kShared;
   std::string terms;
   std::uint32_t retention_days = 0;
+  // Beside the own organisation, which leads term 1; verified peers, invited as stewards at once (rule 22).
+  std::vector<OrgId> stewards;
+  std::uint8_t quorum = 1;
+  std::optional<ChannelId> successor_of;  // rule 23
 };
 struct FeedItem {
   FeedKind kind;
@@ -272,6 +277,20 @@ class Replica {
   // Drops a member: new epoch, its feeds pinned where this node holds them (rules 20, 27).
   Result<void> remove_member(const ChannelId& channel, const OrgId& org, Done<void> done);
   Result<void> rotate(const ChannelId& channel, Done<void> done);  // all three of the chair: chair_revoked
+
+  // ---- what several stewards decide (rules 22, 23)
+  // A proposal with this organisation's yes, in the own feed; with a single steward it takes effect at once. Errors
+  // (caller): unknown_channel, not_steward, too_many_proposals, bad_change (what does not fit the channel, with what to
+  // do), those of may_append.
+  Result<ProposalId> propose(const ChannelId& channel, ProposedChange change, const std::string& reason,
+                             Done<ProposalId> done);
+  // This organisation's one answer. Errors (caller): unknown_proposal, not_steward, already_answered, not_open.
+  Result<void> answer_proposal(const ProposalId& proposal, bool approve, const std::string& reason, Done<void> done);
+  // Of all channels, or of one; newest first.
+  std::vector<ProposalInfo> proposals(const std::optional<ChannelId>& channel) const;
+  // Whose turn it would be: the lowest term above the one in force that leads to that steward. Errors (caller):
+  // unknown_channel, not_steward (it is none).
+  Result<std::uint32_t> next_term_of(const ChannelId& channel, const OrgId& steward) const;
 
   // ---- writing
   // May this organisation write there now? Errors: unknown_channel, not_a_writer, needs_newer.

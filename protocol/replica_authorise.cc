@@ -21,7 +21,7 @@ std::shared_ptr<const ControlState> ReplicaCore::roster_at(Channel& channel, Epo
 
   EpochRun run;
   for (Number number = info->first; number <= info->last; number = number.next()) {
-    const auto entry = stored_entry(state.control_log(), number);
+    const auto entry = stored_entry(info->log, number);
     if (!entry) return nullptr;
     const auto header = EntryHeader::decode(entry->view().header);
     auto body = decode_control_body(entry->view().body);
@@ -155,9 +155,9 @@ FeedUse held_use(const LogRecord& record) {
 }
 
 bool ReplicaCore::chair_revoked(const ChannelState& state) const {
-  const OrgState* org = find_org(state.genesis->chair_org);
+  const OrgState* org = find_org(state.chair_org());
   if (org == nullptr) return false;
-  const auto node = org->accepted.nodes().find(state.genesis->chair_node);
+  const auto node = org->accepted.nodes().find(state.chair_node());
   return node != org->accepted.nodes().end() && node->second.revoked;
 }
 

@@ -20,8 +20,10 @@ Result<Channel*> ReplicaCore::found_channel(Change& change, const NewChannel& wa
   genesis.channel_class = channel_class;
   genesis.terms = wanted.terms;
   genesis.retention_days = wanted.retention_days;
-  genesis.stewards = {own_org};
-  genesis.quorum = 1;
+  // The chair of term 1 is steward 1 mod n (rule 22).
+  genesis.stewards = wanted.stewards;
+  genesis.stewards.insert(genesis.stewards.begin() + (genesis.stewards.empty() ? 0 : 1), own_org);
+  genesis.quorum = wanted.quorum;
   genesis.chair_org = own_org;
   genesis.chair_node = own_node;
   genesis.control_key = LogKey{control_key->verify_key().bytes()};
@@ -36,9 +38,18 @@ Result<Channel*> ReplicaCore::found_channel(Change& change, const NewChannel& wa
   channel->accepted.control_key = std::move(control_key);
   NextEpoch first = same_epoch(*channel, EpochReason::kGenesis);
   first.roster.push_back(roster_member(own_org, Role::kSteward));
-  if (auto added = add_epoch(change, *channel, std::move(first)); !added) {
+  first.successor_of = wanted.successor_of;
+  const auto undo = [&](Error error) {
+    forget_log(channel->accepted.control_log());
     channels.erase(id);
-    return added.error();
+    return error;
+  };
+  if (auto added = add_epoch(change, *channel, std::move(first)); !added) return undo(added.error());
+  for (const OrgId& steward : wanted.stewards) {
+    TOCSIN_TRY(check_invited(*channel, steward, Role::kSteward));
+    if (auto added = add_event(change, *channel, InviteEvent{roster_member(steward, Role::kSteward)}); !added) {
+      return undo(added.error());
+    }
   }
   return channel.get();
 }
@@ -47,6 +58,10 @@ Result<ChannelId> Replica::create_channel(const NewChannel& wanted, Done<Channel
   if (wanted.channel_class != ChannelClass::kShared && wanted.channel_class != ChannelClass::kAlert &&
       wanted.channel_class != ChannelClass::kPublic) {
     return caller_error("bad_channel_class", "a new channel is shared, alert or public");
+  }
+  for (const OrgId& steward : wanted.stewards) {
+    TOCSIN_TRY(impl_->check_peer(steward));
+    if (steward == impl_->own_org) return caller_error(kBadChannelGenesis, "the own organisation is a steward anyway");
   }
   Change change;
   TOCSIN_ASSIGN(channel, impl_->found_channel(change, wanted, wanted.channel_class));
@@ -93,8 +108,12 @@ std::optional<ChannelInfo> Replica::channel(const ChannelId& id) const {
   out.erased_through = state.erased_through;
   if (state.newest != nullptr) out.epoch_created = state.newest->created;
   out.height = state.head;
-  out.chair_org = state.genesis->chair_org;
-  out.chair_node = state.genesis->chair_node;
+  out.term = state.term().number;
+  out.chair_org = state.chair_org();
+  out.chair_node = state.chair_node();
+  out.stewards = state.newest == nullptr ? state.genesis->stewards : state.newest->stewards;
+  out.quorum = state.newest == nullptr ? state.genesis->quorum : state.newest->quorum;
+  if (state.newest != nullptr) out.successor_of = state.newest->successor_of;
   out.is_chair = state.is_chair();
   out.key_missing = state.key_missing() && !impl_->secrets.locked();
   out.needs_newer = state.needs_newer;
@@ -130,9 +149,9 @@ Result<Channel*> chaired(ReplicaCore& core, const ChannelId& id) {
   if (channel == nullptr) return unknown_channel();
   const ChannelState& state = channel->accepted;
   if (!state.is_chair()) {
-    const OrgState* chair = core.find_org(state.genesis->chair_org);
+    const OrgState* chair = core.find_org(state.chair_org());
     const std::string who =
-        chair == nullptr ? to_hex(state.genesis->chair_org.view()).substr(0, 16) : chair->accepted.profile().name;
+        chair == nullptr ? to_hex(state.chair_org().view()).substr(0, 16) : chair->accepted.profile().name;
     return caller_error("not_chair", "the chair of this channel is " + who);
   }
   if (state.needs_newer) return needs_newer_error(state);
@@ -146,18 +165,23 @@ Result<Channel*> chaired(ReplicaCore& core, const ChannelId& id) {
 
 }  // namespace
 
-Result<void> Replica::invite(const ChannelId& id, const OrgId& org, Role role, Done<void> done) {
-  TOCSIN_ASSIGN(channel, chaired(*impl_, id));
-  const ChannelState& state = channel->accepted;
-  const auto peer = impl_->peers.find(org);
-  if (peer == impl_->peers.end() || impl_->find_org(org) == nullptr) {
+Result<void> ReplicaCore::check_peer(const OrgId& org) const {
+  const auto peer = peers.find(org);
+  if (peer == peers.end() || find_org(org) == nullptr) {
     return caller_error(kUnknownPeer, "no such organisation is known here");
   }
   // Rule 26: who was never compared by word of mouth could be anybody.
   if (!peer->second.verified || peer->second.blocked) {
     return caller_error("peer_not_verified", "compare the eight words with this peer first, and unblock it");
   }
-  if (role != Role::kMember && role != Role::kReader) {
+  return kOk;
+}
+
+Result<void> ReplicaCore::check_invited(const Channel& channel, const OrgId& org, Role role) const {
+  const ChannelState& state = channel.accepted;
+  TOCSIN_TRY(check_peer(org));
+  const bool founding = role == Role::kSteward && state.newest->is_steward(org);
+  if (role != Role::kMember && role != Role::kReader && !founding) {
     return caller_error("role_not_supported", "an organisation is invited as member or reader");
   }
   if (state.genesis->channel_class == ChannelClass::kPrivate) {
@@ -167,6 +191,19 @@ Result<void> Replica::invite(const ChannelId& id, const OrgId& org, Role role, D
   if (state.newest->roster.size() + state.invited.size() >= kMembersMax) {
     return caller_error("channel_full", "a channel has at most 256 members and invited organisations");
   }
+  return kOk;
+}
+
+// What more than one steward has to decide is proposed, not done.
+Result<void> ReplicaCore::check_alone(const Channel& channel) const {
+  if (!decides_together(channel.accepted)) return kOk;
+  return caller_error("needs_stewards", "the stewards of this channel decide that together: propose it");
+}
+
+Result<void> Replica::invite(const ChannelId& id, const OrgId& org, Role role, Done<void> done) {
+  TOCSIN_ASSIGN(channel, chaired(*impl_, id));
+  TOCSIN_TRY(impl_->check_invited(*channel, org, role));
+  if (!(role == Role::kSteward && channel->accepted.newest->is_steward(org))) TOCSIN_TRY(impl_->check_alone(*channel));
   Change change;
   TOCSIN_TRY(impl_->add_event(change, *channel, InviteEvent{impl_->roster_member(org, role)}));
   channel->accepted.notices.erase(org);
@@ -186,15 +223,22 @@ Result<void> Replica::remove_member(const ChannelId& id, const OrgId& org, Done<
     if (org == impl_->own_org) {
       return caller_error("chair_cannot_leave", "the only steward cannot leave: found another channel instead");
     }
-    auto next = impl_->same_epoch(*channel, EpochReason::kRemoved);
-    std::erase_if(next.roster, [&](const RosterMember& member) { return member.org == org; });
-    impl_->pin_feeds_of(
-        *channel, [&](const FeedOwner& owner) { return owner.org == org; }, next.pins);
-    TOCSIN_TRY(impl_->add_epoch(change, *channel, std::move(next)));
+    TOCSIN_TRY(impl_->check_alone(*channel));
+    TOCSIN_TRY(impl_->drop_member(change, *channel, org));
   }
-  impl_->write_notice(*channel, org);
+  if (!channel->accepted.notices.contains(org)) impl_->write_notice(*channel, org);
   change.mail = true;
   impl_->commit_for(std::move(change), std::move(done));
+  return kOk;
+}
+
+Result<void> ReplicaCore::drop_member(Change& change, Channel& channel, const OrgId& org) {
+  auto next = same_epoch(channel, EpochReason::kRemoved);
+  std::erase_if(next.roster, [&](const RosterMember& member) { return member.org == org; });
+  pin_feeds_of(
+      channel, [&](const FeedOwner& owner) { return owner.org == org; }, next.pins);
+  TOCSIN_TRY(add_epoch(change, channel, std::move(next)));
+  write_notice(channel, org);
   return kOk;
 }
 
@@ -253,10 +297,12 @@ Result<void> Replica::accept(const ChannelId& id, Done<void> done) {
   Change change;
   if (auto extended = impl_->extend_org(change, chair_log); !extended) {
     // The end of a long log, of an organisation that is known here: what is held will do.
-    if (impl_->find_org(state.genesis->chair_org) == nullptr) return extended.error();
+    if (impl_->find_org(state.chair_org()) == nullptr) return extended.error();
   }
-  if (state.head < epoch_header.number && impl_->find_log(state.control_log()) == nullptr) {
-    state.epochs[epoch_header.epoch] = {epoch_header.number, epoch_header.number, nullptr, nullptr, {}};
+  state.certificate = invitation.certificate;
+  if (impl_->find_log(state.control_log()) == nullptr) {
+    state.epochs[epoch_header.epoch] = {epoch_header.number, epoch_header.number, nullptr, nullptr, {},
+                                        state.control_log()};
     impl_->begin_control(change, *channel, epoch_header.number, hash_entry(epoch_entry.header, epoch_entry.signature),
                          epoch_header.epoch);
   }

@@ -67,7 +67,7 @@ RosterMember ReplicaCore::roster_member(const OrgId& id, Role role) const {
 
 ReplicaCore::NextEpoch ReplicaCore::same_epoch(const Channel& channel, EpochReason reason) const {
   const ChannelState& state = channel.accepted;
-  NextEpoch next{reason, {}, {}, {}, {}};
+  NextEpoch next{reason, {}, {}, {}, {}, {}};
   if (state.newest != nullptr) {
     for (const RosterMember& member : state.newest->roster) {
       next.roster.push_back(find_org(member.org) == nullptr ? member : roster_member(member.org, member.role));
@@ -90,9 +90,16 @@ Result<void> ReplicaCore::add_epoch(Change& change, Channel& channel, NextEpoch 
   control.genesis = state.genesis->message;
   control.genesis_signature = state.genesis->signature;
   control.epoch = state.head_epoch.next();
+  control.term = state.term().number;
+  if (!state.terms.empty()) control.terms.assign(state.terms.begin(), state.terms.end() - 1);
   control.roster = std::move(next.roster);
   control.stewards = state.genesis->stewards;
   control.quorum = state.genesis->quorum;
+  control.successor_of = next.successor_of;
+  if (state.newest != nullptr) {
+    control.successor_of = state.newest->successor_of;
+    apply_decisions(*state.newest, state.decisions, control);
+  }
   control.invited = std::move(next.invited);
   control.pins = std::move(next.pins);
   control.reason = next.reason;
@@ -122,7 +129,8 @@ Result<void> ReplicaCore::add_epoch(Change& change, Channel& channel, NextEpoch 
 
   const auto key = crypto::EpochKey::random(random);  // rule 27: fresh, never from the key before
   const EpochPlace place{state.id(), control.epoch, state.control_log(), state.head.next(), state.head_hash};
-  TOCSIN_ASSIGN(bodies, make_epoch_bodies(place, key, encode_control_state(control), targets, random));
+  TOCSIN_ASSIGN(bodies,
+                make_epoch_bodies(place, key, encode_control_state(control), targets, random, next.certificate));
   std::vector<Entry> entries;
   EntryHeader header = next_header(state, control.epoch);
   for (const Bytes& body : bodies) {
@@ -218,7 +226,10 @@ bool ReplicaCore::note_nodes(const Channel& channel, NextEpoch& next) const {
 
 void ReplicaCore::chores(Channel& channel) {
   const ChannelState& state = channel.accepted;
-  if (!state.is_chair() || !state.joined() || state.needs_newer || clock.steady_ms() < chores_not_before_ms) return;
+  if (clock.steady_ms() < chores_not_before_ms) return;
+  if (Change decided; enact_approved(decided, channel)) commit_for(std::move(decided), nullptr);
+  lead_on(channel);
+  if (!state.is_chair() || !state.joined() || state.needs_newer) return;
   const LogState* log = find_log(state.control_log());
   if (log == nullptr || log->accepted.frozen != 0 || chair_revoked(state)) return;
 
@@ -259,7 +270,8 @@ void ReplicaCore::tell_key_missing(Channel& channel) {
   ChannelState& state = channel.accepted;
   const Epoch missing = state.newest_epoch_seen();
   if (!state.key_missing() || state.key_missing_told >= missing || !state.run.empty() || !may_append(channel)) return;
-  const auto hash = stored_hash(*find_log(state.control_log()), state.epochs.at(missing).last);
+  const LogState* control = find_log(state.epochs.at(missing).log);
+  const auto hash = control == nullptr ? std::nullopt : stored_hash(*control, state.epochs.at(missing).last);
   if (!hash) return;
   const Bytes payload = encode_key_missing({missing, *hash, own_node});
   const FeedItem item{FeedKind::kKeyMissing, payload};

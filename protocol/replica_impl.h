@@ -81,6 +81,15 @@ struct FeedUse {
 
 FeedUse held_use(const LogRecord& record);
 
+// A proposal of a steward with what the others answered, in any order of arrival.
+struct HeldProposal {
+  std::optional<Proposal> proposal;  // nothing: only answers came yet
+  std::map<NodeId, Bytes> answers;   // signed Approvals
+  Time seen;
+  Number decided;  // control entry that enacted it; 0: none
+  Epoch decided_epoch;
+};
+
 struct Channel {
   ChannelState accepted;
   std::shared_ptr<const ChannelState> durable;  // null before the first commit
@@ -104,6 +113,7 @@ struct Channel {
   // Chair's work that waits: acceptances by organisation, and nodes that miss their slot in an epoch.
   std::map<OrgId, Bytes> pending;
   std::map<NodeId, Epoch> missing;
+  std::map<ProposalId, HeldProposal> proposals;
   // Feeds whose bodies have been erased up to the epoch at hand (rule 25), while the pass goes on.
   Epoch erasing;
   std::map<LogKey, Number> erased_below;
@@ -249,19 +259,54 @@ struct ReplicaCore {
     std::vector<RosterMember> roster;
     std::vector<RosterMember> invited;
     std::vector<FeedPin> pins;
-    std::set<NodeId> by_certificate;  // get a second slot, for the key of their certificate
+    std::set<NodeId> by_certificate;             // get a second slot, for the key of their certificate
+    Bytes certificate;                           // of a term that begins with it
+    std::optional<ChannelId> successor_of = {};  // of the first epoch
   };
   NextEpoch same_epoch(const Channel& channel, EpochReason reason) const;
   Result<void> add_epoch(Change& change, Channel& channel, NextEpoch next);
   void pin_feeds_of(const Channel& channel, const std::function<bool(const FeedOwner&)>& dropped,
                     std::vector<FeedPin>& pins) const;
+  // The epoch that drops a member, and what tells it so.
+  Result<void> drop_member(Change& change, Channel& channel, const OrgId& org);
   void chores(Channel& channel);
   void cancel_invitations(Change& change, const OrgId& org);
   bool answer_pending(Change& change, Channel& channel, NextEpoch& next);
   bool note_nodes(const Channel& channel, NextEpoch& next) const;
   void tell_key_missing(Channel& channel);
   RosterMember roster_member(const OrgId& org, Role role) const;
+  // Errors (caller): unknown_peer, peer_not_verified.
+  Result<void> check_peer(const OrgId& org) const;
+  Result<void> check_invited(const Channel& channel, const OrgId& org, Role role) const;
+  Result<void> check_alone(const Channel& channel) const;
   Result<Channel*> found_channel(Change& change, const NewChannel& channel, ChannelClass channel_class);
+
+  // ---- replica_stewards.cc: proposals, answers, decisions (rule 22)
+  bool decides_together(const ChannelState& state) const;  // more than one steward
+  void take_proposal(Change& change, Channel& channel, const FeedOwner& owner, ByteView payload);
+  void take_answer(Change& change, Channel& channel, const FeedOwner& owner, ByteView payload);
+  HeldProposal* held_proposal(Change& change, Channel& channel, const ProposalId& id, const OrgId& org);
+  void put_proposal(Change& change, Channel& channel, const ProposalId& id) const;
+  void load_proposal(Channel& channel, const ProposalId& id, ByteView value) const;
+  ProposalState state_of(const Channel& channel, const HeldProposal& held) const;
+  // The signed yes of each steward, by a node that is certified now; at most `count`.
+  std::vector<Bytes> approvals_of(const Channel& channel, const HeldProposal& held, std::size_t count) const;
+  Result<void> check_change(const Channel& channel, const ProposedChange& change) const;
+  // The chair's entry for what was approved, and the epoch that it asks for.
+  Result<void> enact(Change& change, Channel& channel, HeldProposal& held);
+  // What is approved and this node's to do: the chair's entries, or taking the chair. True: something was done.
+  bool enact_approved(Change& change, Channel& channel);
+  Approval own_answer(const Channel& channel, const Proposal& proposal, bool approve, const std::string& reason) const;
+
+  // ---- replica_terms.cc: one chair after the other (rule 22)
+  // The state where the term before ended, as far as it is known here. Errors (peer): unknown_epoch (more of that term
+  // is wanted first).
+  Result<ChannelState> state_at_end(Channel& channel, const ControlCertificate& certificate);
+  // The first entries of a log that is no control log here yet.
+  Result<void> take_term(Change& change, Channel& channel, std::span<const Entry> entries);
+  Result<void> take_chair(Change& change, Channel& channel, HeldProposal& held);
+  // With a single steward whose chair is revoked, the lowest of its certified nodes leads on by itself.
+  void lead_on(Channel& channel);
 
   // ---- replica_append.cc
   Result<void> may_append(const Channel& channel) const;
@@ -321,6 +366,8 @@ struct ReplicaCore {
   // The copy of a control log begins behind this entry, of which nothing more is known (rule 29: no earlier state is
   // needed).
   void begin_control(Change& change, Channel& channel, Number head, const EntryHash& hash, Epoch epoch);
+  // Accepted under the chair before, and not let in yet: the copy of the control log begins anew in its next term.
+  Result<void> follow_chair(Channel& channel, const std::vector<Term>& terms, ByteView message);
   void drop_invitations(Change& change, const ChannelId& newest);
   struct CheckedAcceptance {
     Acceptance acceptance;
@@ -366,6 +413,7 @@ Bytes ended_record_name(const LogKey& feed);
 Bytes counter_record_name(const ChannelId& channel);
 Bytes pending_record_name(const ChannelId& channel, const OrgId& org);
 Bytes missing_record_name(const ChannelId& channel, const NodeId& node);
+Bytes proposal_record_name(const ChannelId& channel, const ProposalId& proposal);
 inline constexpr std::string_view kSelfRecordName = "replica.self";
 inline constexpr std::string_view kPrekeyRecordName = "replica.prekey";       // u32: ReplicaCore::newest_prekey_used
 inline constexpr std::string_view kLockedRecordName = "replica.locked";       // u64: arrival (note_locked)
@@ -386,6 +434,8 @@ Bytes encode_self(const SelfRecord& record);
 Result<SelfRecord> decode_self(ByteView bytes);
 Bytes encode_peer(const PeerData& peer);
 Result<PeerData> decode_peer(ByteView bytes);
+Bytes encode_proposal_record(const HeldProposal& held);
+Result<HeldProposal> decode_proposal_record(ByteView bytes);
 Bytes encode_feed(const LogState& log);
 struct LoadedFeed {
   ChannelId channel;

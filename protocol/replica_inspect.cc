@@ -18,7 +18,9 @@ void ReplicaCore::inspect(Change& change, Channel& channel, const LogState& log)
   // By place: what is found adds records to the batch, entries never.
   const std::size_t count = change.batch.entries().size();
   const bool news = count <= kNewsEntriesMax;
-  const bool awaited = state.is_chair() && !state.invited.empty();
+  // What stewards propose and answer waits for whoever comes to see it.
+  const bool decides = decides_together(state) && state.newest->is_steward(log.owner->org);
+  const bool awaited = (state.is_chair() && !state.invited.empty()) || decides;
   for (std::size_t i = 0; i < count; ++i) {
     const Batch::EntryWrite write = change.batch.entries()[i];
     const EntryView entry = change.batch.entry(write);
@@ -61,6 +63,10 @@ void ReplicaCore::inspect_opened(Change& change, Channel& channel, const FeedOwn
     Bytes value(8);
     store_le64(value.data(), missing->epoch.value);
     change.batch.put_record(Table::kMail, missing_record_name(state.id(), owner.node), value);
+  } else if (kind == FeedKind::kProposal) {
+    take_proposal(change, channel, owner, payload);
+  } else if (kind == FeedKind::kApproval) {
+    take_answer(change, channel, owner, payload);
   } else if (kind == FeedKind::kCheckpoint && owner.node != own_node) {
     auto receipt = decode_receipt(payload);
     if (!receipt || receipt->channel != state.id() || receipt->node != owner.node) return;

@@ -296,6 +296,7 @@ Result<void> ReplicaCore::load_mail() {
     if (name[ChannelId::kSize] == 'm' && value.size() == 8) {
       channel->missing[*NodeId::from(key)] = {load_le64(value.data())};
     }
+    if (name[ChannelId::kSize] == 'p') load_proposal(*channel, *ProposalId::from(key), value);
     return true;
   });
 }

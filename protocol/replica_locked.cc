@@ -133,7 +133,10 @@ void ReplicaCore::catch_up_entry(Change& change, Number number, const EntryView&
   const bool other = std::exchange(at->second, epoch_of(entry)) != epoch_of(entry);
   if (other || (is_new && begins_epoch(*log, number, entry))) check_begin(change, *channel, *log, number, entry);
   const bool checkpoint_place = number.value % kCheckpointEvery == 0;
-  if (!log->owner || (!channel->accepted.is_chair() && !checkpoint_place)) return;
+  if (!log->owner) return;
+  const ChannelState& state = channel->accepted;
+  const bool decides = decides_together(state) && state.newest->is_steward(log->owner->org);
+  if (!state.is_chair() && !decides && !checkpoint_place) return;
   std::optional<Receipt> newest;
   inspect_entry(change, *channel, *log, entry, newest, checkpoint_place);
   if (!newest) return;
@@ -204,7 +207,8 @@ void ReplicaCore::name_waiting_feeds() {
     }
     if (!log->owner) continue;
     change.channels.push_back(channel->accepted.id());  // the index is told to look again
-    if (channel->accepted.is_chair()) inspect_all(change, *channel, *log, *places.begin());
+    if (channel->accepted.is_chair() || decides_together(channel->accepted))
+      inspect_all(change, *channel, *log, *places.begin());
   }
   if (!change.logs.empty() || !change.batch.empty()) commit_for(std::move(change), nullptr);
 }

@@ -44,15 +44,17 @@ const crypto::Label* label_of(MailKind kind) {
 // What an invitation shows when it is opened; all of it verified (docs/protocol.md, section 4).
 struct CheckedInvitation {
   ChannelGenesis genesis;
+  std::vector<Term> terms;  // the one in force, where it is not term 1
   EntryHash adding_entry;
   Number adding_number;
 };
 
-// One entry of the control log of term 1, by its own signature.
-Result<EntryHeader> check_control_entry(const ChannelGenesis& genesis, const EntryView& entry, bool with_body,
-                                        crypto::Verifier& verifier) {
+// One entry of one of these control logs, by its own signature.
+Result<EntryHeader> check_control_entry(const ChannelGenesis& genesis, std::span<const LogKey> logs,
+                                        const EntryView& entry, bool with_body, crypto::Verifier& verifier) {
   TOCSIN_ASSIGN(header, EntryHeader::decode(entry.header));
-  if (header.type != LogType::kControl || header.log != genesis.control_key || header.channel != genesis.pseudonym) {
+  const bool known = std::find(logs.begin(), logs.end(), header.log) != logs.end();
+  if (header.type != LogType::kControl || !known || header.channel != genesis.pseudonym) {
     return bad_invitation("an entry is not of the channel's control log");
   }
   if (with_body && (entry.body.size() != header.body_bytes || hash_body(entry.body) != header.body_hash)) {
@@ -77,31 +79,58 @@ Result<OrgLog> open_chair_log(const std::vector<Bytes>& chair_org_log, crypto::V
   return std::move(*log);
 }
 
-// The genesis is signed by the chair's node: by the organisation log that is known here, else by the one that came
-// along.
-Result<void> check_chair(const ReplicaCore& core, const std::vector<Bytes>& chair_org_log,
-                         const ChannelGenesis& genesis) {
+// Who leads the channel, and the control logs that its entries may stand in.
+struct Lead {
+  Term term;
+  std::vector<LogKey> logs;
+  std::vector<Term> terms() const { return term.number == 1 ? std::vector<Term>{} : std::vector{term}; }
+};
+
+// The chair's node signed the genesis, or the certificate of its term: by the organisation log that is known here, else
+// by the one that came along. That stewards approved a later term, only members can tell; the epoch that the chair
+// wraps to who accepts says it again.
+Result<Lead> check_chair(const ReplicaCore& core, const std::vector<Bytes>& chair_org_log,
+                         const ChannelGenesis& genesis, ByteView signed_certificate) {
+  Lead lead{{1, genesis.control_key, genesis.chair_org, genesis.chair_node, {}, {}}, {genesis.control_key}};
+  if (!signed_certificate.empty()) {
+    TOCSIN_ASSIGN(certificate, decode_control_certificate(signed_certificate));
+    if (certificate.channel != genesis.id) return bad_invitation("the chair's certificate is of another channel");
+    lead.term = certificate.term;
+    lead.logs.push_back(certificate.last_log);
+    lead.logs.push_back(certificate.term.log);
+  }
   const auto verifies = [&](const crypto::VerifyKey& key) {
-    return verify_channel_genesis(genesis, key, core.verifier);
+    return signed_certificate.empty() ? verify_channel_genesis(genesis, key, core.verifier)
+                                      : verify_control_certificate(signed_certificate, key, core.verifier);
   };
   const auto revoked = [&](const OrgLog& log) {
-    const auto chair = log.nodes().find(genesis.chair_node);
+    const auto chair = log.nodes().find(lead.term.chair_node);
     return chair != log.nodes().end() && chair->second.revoked;
   };
-  if (const OrgState* held = core.find_org(genesis.chair_org); held != nullptr && revoked(held->accepted)) {
+  if (const OrgState* held = core.find_org(lead.term.chair_org); held != nullptr && revoked(held->accepted)) {
     return bad_invitation("the chair's node is revoked");
   }
-  if (core.signed_by_node(genesis.chair_org, genesis.chair_node, verifies)) return kOk;
+  if (core.signed_by_node(lead.term.chair_org, lead.term.chair_node, verifies)) return lead;
   TOCSIN_ASSIGN(log, open_chair_log(chair_org_log, core.verifier));
-  const auto chair = log.nodes().find(genesis.chair_node);
-  if (log.id() != genesis.chair_org || chair == log.nodes().end()) {
+  const auto chair = log.nodes().find(lead.term.chair_node);
+  if (log.id() != lead.term.chair_org || chair == log.nodes().end()) {
     return bad_invitation("the organisation log does not certify the chair's node");
   }
   if (revoked(log)) return bad_invitation("the chair's node is revoked");
   if (!verifies(chair->second.certificate.signing)) {
-    return peer_error(kBadSignature, "the genesis is not signed by the chair's node");
+    return peer_error(kBadSignature, "neither genesis nor term is signed by the chair's node");
   }
-  return kOk;
+  return lead;
+}
+
+// Whom an event invites, if it does.
+std::optional<OrgId> invited_by(const ControlEvent& event) {
+  if (const auto* invite = std::get_if<InviteEvent>(&event)) return invite->member.org;
+  const auto* decision = std::get_if<DecisionEvent>(&event);
+  if (decision == nullptr) return std::nullopt;
+  const auto proposal = decode_proposal(decision->proposal);
+  const auto* change = proposal ? std::get_if<InviteChange>(&proposal->change) : nullptr;
+  return change == nullptr ? std::nullopt : std::optional(change->member.org);
 }
 
 Result<CheckedInvitation> check_invitation(const ReplicaCore& core, ByteView message) {
@@ -111,13 +140,12 @@ Result<CheckedInvitation> check_invitation(const ReplicaCore& core, ByteView mes
   out.genesis = std::move(genesis);
   if (out.genesis.network != core.own_log().profile().network)
     return bad_invitation("the channel is of another network");
-  if (out.genesis.stewards.size() != 1) {
-    return bad_invitation("channels of several stewards need a newer version of Tocsin");
-  }
-  TOCSIN_TRY(check_chair(core, invitation.chair_org_log, out.genesis));
+  TOCSIN_ASSIGN(lead, check_chair(core, invitation.chair_org_log, out.genesis, invitation.certificate));
+  out.terms = lead.terms();
 
   TOCSIN_ASSIGN(epoch_entry, decode_entry(invitation.epoch_entry));
-  TOCSIN_TRY(check_control_entry(out.genesis, epoch_entry, !epoch_entry.body.empty(), core.verifier));
+  TOCSIN_TRY(
+      check_control_entry(out.genesis, {&lead.term.log, 1}, epoch_entry, !epoch_entry.body.empty(), core.verifier));
   if (!epoch_entry.body.empty()) {
     TOCSIN_ASSIGN(epoch, decode_control_body(epoch_entry.body));
     // The copy of the control log would begin inside a run, and take nothing more.
@@ -126,14 +154,13 @@ Result<CheckedInvitation> check_invitation(const ReplicaCore& core, ByteView mes
     }
   }
   TOCSIN_ASSIGN(adding, decode_entry(invitation.adding_entry));
-  TOCSIN_ASSIGN(header, check_control_entry(out.genesis, adding, true, core.verifier));
+  TOCSIN_ASSIGN(header, check_control_entry(out.genesis, lead.logs, adding, true, core.verifier));
   TOCSIN_ASSIGN(body, decode_control_body(adding.body));
   if (body.kind != ControlBody::kEvent) return bad_invitation("the adding entry is no event");
   const auto key = crypto::EntryKey::from(invitation.adding_entry_key);
   TOCSIN_ASSIGN(plain, open_control_entry(*key, out.genesis.id, header.epoch, header.log, header.number, body.sealed));
   TOCSIN_ASSIGN(event, decode_control_event(plain));
-  const auto* invite = std::get_if<InviteEvent>(&event);
-  if (invite == nullptr || invite->member.org != core.own_org) {
+  if (invited_by(event) != core.own_org) {
     return peer_error(kNotForUs, "the invitation is for another organisation");
   }
   out.adding_entry = hash_entry(adding.header, adding.signature);
@@ -152,18 +179,20 @@ std::optional<Bytes> ReplicaCore::invitation_for(const Channel& channel, const O
   const EpochInfo* adding_epoch = state.epoch(invite->second.epoch);
   const EpochInfo* newest = state.epoch(state.newest_epoch());
   if (adding_epoch == nullptr || adding_epoch->key == nullptr || newest == nullptr) return std::nullopt;
-  const auto adding = stored_entry(state.control_log(), invite->second.entry);
-  const auto epoch_entry = stored_entry(state.control_log(), newest->last);
+  const LogKey& adding_log = invite->second.log;
+  const auto adding = stored_entry(adding_log, invite->second.entry);
+  const auto epoch_entry = stored_entry(newest->log, newest->last);
   if (!adding || !epoch_entry) return std::nullopt;
 
   Invitation out;
   out.genesis = state.genesis->message;
   out.genesis_signature = state.genesis->signature;
   out.adding_entry = encode_entry(adding->view());
-  const auto key = control_entry_key(*adding_epoch->key, state.id(), invite->second.epoch, state.control_log(),
-                                     invite->second.entry);
+  const auto key =
+      control_entry_key(*adding_epoch->key, state.id(), invite->second.epoch, adding_log, invite->second.entry);
   out.adding_entry_key = to_bytes(key.view());
-  out.chair_org_log = org_log_bytes(state.genesis->chair_org, kOrgLogInInvitationBytesMax);
+  out.chair_org_log = org_log_bytes(state.chair_org(), kOrgLogInInvitationBytesMax);
+  out.certificate = state.certificate;
   out.epoch_entry = encode_entry(epoch_entry->view());
   Bytes message = encode_invitation(out);
   if (message.size() > kInvitationBytesMax) {
@@ -196,14 +225,15 @@ std::optional<Bytes> ReplicaCore::introduction_to(const Channel& channel) const 
   const ChannelState& state = *channel.durable;
   const EpochInfo* newest = state.epoch(state.newest_epoch());
   const auto entry =
-      newest == nullptr ? Result<Entry>(caller_error(kNotHeld)) : stored_entry(state.control_log(), newest->first);
+      newest == nullptr ? Result<Entry>(caller_error(kNotHeld)) : stored_entry(newest->log, newest->first);
   if (!entry) return std::nullopt;
   const EntryView whole = entry->view();
   Introduction out;
   out.genesis = state.genesis->message;
   out.genesis_signature = state.genesis->signature;
   out.epoch_entry = encode_entry({whole.header, whole.signature, {}});
-  out.chair_org_log = org_log_bytes(state.genesis->chair_org, kOrgLogInInvitationBytesMax);
+  out.chair_org_log = org_log_bytes(state.chair_org(), kOrgLogInInvitationBytesMax);
+  out.certificate = state.certificate;
   return encode_introduction(out);
 }
 
@@ -252,7 +282,7 @@ std::vector<Mail> Replica::mail_for(const OrgId& org, const NodeId& node) const 
       if (const auto notice = held.notices.find(org); notice != held.notices.end()) {
         add(MailKind::kNotice, crypto::kLabelNoticeMail, notice->second);
       }
-    } else if (!held.acceptance.empty() && (org == held.genesis->chair_org || org == held.carrier)) {
+    } else if (!held.acceptance.empty() && (org == held.chair_org() || org == held.carrier)) {
       add(MailKind::kAcceptance, crypto::kLabelAcceptanceMail, held.acceptance);
     }
   }
@@ -310,17 +340,26 @@ Result<void> ReplicaCore::take_invitation(const OrgId& from, ByteView message) {
     // A member that is invited again was removed in between, and cannot have heard of it: the entry that adds it lies
     // above what it holds. Everything else is an invitation that was answered long ago.
     const bool was_in = state.joined() || state.standing == ChannelStanding::kRemoved;
-    const Number newest = std::max(state.head, state.notice_number);
-    if (state.is_chair() || (was_in && checked.adding_number <= newest)) return kOk;
+    const std::uint32_t term = checked.terms.empty() ? 1 : checked.terms.back().number;
+    const Number newest = std::max(state.head, state.notice_term <= term ? state.notice_number : Number{});
+    const bool later = term > std::max(state.term().number, state.notice_term);
+    if (state.is_chair() || term < state.term().number || (was_in && !later && checked.adding_number <= newest)) {
+      return kOk;
+    }
     if (!state.invitation.empty()) {
       TOCSIN_ASSIGN(before, decode_invitation(state.invitation));
       TOCSIN_ASSIGN(adding, decode_entry(before.adding_entry));
       // The answer stands as long as the invitation is the same; only a newer epoch entry is worth keeping.
       const bool same = hash_entry(adding.header, adding.signature) == checked.adding_entry;
+      // But for who was not let in before the chair changed: the next one takes the same answer.
+      if (same && term > state.term().number && state.standing == ChannelStanding::kAccepting) {
+        return follow_chair(*channel, checked.terms, message);
+      }
       if (same && (state.standing != ChannelStanding::kInvited || equal(state.invitation, message))) return kOk;
     }
   }
   ChannelState& state = channel->accepted;
+  if (!state.joined()) state.terms = checked.terms;
   state.standing = ChannelStanding::kInvited;
   state.invitation = to_bytes(message);
   state.acceptance.clear();
@@ -333,10 +372,37 @@ Result<void> ReplicaCore::take_invitation(const OrgId& from, ByteView message) {
   return kOk;
 }
 
+Result<void> ReplicaCore::follow_chair(Channel& channel, const std::vector<Term>& terms, ByteView message) {
+  ChannelState& state = channel.accepted;
+  TOCSIN_ASSIGN(invitation, decode_invitation(message));
+  TOCSIN_ASSIGN(entry, decode_entry(invitation.epoch_entry));
+  TOCSIN_ASSIGN(header, EntryHeader::decode(entry.header));
+  std::vector<EntryView> chair_log;
+  for (const Bytes& bytes : invitation.chair_org_log) {
+    TOCSIN_ASSIGN(one, decode_entry(bytes));
+    chair_log.push_back(one);
+  }
+  if (find_log(terms.back().log) != nullptr) return kOk;
+  Change change;
+  if (auto extended = extend_org(change, chair_log); !extended && find_org(terms.back().chair_org) == nullptr) {
+    return extended.error();
+  }
+  state.terms = terms;
+  state.certificate = invitation.certificate;
+  state.invitation = to_bytes(message);
+  state.run = {};
+  state.epochs[header.epoch] = {header.number, header.number, nullptr, nullptr, {}, state.control_log()};
+  begin_control(change, channel, header.number, hash_entry(entry.header, entry.signature), header.epoch);
+  change.channels.push_back(state.id());
+  change.mail = true;
+  commit_for(std::move(change), nullptr);
+  return kOk;
+}
+
 // Rule 15: whoever is known here may invite to as many channels as he likes. The oldest that was refused goes first,
 // then the oldest that was not answered; never one that this node once was a member of.
 void ReplicaCore::drop_invitations(Change& change, const ChannelId& newest) {
-  const OrgId chair = channels.at(newest)->accepted.genesis->chair_org;
+  const OrgId chair = channels.at(newest)->accepted.chair_org();
   const auto drop_oldest = [&](std::size_t max, const auto& counts) {
     for (;;) {
       std::size_t count = 0;
@@ -359,7 +425,7 @@ void ReplicaCore::drop_invitations(Change& change, const ChannelId& newest) {
       channels.erase(id);
     }
   };
-  drop_oldest(kInvitationsPerChairMax, [&](const ChannelState& state) { return state.genesis->chair_org == chair; });
+  drop_oldest(kInvitationsPerChairMax, [&](const ChannelState& state) { return state.chair_org() == chair; });
   drop_oldest(kInvitationsMax, [](const ChannelState&) { return true; });
 }
 
@@ -426,22 +492,26 @@ Result<void> ReplicaCore::take_notice(ByteView signed_notice) {
   if (channel == nullptr || channel->accepted.is_chair()) return kOk;
   ChannelState& state = channel->accepted;
   if (chair_revoked(state)) return peer_error(kChairRevoked, "the node that leads this channel was revoked");
-  const bool is_signed =
-      signed_by_node(state.genesis->chair_org, state.genesis->chair_node,
-                     [&](const crypto::VerifyKey& key) { return verify_notice(signed_notice, key, verifier); });
+  const bool is_signed = signed_by_node(state.chair_org(), state.chair_node(), [&](const crypto::VerifyKey& key) {
+    return verify_notice(signed_notice, key, verifier);
+  });
   if (!is_signed) return peer_error(kBadSignature, "the notice is not signed by the chair's node");
   // Other standings come with contributors (rule 24).
   if (notice.role != Role::kUnknown) return kOk;
   // An epoch that opened here, or an invitation, is newer than a notice from before it.
   const EpochInfo* opened = state.epoch(state.newest_epoch());
-  Number known = std::max(state.notice_number, opened == nullptr ? Number{} : opened->last);
+  Number known = std::max(state.notice_term == state.term().number ? state.notice_number : Number{},
+                          opened == nullptr || opened->log != state.control_log() ? Number{} : opened->last);
   if (!state.invitation.empty()) {
     TOCSIN_ASSIGN(invitation, decode_invitation(state.invitation));
     TOCSIN_ASSIGN(adding, decode_entry(invitation.adding_entry));
-    known = std::max(known, peek_number(adding.header));
+    if (equal(peek_log(adding.header), state.control_log().view())) {
+      known = std::max(known, peek_number(adding.header));
+    }
   }
   if (notice.entry <= known) return kOk;
   state.notice_number = notice.entry;
+  state.notice_term = state.term().number;
   state.notice_seen = clock.now();
   // Who has declined has declined.
   if (state.standing != ChannelStanding::kRefused) state.standing = ChannelStanding::kRemoved;
@@ -468,13 +538,13 @@ Result<void> ReplicaCore::take_introduction(const OrgId& from, ByteView message)
   if (channel == nullptr && channels.size() >= kChannelsMax) {
     return peer_error(kQuotaExceeded, "a node takes part in 256 channels");
   }
-  TOCSIN_TRY(check_chair(*this, introduction.chair_org_log, genesis));
+  TOCSIN_ASSIGN(lead, check_chair(*this, introduction.chair_org_log, genesis, introduction.certificate));
   TOCSIN_ASSIGN(entry, decode_entry(introduction.epoch_entry));
-  TOCSIN_ASSIGN(header, check_control_entry(genesis, entry, false, verifier));
-  if (find_log(genesis.control_key) != nullptr) return kOk;
+  TOCSIN_ASSIGN(header, check_control_entry(genesis, {&lead.term.log, 1}, entry, false, verifier));
+  if (find_log(lead.term.log) != nullptr) return kOk;
 
   Change change;
-  if (find_org(genesis.chair_org) == nullptr) {
+  if (find_org(lead.term.chair_org) == nullptr) {
     std::vector<EntryView> chair_log;
     for (const Bytes& bytes : introduction.chair_org_log) {
       TOCSIN_ASSIGN(one, decode_entry(bytes));
@@ -494,6 +564,8 @@ Result<void> ReplicaCore::take_introduction(const OrgId& from, ByteView message)
     channel->accepted.genesis = std::make_shared<const ChannelGenesis>(std::move(genesis));
   }
   ChannelState& state = channel->accepted;
+  state.terms = lead.terms();
+  state.certificate = introduction.certificate;
   state.standing = ChannelStanding::kAccepting;
   state.invitation.clear();
   state.acceptance.clear();

@@ -321,7 +321,8 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
 
 Result<Change> RangeReceiver::State::finish_control() {
   Channel& in = *core->find_channel(*channel);
-  if (core->chair_revoked(in.accepted)) return refused(kNotAcceptable, "the chair's node is revoked");
+  const bool next_term = log != in.accepted.control_log();
+  if (!next_term && core->chair_revoked(in.accepted)) return refused(kNotAcceptable, "the chair's node is revoked");
   std::vector<Entry> added;
   for (const auto& write : batch.entries()) {
     const EntryView view = batch.entry(write);
@@ -329,7 +330,8 @@ Result<Change> RangeReceiver::State::finish_control() {
     added.emplace_back(view.header, view.signature, view.body);
   }
   Change change;
-  TOCSIN_TRY(core->add_control(change, in, added, ReplicaCore::From::kOthers));
+  TOCSIN_TRY(next_term ? core->take_term(change, in, added)
+                       : core->add_control(change, in, added, ReplicaCore::From::kOthers));
   return change;
 }
 

@@ -45,6 +45,43 @@ Bytes counter_record_name(const ChannelId& channel) { return named(kCounterRecor
 Bytes pending_record_name(const ChannelId& channel, const OrgId& org) { return mail_name(channel, 'a', org.view()); }
 Bytes missing_record_name(const ChannelId& channel, const NodeId& node) { return mail_name(channel, 'm', node.view()); }
 
+Bytes proposal_record_name(const ChannelId& channel, const ProposalId& proposal) {
+  return mail_name(channel, 'p', proposal.view());
+}
+
+Bytes encode_proposal_record(const HeldProposal& held) {
+  return canonical::encode<schema::ProposalRecord>([&](schema::ProposalRecord::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    if (held.proposal) out.setProposal(canonical::data(held.proposal->message));
+    auto answers = out.initAnswers(static_cast<unsigned>(held.answers.size()));
+    unsigned at = 0;
+    for (const auto& [node, answer] : held.answers) answers.set(at++, canonical::data(answer));
+    out.setSeen(held.seen.ms);
+    out.setDecided(held.decided.value);
+    out.setDecidedEpoch(held.decided_epoch.value);
+  });
+}
+
+Result<HeldProposal> decode_proposal_record(ByteView bytes) {
+  return decode_record<schema::ProposalRecord>(
+      bytes, "a proposal", [](schema::ProposalRecord::Reader in) -> Result<HeldProposal> {
+        HeldProposal out;
+        if (in.getFormatVersion() != kFormatVersion) return damaged_record("a proposal");
+        if (in.getProposal().size() != 0) {
+          TOCSIN_ASSIGN(proposal, decode_proposal(canonical::view(in.getProposal())));
+          out.proposal = std::move(proposal);
+        }
+        for (const auto answer : in.getAnswers()) {
+          TOCSIN_ASSIGN(approval, decode_approval(canonical::view(answer)));
+          out.answers.emplace(approval.node, to_bytes(canonical::view(answer)));
+        }
+        out.seen = {in.getSeen()};
+        out.decided = {in.getDecided()};
+        out.decided_epoch = {in.getDecidedEpoch()};
+        return out;
+      });
+}
+
 Bytes encode_month(std::uint32_t month) {
   Bytes out(4);
   store_le32(out.data(), month);

@@ -24,7 +24,7 @@ std::vector<ChannelId> Replica::channels_with(const NodeId& peer) const {
     const ChannelState& state = *channel->durable;
     if (state.joined() && may_read(state.role_of(*org))) out.push_back(id);
     // An accepted invitee hears from those who can know that it was taken in; nobody else learns that it waits.
-    if (state.standing == ChannelStanding::kAccepting && (*org == state.genesis->chair_org || *org == state.carrier)) {
+    if (state.standing == ChannelStanding::kAccepting && (*org == state.chair_org() || *org == state.carrier)) {
       out.push_back(id);
     }
   }
@@ -84,6 +84,10 @@ bool Replica::wants_log(const std::optional<ChannelId>& id, const LogKey& key, L
     case LogType::kOrganisation:
       return state.role_of(OrgId{key.bytes()}) != Role::kUnknown;
     case LogType::kControl:
+      // One that is not known may be the next term's; what it begins with says so.
+      if (log == nullptr && key != state.control_log()) {
+        return state.joined() && state.newest != nullptr && state.term_over(key) == nullptr && !impl_->secrets.locked();
+      }
       return key == state.control_log() && !impl_->chair_revoked(state) &&
              (state.joined() || state.standing == ChannelStanding::kAccepting);
     case LogType::kFeed:
@@ -107,7 +111,9 @@ namespace {
 Number served_head(const ReplicaCore& core, const LogState& log) {
   Number head = log.durable.head;
   const Channel* channel = log.channel ? core.find_channel(*log.channel) : nullptr;
-  if (channel == nullptr || channel->durable == nullptr || log.durable.type != LogType::kFeed) return head;
+  if (channel == nullptr || channel->durable == nullptr) return head;
+  if (const Term* term = channel->durable->term_over(log.durable.log)) return std::min(head, term->last);
+  if (log.durable.type != LogType::kFeed) return head;
   const auto limit = core.limit_of(*channel->durable, log.durable.log, log.owner);
   return limit ? std::min(head, *limit) : head;
 }

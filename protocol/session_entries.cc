@@ -9,8 +9,9 @@ namespace tocsin::protocol {
 namespace {
 
 // What the replica says of entries, by what a session makes of it. Codes are compared by their text: see replica.h.
-constexpr std::array<std::string_view, 6> kNotYet = {"unknown_epoch", "not_authorised",       "not_acceptable",
-                                                     "wrong_epoch",   "bad_feed_certificate", "node_not_certified"};
+constexpr std::array<std::string_view, 7> kNotYet = {"unknown_epoch", "not_authorised",       "not_acceptable",
+                                                     "wrong_epoch",   "bad_feed_certificate", "node_not_certified",
+                                                     "not_approved"};
 // Nobody who checks what he takes sends these on.
 constexpr std::array<std::string_view, 3> kMalformed = {"bad_entry", "bad_epoch", "body_too_large"};
 // Either the peer sends bad bytes, or the author showed two histories.

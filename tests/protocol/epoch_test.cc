@@ -7,6 +7,7 @@
 
 #include "crypto/wrap.h"
 #include "protocol/limits.h"
+#include "protocol/stewards.h"
 #include "tests/support/example_identity.h"
 #include "tests/support/expect.h"
 
@@ -59,7 +60,9 @@ struct EpochTest : testing::Test {
 TEST_F(EpochTest, rule_20_a_full_roster_and_all_pins_that_are_written_fit_one_run) {
   ControlState full;
   full.genesis = Bytes(32 * 1024, 1);
-  full.stewards.resize(kMembersMax);
+  full.stewards.resize(kStewardsMax);
+  full.decided.resize(kDecidedMax);
+  full.terms.resize(kTermsMax);
   full.epoch = place.epoch;
   for (std::size_t i = 0; i < kMembersMax; ++i) {
     full.roster.push_back({crypto::random_fixed<OrgId>(random),
@@ -77,6 +80,8 @@ TEST_F(EpochTest, rule_20_a_full_roster_and_all_pins_that_are_written_fit_one_ru
                          crypto::random_fixed<NodeId>(random)});
   }
   EXPECT_EQ(code_of(make_epoch_bodies(place, key, encode_control_state(full), {}, random)), "ok");
+  const Bytes certificate(kTermCertificateBytesMax, 1);
+  EXPECT_EQ(code_of(make_epoch_bodies(place, key, encode_control_state(full), {}, random, certificate)), "ok");
 }
 
 TEST_F(EpochTest, members_find_the_key_and_the_state_and_others_nothing) {

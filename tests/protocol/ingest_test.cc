@@ -351,7 +351,14 @@ TEST_F(IngestTest, what_does_not_fit_is_refused_before_it_is_kept) {
   EXPECT_EQ(code_of(receiver.add_without_body(signature, epoch, {}, kBodyBytesMax + 1)), "body_too_large");
   EXPECT_EQ(code_of(receiver.commit(nullptr)), "bad_entry") << "nothing was added";
   EXPECT_EQ(code_of(b.replica().receive(id, feed.log(), LogType::kFeed, {0}, std::nullopt)), "wrong_number");
-  EXPECT_EQ(code_of(b.replica().receive(id, feed.log(), LogType::kControl, {1}, std::nullopt)), "not_acceptable");
+  EXPECT_EQ(code_of(a.replica().receive(crypto::random_fixed<ChannelId>(a.random()), feed.log(), LogType::kControl, {1},
+                                        std::nullopt)),
+            "not_acceptable");
+  // One that is not known could begin a term: what it begins with says that it does not.
+  const Entry nothing = feed.next(epoch, "nothing", feed.signed_certificate());
+  auto term = must(b.replica().receive(id, feed.log(), LogType::kControl, {1}, std::nullopt));
+  must(term.add(nothing.view().signature, epoch, nothing.view().body));
+  EXPECT_NE(code_of(term.commit(nullptr)), "ok");
   EXPECT_EQ(code_of(b.replica().receive(std::nullopt, feed.log(), LogType::kFeed, {1}, std::nullopt)),
             "not_acceptable");
   const ChannelId unknown = crypto::random_fixed<ChannelId>(a.random());

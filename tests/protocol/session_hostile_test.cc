@@ -24,7 +24,7 @@ struct Members {
   ChannelId channel = make_channel(net, a, {&b});
 };
 
-Code code_of(const Result<void>& result) { return result ? Code{"accepted"} : result.error().code; }
+Code reason_of(const Result<void>& result) { return result ? Code{"accepted"} : result.error().code; }
 
 LogKey own_feed(Party& party, const ChannelId& channel) {
   for (const auto& [log, leaf] : party.replica().frontier(channel).leaves()) {
@@ -57,7 +57,7 @@ TEST(SessionHostile, rule_43_hello_must_name_both_nodes_as_the_handshake_did) {
     Stranger stranger(m.net, m.b, m.a);
     wire::Hello hello = stranger.hello();
     (sender ? hello.sender : hello.receiver).data()[5] ^= 1;
-    EXPECT_EQ(code_of(stranger.say(hello)), kWrongNode);
+    EXPECT_EQ(reason_of(stranger.say(hello)), kWrongNode);
     EXPECT_EQ(stranger.bye(), ByeReason::kWrongNode);
     EXPECT_TRUE(stranger.session().closed());
     EXPECT_FALSE(stranger.session().settled());
@@ -67,11 +67,11 @@ TEST(SessionHostile, rule_43_hello_must_name_both_nodes_as_the_handshake_did) {
 TEST(SessionHostile, HelloComesFirstAndOnce) {
   Members m;
   Stranger early(m.net, m.b, m.a);
-  EXPECT_EQ(code_of(early.say(early.slots({}))), kUnexpectedMessage);
+  EXPECT_EQ(reason_of(early.say(early.slots({}))), kUnexpectedMessage);
   EXPECT_EQ(early.bye(), ByeReason::kBadMessage);
   Stranger twice(m.net, m.b, m.a);
   twice.open({});
-  EXPECT_EQ(code_of(twice.say(twice.hello())), kUnexpectedMessage);
+  EXPECT_EQ(reason_of(twice.say(twice.hello())), kUnexpectedMessage);
 }
 
 TEST(SessionHostile, NothingIsHeardAfterAnError) {
@@ -94,7 +94,7 @@ TEST(SessionHostile, SlotsOfImpossibleRoundsAreRefused) {
     for (const std::uint32_t round : rounds) {
       if (said) said = stranger.say(stranger.slots({}, round));
     }
-    return code_of(said);
+    return reason_of(said);
   };
   EXPECT_EQ(say({0, 1, 2, 3}), Code{"accepted"});
   EXPECT_EQ(say({1}), kUnexpectedMessage);
@@ -103,7 +103,7 @@ TEST(SessionHostile, SlotsOfImpossibleRoundsAreRefused) {
   EXPECT_EQ(say({0, 2}), kUnexpectedMessage);
   EXPECT_EQ(say({0, 0xffffffff}), kUnexpectedMessage);
   Stranger stranger(m.net, m.b, m.a);
-  EXPECT_EQ(code_of(stranger.say([&](FrameWriter& out) {
+  EXPECT_EQ(reason_of(stranger.say([&](FrameWriter& out) {
               wire::put(out, stranger.hello());
               wire::put(out, stranger.slots({}, 0));
               wire::put(out, stranger.slots({}, 1));
@@ -208,7 +208,7 @@ TEST(SessionHostile, EntriesThatNobodyAskedForAreRefused) {
   Stranger stranger(m.net, m.b, m.a);
   stranger.open({m.channel});
   const auto said = stranger.say([&](FrameWriter& out) { put_entries(out, m.a, feed, 0, {1}, {1}, true); });
-  EXPECT_EQ(code_of(said), kUnexpectedMessage);
+  EXPECT_EQ(reason_of(said), kUnexpectedMessage);
   EXPECT_EQ(m.b.replica().accepted_head(feed), Number{0});
 }
 
@@ -293,7 +293,7 @@ TEST(SessionHostile, rule_05_what_was_changed_on_the_way_is_refused_and_nothing_
     EXPECT_EQ(want->last, asked.head);
     const auto said = asked.stranger.say(
         [&](FrameWriter& out) { put_entries(out, asked.m.a, asked.feed, 0, asked.head, asked.head, true, true); });
-    EXPECT_EQ(code_of(said), kBadEntries);
+    EXPECT_EQ(reason_of(said), kBadEntries);
     EXPECT_EQ(asked.stranger.bye(), ByeReason::kBadEntry);
   }
 }
@@ -342,7 +342,7 @@ TEST(SessionHostile, AnAnswerGoesOnWhereItWasAndBeginsWhereItShould) {
     must(asked.stranger.say([&](FrameWriter& out) { put_entries(out, asked.m.a, asked.feed, 0, {1}, {5}, false); }));
     const auto said = asked.stranger.say(
         [&](FrameWriter& out) { put_entries(out, asked.m.a, asked.feed, 0, {second}, asked.head, true); });
-    EXPECT_EQ(code_of(said), kBadEntries) << second;
+    EXPECT_EQ(reason_of(said), kBadEntries) << second;
   }
   // A joiner's copy may begin later, but only with the first entry of an epoch, which shows whose feed it is.
   Asked asked(20);
@@ -358,7 +358,7 @@ TEST(SessionHostile, EntriesOfTheRightLogThroughTheWrongSlotAreRefused) {
     Asked asked(3);
     const auto said = asked.stranger.say(
         [&](FrameWriter& out) { put_entries(out, asked.m.a, asked.feed, slot, {1}, asked.head, true); });
-    EXPECT_EQ(code_of(said), kUnexpectedMessage);
+    EXPECT_EQ(reason_of(said), kUnexpectedMessage);
   }
 }
 
@@ -380,7 +380,7 @@ TEST(SessionHostile, CreditIsABound) {
     said = asked.stranger.say_frame(frame);
     EXPECT_EQ(said.ok(), sent <= kInitialCreditBytes);
   }
-  EXPECT_EQ(code_of(said), kCreditExceeded);
+  EXPECT_EQ(reason_of(said), kCreditExceeded);
   EXPECT_EQ(asked.stranger.bye(), ByeReason::kTooMuch);
 }
 
@@ -393,7 +393,7 @@ TEST(SessionHostile, FloodsEndTheSession) {
     stranger.open({m.channel});
     Result<void> said = kOk;
     for (int i = 0; said && i < times; ++i) said = stranger.say(put);
-    return code_of(said);
+    return reason_of(said);
   };
   const auto repeat = [](int count, const std::function<void(FrameWriter&)>& put) {
     return [=](FrameWriter& out) {
@@ -445,7 +445,7 @@ TEST(SessionHostile, OneLogIsServedOnceAtATime) {
     wire::put(out, wire::Want{0, feed, {1}, {}, {}});
     wire::put(out, wire::Want{0, feed, {1}, {}, {}});
   });
-  EXPECT_EQ(code_of(said), kUnexpectedMessage);
+  EXPECT_EQ(reason_of(said), kUnexpectedMessage);
 }
 
 TEST(SessionHostile, AnAnswerThatIsStoppedEndsAtOnce) {
@@ -510,7 +510,7 @@ TEST(SessionHostile, AFrontierWithoutAnEndIsGivenUp) {
     }
   }
   EXPECT_LE(waiting_max, 256u);
-  EXPECT_EQ(code_of(said), kTooMuch);
+  EXPECT_EQ(reason_of(said), kTooMuch);
 }
 
 TEST(SessionHostile, AFeedOfAnEpochThatIsNotHereYetWaitsForTheControlLog) {

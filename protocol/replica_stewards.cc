@@ -1,0 +1,357 @@
+// What several stewards decide together: their proposals and answers travel in their feeds, the chair's entry carries
+// what was approved (rule 22).
+#include <algorithm>
+
+#include "protocol/replica_impl.h"
+
+namespace tocsin::protocol {
+namespace {
+
+inline constexpr Code kNotSteward{"not_steward"};
+inline constexpr Code kBadChange{"bad_change"};
+
+// Open ones of one steward, and all that are remembered of a channel: the oldest that nobody waits for goes first.
+constexpr std::size_t kProposalsPerOrgMax = 32;
+constexpr std::size_t kProposalsMax = 512;
+constexpr std::size_t kAnswersMax = kStewardsMax * 4;  // of one proposal: a few nodes of each steward
+
+}  // namespace
+
+bool ReplicaCore::decides_together(const ChannelState& state) const {
+  return state.newest != nullptr && state.newest->stewards.size() > 1;
+}
+
+// ---- What comes in stewards' feeds
+
+HeldProposal* ReplicaCore::held_proposal(Change& change, Channel& channel, const ProposalId& id, const OrgId& org) {
+  const auto found = channel.proposals.find(id);
+  if (found != channel.proposals.end()) return &found->second;
+  const auto open_of = [&](const auto& entry) {
+    const HeldProposal& held = entry.second;
+    return held.proposal && held.proposal->org == org && state_of(channel, held) == ProposalState::kOpen;
+  };
+  if (std::count_if(channel.proposals.begin(), channel.proposals.end(), open_of) >=
+      static_cast<std::ptrdiff_t>(kProposalsPerOrgMax)) {
+    return nullptr;
+  }
+  if (channel.proposals.size() >= kProposalsMax) {
+    const auto age = [&](const auto& entry) {
+      const bool open = entry.second.proposal && state_of(channel, entry.second) == ProposalState::kOpen;
+      return std::pair(open, entry.second.seen.ms);
+    };
+    const auto oldest = std::ranges::min_element(channel.proposals, {}, age);
+    change.batch.remove_record(Table::kMail, proposal_record_name(channel.accepted.id(), oldest->first));
+    channel.proposals.erase(oldest);
+  }
+  HeldProposal& held = channel.proposals[id];
+  held.seen = clock.now();
+  return &held;
+}
+
+void ReplicaCore::put_proposal(Change& change, Channel& channel, const ProposalId& id) const {
+  change.batch.put_record(Table::kMail, proposal_record_name(channel.accepted.id(), id),
+                          encode_proposal_record(channel.proposals.at(id)));
+}
+
+void ReplicaCore::load_proposal(Channel& channel, const ProposalId& id, ByteView value) const {
+  if (auto held = decode_proposal_record(value)) channel.proposals[id] = std::move(*held);
+}
+
+void ReplicaCore::take_proposal(Change& change, Channel& channel, const FeedOwner& owner, ByteView payload) {
+  auto proposal = decode_proposal(payload);
+  if (!proposal || proposal->channel != channel.accepted.id() || proposal->org != owner.org ||
+      proposal->node != owner.node) {
+    ++refused_entries;
+    return;
+  }
+  const ProposalId id = proposal->id;
+  HeldProposal* held = held_proposal(change, channel, id, owner.org);
+  if (held == nullptr || held->proposal) return;
+  held->proposal = std::move(*proposal);
+  put_proposal(change, channel, id);
+  change.channels.push_back(channel.accepted.id());
+}
+
+void ReplicaCore::take_answer(Change& change, Channel& channel, const FeedOwner& owner, ByteView payload) {
+  const auto answer = decode_approval(payload);
+  const bool is_signed = answer && signed_by_node(owner.org, owner.node, [&](const crypto::VerifyKey& key) {
+                           return verify_approval(payload, key, verifier);
+                         });
+  if (!is_signed || answer->channel != channel.accepted.id() || answer->org != owner.org ||
+      answer->node != owner.node) {
+    ++refused_entries;
+    return;
+  }
+  HeldProposal* held = held_proposal(change, channel, answer->proposal, owner.org);
+  if (held == nullptr || held->answers.size() >= kAnswersMax) return;
+  // The first answer of a node stands.
+  if (!held->answers.emplace(owner.node, to_bytes(payload)).second) return;
+  put_proposal(change, channel, answer->proposal);
+  change.channels.push_back(channel.accepted.id());
+}
+
+// ---- How it stands
+
+ProposalState ReplicaCore::state_of(const Channel& channel, const HeldProposal& held) const {
+  const ChannelState& state = channel.accepted;
+  const Proposal& proposal = *held.proposal;
+  if (held.decided.value != 0) return ProposalState::kDecided;
+  const auto same = [&](const Proposal& decided) { return decided.id == proposal.id; };
+  if (std::any_of(state.decisions.begin(), state.decisions.end(), same)) return ProposalState::kDecided;
+  if (state.newest == nullptr) return ProposalState::kOpen;
+  const auto& decided = state.newest->decided;
+  if (std::binary_search(decided.begin(), decided.end(), proposal.id)) return ProposalState::kDecided;
+  if (const auto* chair = std::get_if<ChairChange>(&proposal.change)) {
+    const Term now = state.term();
+    if (chair->term == now.number && chair->node == now.chair_node) return ProposalState::kDecided;
+    if (chair->term <= now.number) return ProposalState::kLapsed;
+  }
+  if (proposal.steward_set != steward_set_hash(state.id(), *state.newest)) return ProposalState::kLapsed;
+  std::set<OrgId> no;
+  for (const auto& [node, bytes] : held.answers) {
+    const auto answer = decode_approval(bytes);
+    if (answer && !answer->approve && state.newest->is_steward(answer->org)) no.insert(answer->org);
+  }
+  return no.size() + state.newest->quorum > state.newest->stewards.size() ? ProposalState::kRejected
+                                                                          : ProposalState::kOpen;
+}
+
+std::vector<Bytes> ReplicaCore::approvals_of(const Channel& channel, const HeldProposal& held,
+                                             std::size_t count) const {
+  const ControlState& now = *channel.accepted.newest;
+  std::map<OrgId, Bytes> by_org;
+  for (const auto& [node, bytes] : held.answers) {
+    const auto answer = decode_approval(bytes);
+    if (!answer || !answer->approve || answer->steward_set != held.proposal->steward_set ||
+        !now.is_steward(answer->org) || now.member(answer->org) == nullptr) {
+      continue;
+    }
+    const OrgState* org = find_org(answer->org);
+    if (org == nullptr || org->accepted.live_node(node) == nullptr) continue;
+    // Of two nodes of one steward the shorter reason: all have to fit one entry.
+    const auto [at, is_new] = by_org.emplace(answer->org, bytes);
+    if (!is_new && bytes.size() < at->second.size()) at->second = bytes;
+  }
+  std::vector<Bytes> out;
+  for (auto& [org, bytes] : by_org) out.push_back(std::move(bytes));
+  std::ranges::stable_sort(out, {}, [](const Bytes& bytes) { return bytes.size(); });
+  if (out.size() > count) out.resize(count);
+  return out;
+}
+
+std::vector<ProposalInfo> Replica::proposals(const std::optional<ChannelId>& id) const {
+  std::vector<ProposalInfo> out;
+  for (const auto& [key, channel] : impl_->channels) {
+    if ((id && key != *id) || channel->accepted.newest == nullptr) continue;
+    for (const auto& [proposal, held] : channel->proposals) {
+      if (!held.proposal) continue;
+      ProposalInfo info;
+      info.proposal = *held.proposal;
+      info.state = impl_->state_of(*channel, held);
+      info.needed = channel->accepted.newest->quorum;
+      info.seen = held.seen;
+      std::set<OrgId> yes;
+      for (const auto& [node, bytes] : held.answers) {
+        auto answer = decode_approval(bytes);
+        if (!answer) continue;
+        if (answer->approve && channel->accepted.newest->is_steward(answer->org)) yes.insert(answer->org);
+        info.answers.push_back(std::move(*answer));
+      }
+      info.approved = yes.size();
+      std::ranges::sort(info.answers, {}, [](const Approval& answer) { return std::pair(answer.org, answer.node); });
+      out.push_back(std::move(info));
+    }
+  }
+  std::ranges::stable_sort(out, std::greater(), [](const ProposalInfo& info) { return info.seen.ms; });
+  return out;
+}
+
+// ---- Proposing and answering
+
+namespace {
+
+Result<Channel*> decided_by(ReplicaCore& core, const ChannelId& id) {
+  TOCSIN_TRY(core.check_unlocked());
+  Channel* channel = core.find_channel(id);
+  if (channel == nullptr) return caller_error(kUnknownChannel, "no such channel is known here");
+  TOCSIN_TRY(core.may_append(*channel));
+  if (!channel->accepted.newest->is_steward(core.own_org)) {
+    return caller_error(kNotSteward, "this organisation is no steward of the channel: a steward has to propose it");
+  }
+  return channel;
+}
+
+Error bad_change(std::string detail) { return caller_error(kBadChange, std::move(detail)); }
+
+}  // namespace
+
+Result<void> ReplicaCore::check_change(const Channel& channel, const ProposedChange& change) const {
+  const ChannelState& state = channel.accepted;
+  if (const auto* remove = std::get_if<RemoveChange>(&change)) {
+    if (state.role_of(remove->org) == Role::kUnknown) return bad_change("the organisation is not in this channel");
+    if (state.newest->is_steward(remove->org)) {
+      return bad_change("it is a steward: first name the stewards without it");
+    }
+  } else if (const auto* next = std::get_if<StewardsChange>(&change)) {
+    if (state.genesis->channel_class == ChannelClass::kPrivate) return bad_change("a private channel has one steward");
+    if (next->stewards.size() == 2) {
+      return bad_change("two stewards can block each other: name one, or at least a third (rule 22)");
+    }
+    if (next->stewards.size() > kStewardsMax || !quorum_fits(next->stewards.size(), next->quorum)) {
+      return bad_change("the quorum is 1 of 1, or more than half and fewer than all of three or more stewards");
+    }
+    for (const OrgId& org : next->stewards) {
+      if (!may_write(state.role_of(org))) return bad_change("a steward has to be a member that may write");
+    }
+    if (std::find(next->stewards.begin(), next->stewards.end(), state.chair_org()) == next->stewards.end()) {
+      return bad_change("the chair is among the stewards: first give the chair to another");
+    }
+  } else if (const auto* chair = std::get_if<ChairChange>(&change)) {
+    if (chair->term <= state.term().number) return bad_change("terms only rise");
+    if (state.newest->stewards[chair->term % state.newest->stewards.size()] != chair->org) {
+      return bad_change("that term is not this steward's turn");
+    }
+    const OrgState* org = find_org(chair->org);
+    if (org == nullptr || org->accepted.live_node(chair->node) == nullptr) {
+      return bad_change("the next chair is no certified node of that steward");
+    }
+  } else if (const auto* grant = std::get_if<GrantChange>(&change)) {
+    if (state.role_of(grant->org) == Role::kUnknown) return bad_change("the organisation is not in this channel");
+  }
+  return kOk;
+}
+
+Approval ReplicaCore::own_answer(const Channel& channel, const Proposal& proposal, bool approve,
+                                 const std::string& reason) const {
+  const ChannelState& state = channel.accepted;
+  return {state.id(), proposal.id, proposal.steward_set, own_org,    own_node,
+          approve,    reason,      state.control_log(),  state.head, state.head_hash};
+}
+
+Result<ProposalId> Replica::propose(const ChannelId& id, ProposedChange wanted, const std::string& reason,
+                                    Done<ProposalId> done) {
+  TOCSIN_ASSIGN(channel, decided_by(*impl_, id));
+  TOCSIN_TRY(impl_->check_change(*channel, wanted));
+  Proposal proposal;
+  proposal.channel = id;
+  proposal.steward_set = steward_set_hash(id, *channel->accepted.newest);
+  proposal.org = impl_->own_org;
+  proposal.node = impl_->own_node;
+  proposal.created = impl_->clock.now();
+  proposal.reason = reason;
+  proposal.change = std::move(wanted);
+  proposal = make_proposal(std::move(proposal));
+  while (channel->proposals.contains(proposal.id)) {  // the same again is another proposal
+    ++proposal.created.ms;
+    proposal = make_proposal(std::move(proposal));
+  }
+  TOCSIN_TRY(decode_proposal(proposal.message));  // the bounds that others ask of it
+  Change change;
+  HeldProposal* held = impl_->held_proposal(change, *channel, proposal.id, impl_->own_org);
+  if (held == nullptr) return caller_error("too_many_proposals", "so many proposals of this steward are open already");
+  const Bytes answer = sign_approval(impl_->own_answer(*channel, proposal, true, {}), impl_->secrets.tier2->signing);
+  const FeedItem items[] = {{FeedKind::kProposal, proposal.message}, {FeedKind::kApproval, answer}};
+  TOCSIN_TRY(impl_->append_items(change, *channel, items, nullptr));
+  held->proposal = proposal;
+  held->answers.emplace(impl_->own_node, answer);
+  impl_->put_proposal(change, *channel, proposal.id);
+  change.channels.push_back(id);
+  impl_->enact_approved(change, *channel);
+  impl_->commit_for(std::move(change), std::move(done), proposal.id);
+  return proposal.id;
+}
+
+Result<void> Replica::answer_proposal(const ProposalId& proposal, bool approve, const std::string& reason,
+                                      Done<void> done) {
+  for (const auto& [id, held_channel] : impl_->channels) {
+    const auto found = held_channel->proposals.find(proposal);
+    if (found == held_channel->proposals.end() || !found->second.proposal) continue;
+    TOCSIN_ASSIGN(channel, decided_by(*impl_, id));
+    HeldProposal& held = found->second;
+    if (impl_->state_of(*channel, held) != ProposalState::kOpen) {
+      return caller_error("not_open", "the proposal is " + std::string(to_string(impl_->state_of(*channel, held))));
+    }
+    for (const auto& [node, bytes] : held.answers) {
+      const auto answer = decode_approval(bytes);
+      if (answer && answer->org == impl_->own_org) {
+        return caller_error("already_answered", "this organisation has answered: an answer stands");
+      }
+    }
+    const Bytes answer =
+        sign_approval(impl_->own_answer(*channel, *held.proposal, approve, reason), impl_->secrets.tier2->signing);
+    TOCSIN_TRY(decode_approval(answer));
+    const FeedItem item{FeedKind::kApproval, answer};
+    Change change;
+    TOCSIN_TRY(impl_->append_items(change, *channel, std::span(&item, 1), nullptr));
+    held.answers.emplace(impl_->own_node, answer);
+    impl_->put_proposal(change, *channel, proposal);
+    change.channels.push_back(id);
+    impl_->enact_approved(change, *channel);
+    impl_->commit_for(std::move(change), std::move(done));
+    return kOk;
+  }
+  return caller_error("unknown_proposal", "no such proposal is known here");
+}
+
+Result<std::uint32_t> Replica::next_term_of(const ChannelId& id, const OrgId& steward) const {
+  const Channel* channel = impl_->find_channel(id);
+  if (channel == nullptr || channel->accepted.newest == nullptr) {
+    return caller_error(kUnknownChannel, "no such channel is known here");
+  }
+  const auto& stewards = channel->accepted.newest->stewards;
+  const auto at = std::find(stewards.begin(), stewards.end(), steward);
+  if (at == stewards.end()) return caller_error(kNotSteward, "the organisation is no steward of the channel");
+  std::uint32_t term = channel->accepted.term().number + 1;
+  while (stewards[term % stewards.size()] != steward) ++term;
+  return term;
+}
+
+// ---- Enacting
+
+Result<void> ReplicaCore::enact(Change& change, Channel& channel, HeldProposal& held) {
+  const Proposal& proposal = *held.proposal;
+  DecisionEvent event;
+  event.proposal = proposal.message;
+  event.approvals = approvals_of(channel, held, channel.accepted.newest->quorum);
+  TOCSIN_TRY(add_event(change, channel, event));
+  held.decided = channel.accepted.head;
+  held.decided_epoch = channel.accepted.head_epoch;
+  put_proposal(change, channel, proposal.id);
+  change.mail = true;
+  if (const auto* invite = std::get_if<InviteChange>(&proposal.change)) {
+    channel.accepted.notices.erase(invite->member.org);
+  } else if (const auto* remove = std::get_if<RemoveChange>(&proposal.change)) {
+    TOCSIN_TRY(drop_member(change, channel, remove->org));
+  } else if (std::holds_alternative<StewardsChange>(proposal.change)) {
+    TOCSIN_TRY(add_epoch(change, channel, same_epoch(channel, EpochReason::kStewards)));
+  }
+  return kOk;
+}
+
+bool ReplicaCore::enact_approved(Change& change, Channel& channel) {
+  const ChannelState& state = channel.accepted;
+  if (!state.joined() || state.newest == nullptr || secrets.locked()) return false;
+  bool done = false;
+  std::vector<ProposalId> ids;
+  for (const auto& [id, held] : channel.proposals) ids.push_back(id);
+  for (const ProposalId& id : ids) {
+    HeldProposal& held = channel.proposals.at(id);
+    if (!held.proposal || state_of(channel, held) != ProposalState::kOpen) continue;
+    const auto* chair = std::get_if<ChairChange>(&held.proposal->change);
+    const bool mine = chair != nullptr ? chair->node == own_node && chair->org == own_org : state.is_chair();
+    if (!mine || approvals_of(channel, held, kStewardsMax).size() < state.newest->quorum) continue;
+    if (chair == nullptr) {
+      const LogState* log = find_log(state.control_log());
+      if (state.needs_newer || chair_revoked(state) || log == nullptr || log->accepted.frozen != 0) continue;
+    }
+    auto enacted = chair != nullptr ? take_chair(change, channel, held) : enact(change, channel, held);
+    if (enacted) {
+      done = true;
+    } else if (enacted.error().origin != Origin::kPeer) {
+      ++refused_entries;
+    }
+  }
+  return done;
+}
+
+}  // namespace tocsin::protocol

@@ -1,0 +1,520 @@
+// Several stewards: what they decide together, and one chair after the other (rules 22, 23, 27, 28).
+#include "protocol/stewards.h"
+
+#include <gtest/gtest.h>
+
+#include "protocol/entry_sign.h"
+#include "protocol/org_request.h"
+#include "tests/support/channel_world.h"
+#include "tests/support/expect.h"
+#include "tests/support/forged_control.h"
+
+namespace tocsin::protocol {
+namespace {
+
+using test::code_of;
+using test::must;
+using test::Party;
+using test::sync_all;
+using test::sync_once;
+using test::WorldClock;
+
+struct Stewards : testing::Test {
+  WorldClock clock;
+  Party a{"Alpha", 1, clock}, b{"Bravo", 2, clock}, c{"Charlie", 3, clock}, d{"Delta", 4, clock};
+  Party e{"Echo", 5, clock};
+  ChannelId id;
+
+  // Alpha leads; Bravo and Charlie are stewards as well, two of three decide; Delta is a member.
+  void SetUp() override {
+    for (Party* other : {&b, &c, &d, &e}) test::introduce(a, *other);
+    NewChannel wanted{"Early warning", ChannelClass::kShared, "Purpose: early warning.", 0};
+    wanted.stewards = {b.org(), c.org()};
+    wanted.quorum = 2;
+    id = must(a.replica().create_channel(wanted, nullptr));
+    a.store.sync();
+    for (Party* steward : {&b, &c}) accept(*steward);
+    invite(d);
+    accept(d);
+    sync_all({&a, &b, &c, &d});
+  }
+  void accept(Party& party) {
+    sync_all({&a, &party});
+    must(party.replica().accept(id, nullptr));
+    party.store.sync();
+    sync_all({&a, &party});
+  }
+  ProposalId propose(Party& steward, ProposedChange change, const std::string& reason = "needed") {
+    const ProposalId out = must(steward.replica().propose(id, std::move(change), reason, nullptr));
+    steward.store.sync();
+    return out;
+  }
+  void answer(Party& steward, const ProposalId& proposal, bool yes = true) {
+    must(steward.replica().answer_proposal(proposal, yes, yes ? "" : "too early", nullptr));
+    steward.store.sync();
+  }
+  RosterMember as_member(Party& party, Role role = Role::kMember) {
+    return {party.org(), role, party.log().head(), party.log().head_hash(), party.name(), OrgKind::kNgo, "KEN"};
+  }
+  void invite(Party& party) {
+    const ProposalId proposal = propose(a, InviteChange{as_member(party)});
+    sync_all({&a, &b, &c});
+    answer(b, proposal);
+    sync_all({&a, &b, &c});
+  }
+  ChannelInfo info(Party& party) { return *party.replica().channel(id); }
+  std::set<std::string> members(Party& party) {
+    std::set<std::string> out;
+    for (const MemberInfo& member : info(party).members) out.insert(member.name);
+    return out;
+  }
+  ProposalState state_of(Party& party, const ProposalId& proposal) {
+    for (const ProposalInfo& each : party.replica().proposals(id)) {
+      if (each.proposal.id == proposal) return each.state;
+    }
+    return {};
+  }
+  ChairChange chair_of(Party& party) {
+    return {must(party.replica().next_term_of(id, party.org())), party.org(), party.node()};
+  }
+  void write(Party& party, std::string_view text) {
+    party.write(id, text);
+    party.store.sync();
+  }
+  void expect_equal(std::vector<Party*> parties) {
+    for (Party* party : parties) {
+      EXPECT_EQ(party->replica().frontier(id).digest(), parties[0]->replica().frontier(id).digest()) << party->name();
+      EXPECT_EQ(info(*party).epoch, info(*parties[0]).epoch) << party->name();
+    }
+  }
+  using Names = std::set<std::string>;
+};
+
+TEST_F(Stewards, rule_22_two_of_three_decide_and_the_chair_enters_it) {
+  EXPECT_EQ(members(d), (Names{"Alpha", "Bravo", "Charlie", "Delta"}));
+  for (Party* party : {&a, &b, &c}) EXPECT_EQ(info(*party).own_role, Role::kSteward);
+  EXPECT_EQ(info(d).own_role, Role::kMember);
+  EXPECT_EQ(info(d).stewards, (std::vector<OrgId>{b.org(), a.org(), c.org()})) << "the chair of term 1 is number 1";
+  EXPECT_EQ(info(d).quorum, 2);
+  // The chair alone changes nothing.
+  EXPECT_EQ(code_of(a.replica().invite(id, e.org(), Role::kMember, nullptr)), "needs_stewards");
+  EXPECT_EQ(code_of(a.replica().remove_member(id, d.org(), nullptr)), "needs_stewards");
+  EXPECT_EQ(code_of(d.replica().propose(id, RemoveChange{c.org()}, "", nullptr)), "not_steward");
+
+  const ProposalId proposal = propose(c, RemoveChange{d.org()}, "it left the field");
+  sync_all({&a, &b, &c, &d});
+  EXPECT_EQ(state_of(a, proposal), ProposalState::kOpen) << "one of three is not enough";
+  EXPECT_EQ(members(a).count("Delta"), 1u);
+  EXPECT_EQ(code_of(c.replica().answer_proposal(proposal, true, "", nullptr)), "already_answered");
+  const Epoch before = info(a).epoch;
+  answer(b, proposal);
+  sync_all({&a, &b, &c, &d});
+  for (Party* party : {&a, &b, &c}) {
+    EXPECT_EQ(members(*party), (Names{"Alpha", "Bravo", "Charlie"})) << party->name();
+    EXPECT_EQ(state_of(*party, proposal), ProposalState::kDecided) << party->name();
+    EXPECT_EQ(info(*party).epoch, before.next()) << "a fresh key (rule 27)";
+  }
+  EXPECT_EQ(info(d).standing, ChannelStanding::kRemoved) << "and it is told";
+  EXPECT_EQ(code_of(b.replica().answer_proposal(proposal, true, "", nullptr)), "not_open");
+}
+
+TEST_F(Stewards, rule_22_a_majority_against_rejects_and_reasons_are_seen_by_all) {
+  const ProposalId proposal = propose(a, InviteChange{as_member(e)});
+  sync_all({&a, &b, &c});
+  answer(b, proposal, false);
+  answer(c, proposal, false);
+  sync_all({&a, &b, &c, &d});
+  for (Party* party : {&a, &b, &c, &d}) {
+    EXPECT_EQ(state_of(*party, proposal), ProposalState::kRejected) << party->name();
+  }
+  EXPECT_TRUE(info(a).invited.empty());
+  for (const ProposalInfo& each : d.replica().proposals(id)) {
+    if (each.proposal.id != proposal) continue;
+    EXPECT_EQ(each.answers.size(), 3u);
+    EXPECT_EQ(std::count_if(each.answers.begin(), each.answers.end(),
+                            [](const Approval& answer) { return answer.reason == "too early"; }),
+              2);
+  }
+}
+
+TEST_F(Stewards, rule_22_proposals_lapse_with_the_stewards_that_they_were_made_for) {
+  const ProposalId lapses = propose(b, RemoveChange{d.org()});
+  const ProposalId change = propose(a, StewardsChange{{a.org(), b.org(), d.org()}, 2});
+  sync_all({&a, &b, &c, &d});
+  answer(b, change);
+  sync_all({&a, &b, &c, &d});
+  EXPECT_EQ(info(c).stewards, (std::vector<OrgId>{a.org(), b.org(), d.org()}));
+  EXPECT_EQ(info(c).own_role, Role::kMember);
+  EXPECT_EQ(info(d).own_role, Role::kSteward);
+  EXPECT_EQ(state_of(a, lapses), ProposalState::kLapsed);
+  EXPECT_EQ(code_of(a.replica().answer_proposal(lapses, true, "", nullptr)), "not_open");
+  // Back to the set of before: what was approved under it stays worthless.
+  const ProposalId back = propose(a, StewardsChange{{b.org(), a.org(), c.org()}, 2});
+  sync_all({&a, &b, &c, &d});
+  answer(d, back);
+  sync_all({&a, &b, &c, &d});
+  EXPECT_EQ(info(d).stewards, (std::vector<OrgId>{b.org(), a.org(), c.org()}));
+  EXPECT_EQ(state_of(a, lapses), ProposalState::kLapsed);
+  EXPECT_EQ(members(a).count("Delta"), 1u);
+}
+
+TEST_F(Stewards, rule_22_what_does_not_fit_is_not_proposed) {
+  const auto refused = [&](ProposedChange change) { return code_of(a.replica().propose(id, change, "", nullptr)); };
+  EXPECT_EQ(refused(RemoveChange{b.org()}), "bad_change") << "a steward first stops being one";
+  EXPECT_EQ(refused(RemoveChange{e.org()}), "bad_change");
+  EXPECT_EQ(refused(StewardsChange{{a.org(), b.org()}, 2}), "bad_change");
+  EXPECT_EQ(refused(StewardsChange{{a.org(), b.org(), c.org()}, 3}), "bad_change");
+  EXPECT_EQ(refused(StewardsChange{{a.org(), b.org(), e.org()}, 2}), "bad_change") << "no member";
+  EXPECT_EQ(refused(StewardsChange{{b.org(), c.org(), d.org()}, 2}), "bad_change") << "without the chair";
+  EXPECT_EQ(refused(ChairChange{1, a.org(), a.node()}), "bad_change");
+  EXPECT_EQ(refused(ChairChange{2, b.org(), b.node()}), "bad_change") << "term 2 is Charlie's turn";
+  EXPECT_EQ(refused(ChairChange{2, c.org(), b.node()}), "bad_change");
+}
+
+TEST_F(Stewards, rule_22_a_hostile_chair_changes_no_members_without_the_others) {
+  const auto refused = [&](const std::function<void(ControlState&)>& alter) {
+    return code_of(test::give_control(b, id, test::forge_epoch(a, id, {&a, &b, &c, &d}, alter)));
+  };
+  const Epoch before = info(b).epoch;
+  EXPECT_EQ(refused([&](ControlState& state) {
+              std::erase_if(state.roster, [&](const RosterMember& member) { return member.org == d.org(); });
+            }),
+            "not_approved");
+  EXPECT_EQ(refused([&](ControlState& state) {
+              state.roster.push_back(as_member(e));
+              std::ranges::sort(state.roster, {}, &RosterMember::org);
+            }),
+            "not_approved");
+  EXPECT_EQ(refused([&](ControlState& state) {
+              for (RosterMember& member : state.roster) {
+                if (member.org == d.org()) member.role = Role::kReader;
+              }
+            }),
+            "not_approved");
+  EXPECT_EQ(refused([&](ControlState& state) {
+              state.stewards = {a.org()};
+              state.quorum = 1;
+              for (RosterMember& member : state.roster) {
+                member.role = member.org == a.org() ? Role::kSteward : Role::kMember;
+              }
+            }),
+            "not_approved");
+  EXPECT_EQ(refused([&](ControlState& state) { state.invited.push_back(as_member(e)); }), "not_approved");
+  write(d, "heard");
+  sync_all({&a, &b, &c, &d});
+  LogKey feed;
+  for (const LogRecord& record : b.replica().channel_logs(id)) {
+    const auto owner = b.table().feed_owner(record.log);
+    if (owner && owner->node == d.node()) feed = record.log;
+  }
+  EXPECT_EQ(refused([&](ControlState& state) {
+              state.pins = {{feed, {0}, {}, d.node()}};
+            }),
+            "not_approved")
+      << "nor does it silence one";
+  EXPECT_EQ(info(b).epoch, before);
+  // Renewing the key is its own work.
+  EXPECT_EQ(refused([](ControlState&) {}), "ok");
+}
+
+TEST_F(Stewards, rule_22_a_decision_takes_effect_once_and_only_with_signatures_of_stewards) {
+  const ProposalId first = propose(a, RemoveChange{d.org()});
+  sync_all({&a, &b, &c, &d});
+  answer(b, first);
+  sync_all({&a, &b, &c, &d});
+  ASSERT_EQ(members(b).count("Delta"), 0u);
+  invite(d);
+  accept(d);
+  sync_all({&a, &b, &c, &d});
+  ASSERT_EQ(members(b).count("Delta"), 1u);
+
+  Bytes proposal;
+  std::vector<Bytes> approvals;
+  const ChannelState held = test::stored_channel(a, id);
+  for (const ProposalInfo& each : a.replica().proposals(id)) {
+    if (each.proposal.id == first) proposal = each.proposal.message;
+  }
+  const auto entry_of = [&](const DecisionEvent& event) {
+    EntryHeader header;
+    header.type = LogType::kControl;
+    header.number = held.head.next();
+    header.epoch = held.head_epoch;
+    header.log = held.control_log();
+    header.channel = held.genesis->pseudonym;
+    header.previous = held.head_hash;
+    ControlBody body;
+    body.kind = ControlBody::kEvent;
+    body.sealed = seal_control(*held.epochs.at(held.head_epoch).key, id, header.epoch, header.log, header.number,
+                               encode_control_event(event, clock.now()), a.random());
+    return sign_entry(header, encode_control_body(body), *held.control_key);
+  };
+  const auto give = [&](const DecisionEvent& event) {
+    std::vector<Entry> entries;
+    entries.push_back(entry_of(event));
+    return code_of(test::give_control(b, id, entries));
+  };
+  const Proposal old = must(decode_proposal(proposal));
+  const auto yes_of = [&](Party& party, const Proposal& to) {
+    return sign_approval(
+        {id, to.id, to.steward_set, party.org(), party.node(), true, "", held.control_log(), held.head, held.head_hash},
+        party.secrets().tier2->signing);
+  };
+  EXPECT_EQ(give({proposal, {yes_of(a, old), yes_of(b, old)}}), "not_approved") << "it was decided once";
+  Proposal fresh = old;
+  fresh.created = clock.now();
+  fresh.reason = "again";
+  fresh = make_proposal(fresh);
+  EXPECT_EQ(give({fresh.message, {yes_of(a, fresh)}}), "not_approved") << "too few";
+  EXPECT_EQ(give({fresh.message, {yes_of(a, fresh), yes_of(a, fresh)}}), "not_approved") << "the same twice";
+  EXPECT_EQ(give({fresh.message, {yes_of(a, fresh), yes_of(d, fresh)}}), "not_approved") << "no steward";
+  EXPECT_EQ(give({fresh.message, {yes_of(a, fresh), yes_of(b, old)}}), "not_approved") << "for another proposal";
+  Bytes forged = yes_of(b, fresh);
+  forged[3] ^= 1;
+  EXPECT_EQ(give({fresh.message, {yes_of(a, fresh), forged}}), "not_approved") << "not signed";
+  EXPECT_EQ(give({fresh.message, {yes_of(a, fresh), yes_of(c, fresh)}}), "ok");
+}
+
+TEST_F(Stewards, rule_22_the_chair_changes_with_the_old_one_dead) {
+  write(a, "from Alpha");
+  sync_all({&a, &b, &c, &d});
+  const Epoch before = info(b).epoch;
+  // Alpha is gone. Charlie's turn is term 2.
+  const ProposalId proposal = propose(b, chair_of(c));
+  sync_all({&b, &c, &d});
+  answer(c, proposal);
+  sync_all({&b, &c, &d});
+  for (Party* party : {&b, &c, &d}) {
+    EXPECT_EQ(info(*party).term, 2u) << party->name();
+    EXPECT_EQ(info(*party).chair_org, c.org()) << party->name();
+    EXPECT_EQ(count_of(info(*party).epoch), count_of(before) + 1) << party->name();
+    EXPECT_EQ(state_of(*party, proposal), ProposalState::kDecided) << party->name();
+    write(*party, "under Charlie, " + party->name());
+  }
+  EXPECT_TRUE(info(c).is_chair);
+  sync_all({&b, &c, &d});
+  for (Party* party : {&b, &c, &d}) EXPECT_EQ(party->text_set(id).size(), 4u) << party->name();
+  expect_equal({&b, &c, &d});
+  // It does a chair's work: what is decided from now on, it enters.
+  const ProposalId remove = propose(b, RemoveChange{d.org()});
+  sync_all({&b, &c, &d});
+  answer(c, remove);
+  sync_all({&b, &c, &d});
+  EXPECT_EQ(members(b), (Names{"Alpha", "Bravo", "Charlie"}));
+  // And after a restart of everybody the same.
+  for (Party* party : {&b, &c}) {
+    party->crash();
+    EXPECT_EQ(info(*party).term, 2u);
+  }
+  expect_equal({&b, &c});
+}
+
+TEST_F(Stewards, rule_22_the_old_chair_takes_up_the_new_term_and_leads_no_more) {
+  const ProposalId proposal = propose(b, chair_of(c));
+  sync_all({&b, &c});
+  answer(c, proposal);
+  sync_all({&b, &c});
+  ASSERT_TRUE(info(c).is_chair);
+  // Meanwhile the old chair went on, and Delta with it.
+  must(a.replica().rotate(id, nullptr));
+  a.store.sync();
+  sync_all({&a, &d});
+  write(d, "under the key of the old chair");
+  write(a, "written by the old chair");
+  const Epoch past = info(d).epoch;
+  sync_all({&a, &b, &c, &d});
+  for (Party* party : {&a, &b, &c, &d}) {
+    EXPECT_EQ(info(*party).term, 2u) << party->name();
+    EXPECT_EQ(info(*party).is_chair, party == &c) << party->name();
+    EXPECT_GT(info(*party).epoch, past) << "two terms never give one number";
+  }
+  EXPECT_EQ(code_of(a.replica().rotate(id, nullptr)), "not_chair");
+  // Who was given that key reads on what was written under it.
+  EXPECT_EQ(d.text_set(id), (std::multiset<std::string>{"under the key of the old chair", "written by the old chair"}));
+  for (Party* party : {&a, &b, &c, &d}) write(*party, "again, " + party->name());
+  sync_all({&a, &b, &c, &d});
+  for (Party* party : {&b, &c}) EXPECT_EQ(party->text_set(id).size(), 4u) << party->name();
+  expect_equal({&a, &b, &c, &d});
+  for (Party* party : {&a, &d}) {
+    party->crash();
+    EXPECT_EQ(info(*party).term, 2u);
+  }
+  expect_equal({&a, &b, &c, &d});
+}
+
+TEST_F(Stewards, rule_22_the_chair_comes_back_to_who_had_it_and_terms_only_rise) {
+  std::vector<Party*> all{&a, &b, &c, &d};
+  for (auto [next, yes] : {std::pair(&c, &b), std::pair(&b, &c), std::pair(&a, &c)}) {
+    const ProposalId proposal = propose(*next, chair_of(*next));
+    sync_all(all);
+    answer(*yes, proposal);
+    sync_all(all);
+    ASSERT_TRUE(info(*next).is_chair) << next->name();
+  }
+  for (Party* party : all) EXPECT_EQ(info(*party).term, 4u) << party->name();
+  expect_equal(all);
+  // Who comes now, learns of the terms before, and is equal with the others.
+  invite(e);
+  accept(e);
+  all.push_back(&e);
+  sync_all(all);
+  EXPECT_EQ(info(e).standing, ChannelStanding::kJoined);
+  EXPECT_EQ(info(e).term, 4u);
+  expect_equal(all);
+}
+
+TEST_F(Stewards, rule_22_a_term_without_the_stewards_is_nobodys) {
+  // Charlie takes the chair with its own yes alone.
+  const ChannelState held = test::stored_channel(c, id);
+  const auto key = crypto::SigningKey::generate(c.random());
+  const auto forge = [&](std::vector<Party*> said_yes, Number last, const EntryHash& hash, std::uint32_t number,
+                         Party& chair) {
+    Proposal proposal;
+    proposal.channel = id;
+    proposal.steward_set = steward_set_hash(id, *held.newest);
+    proposal.org = c.org();
+    proposal.node = c.node();
+    proposal.change = ChairChange{number, chair.org(), chair.node()};
+    proposal = make_proposal(proposal);
+    ControlCertificate certificate;
+    certificate.channel = id;
+    certificate.term = {number, LogKey{key.verify_key().bytes()}, chair.org(), chair.node(), {}, {}};
+    certificate.last_log = held.control_log();
+    certificate.last = last;
+    certificate.last_hash = hash;
+    certificate.proposal = proposal;
+    for (Party* party : said_yes) {
+      certificate.approvals.push_back(sign_approval({id, proposal.id, proposal.steward_set, party->org(), party->node(),
+                                                     true, "", held.control_log(), held.head, held.head_hash},
+                                                    party->secrets().tier2->signing));
+    }
+    const Bytes signed_certificate = sign_control_certificate(certificate, chair.secrets().tier2->signing);
+    ControlState state = *held.newest;
+    state.epoch = epoch_in(number, count_of(held.head_epoch) + 1);
+    state.term = number;
+    EntryHeader header;
+    header.type = LogType::kControl;
+    header.number = {1};
+    header.epoch = state.epoch;
+    header.log = certificate.term.log;
+    header.channel = held.genesis->pseudonym;
+    std::vector<WrapTarget> wraps;
+    for (const auto& [node, certified] : b.log().nodes())
+      wraps.push_back(wrap_target(certified.certificate, nullptr, 0));
+    const auto bodies =
+        must(make_epoch_bodies({id, state.epoch, header.log, {1}, {}}, crypto::EpochKey::random(c.random()),
+                               encode_control_state(state), wraps, c.random(), signed_certificate));
+    std::vector<Entry> out;
+    for (const Bytes& body : bodies) {
+      out.push_back(sign_entry(header, body, key));
+      header.number = header.number.next();
+      header.previous = hash_entry(out.back().view().header, out.back().view().signature);
+    }
+    return code_of(test::give_control(b, id, out));
+  };
+  EXPECT_EQ(forge({&c}, held.head, held.head_hash, 2, c), "not_approved");
+  EXPECT_EQ(forge({&c, &d}, held.head, held.head_hash, 2, c), "not_approved") << "a member is no steward";
+  EXPECT_EQ(forge({&a, &c}, held.head, held.head_hash, 3, c), "bad_term") << "not its turn";
+  EXPECT_NE(forge({&a, &c}, {held.head.value - 1}, held.head_hash, 2, c), "ok") << "an end that no steward names";
+  EXPECT_EQ(forge({&a, &c}, held.head, held.head_hash, 1, c), "not_acceptable") << "terms rise";
+  EXPECT_EQ(info(b).term, 1u);
+  EXPECT_EQ(forge({&a, &c}, held.head, held.head_hash, 2, c), "ok");
+  EXPECT_EQ(info(b).term, 2u);
+}
+
+TEST_F(Stewards, rule_22_what_was_proposed_while_a_steward_was_away_waits_for_it) {
+  const ProposalId proposal = propose(a, InviteChange{as_member(e)});
+  sync_all({&a, &d});
+  for (int i = 0; i < 200; ++i) write(a, "report " + std::to_string(i));  // a long way to catch up
+  sync_once(d, b);
+  ASSERT_EQ(state_of(b, proposal), ProposalState::kOpen);
+  b.crash();
+  ASSERT_EQ(state_of(b, proposal), ProposalState::kOpen) << "and it is remembered";
+  answer(b, proposal);
+  sync_once(b, d);
+  sync_once(d, a);
+  EXPECT_EQ(state_of(a, proposal), ProposalState::kDecided);
+  EXPECT_EQ(info(a).invited.size(), 1u);
+}
+
+TEST_F(Stewards, rule_23_a_successor_names_the_channel_that_it_follows) {
+  NewChannel wanted{"Early warning 2", ChannelClass::kShared, "Purpose: early warning.", 0};
+  wanted.successor_of = id;
+  const ChannelId next = must(b.replica().create_channel(wanted, nullptr));
+  b.store.sync();
+  test::introduce(b, d);
+  must(b.replica().invite(next, d.org(), Role::kMember, nullptr));
+  b.store.sync();
+  sync_all({&b, &d});
+  must(d.replica().accept(next, nullptr));
+  d.store.sync();
+  sync_all({&b, &d});
+  EXPECT_EQ(d.replica().channel(next)->successor_of, id);
+  must(b.replica().rotate(next, nullptr));
+  b.store.sync();
+  sync_all({&b, &d});
+  EXPECT_EQ(d.replica().channel(next)->successor_of, id) << "through every epoch";
+}
+
+struct SingleSteward : testing::Test {
+  WorldClock clock;
+  Party a{"Alpha", 1, clock}, b{"Bravo", 2, clock}, c{"Charlie", 3, clock};
+  Party second{a, "Alpha 2", 11, clock};
+
+  // What the roots sign, taken up where it was asked for.
+  void sign(Party& at, const OrgRequest& request) {
+    crypto::Verifier verifier;
+    std::vector<OrgSignature> signatures;
+    for (const RootSigner& signer : a.roots().signers()) {
+      signatures.push_back(must(sign_org_request(request, *signer.key)));
+    }
+    const Entry entry = must(assemble_org_entry(signatures, verifier));
+    must(at.replica().append_org_entry(entry.view(), false, nullptr));
+    at.store.sync();
+  }
+  void certify_second() {
+    crypto::Verifier verifier;
+    sign(a, must(a.replica().request_certify(must(decode_node_request(second.request, verifier)))));
+  }
+};
+
+TEST_F(SingleSteward, rule_22_one_steward_hands_over_to_three) {
+  const ChannelId id = test::make_channel(a, {&b, &c});
+  const auto proposal = a.replica().propose(id, StewardsChange{{a.org(), b.org(), c.org()}, 2}, "share it", nullptr);
+  must(proposal);
+  a.store.sync();
+  sync_all({&a, &b, &c});
+  EXPECT_EQ(b.replica().channel(id)->own_role, Role::kSteward);
+  EXPECT_EQ(b.replica().channel(id)->quorum, 2);
+  EXPECT_EQ(code_of(a.replica().remove_member(id, c.org(), nullptr)), "needs_stewards");
+}
+
+TEST_F(SingleSteward, rule_22_the_next_node_leads_on_when_the_chair_is_revoked) {
+  const ChannelId id = test::make_channel(a, {&b});
+  certify_second();
+  sync_all({&a, &b, &second});
+  ASSERT_EQ(second.replica().channel(id)->standing, ChannelStanding::kJoined);
+  // The machine of the first is lost; its roots say so to the second.
+  sign(second, must(second.replica().request_revoke(a.node(), "lost", {})));
+  sync_all({&second, &b});
+  for (Party* party : {&second, &b}) {
+    EXPECT_EQ(party->replica().channel(id)->term, 2u);
+    EXPECT_EQ(party->replica().channel(id)->chair_node, second.node());
+  }
+  const ChannelId own = second.replica().private_channel();
+  EXPECT_TRUE(second.replica().channel(own)->is_chair) << "its private channel, too";
+  test::introduce(second, c);
+  must(second.replica().invite(id, c.org(), Role::kMember, nullptr));
+  second.store.sync();
+  sync_all({&second, &c});
+  must(c.replica().accept(id, nullptr));
+  c.store.sync();
+  sync_all({&second, &b, &c});
+  EXPECT_EQ(c.replica().channel(id)->standing, ChannelStanding::kJoined);
+  c.write(id, "hello");
+  c.store.sync();
+  sync_all({&second, &b, &c});
+  EXPECT_EQ(b.texts(id), std::vector<std::string>{"hello"});
+}
+
+}  // namespace
+}  // namespace tocsin::protocol
