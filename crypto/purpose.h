@@ -50,16 +50,18 @@ inline constexpr Personal kPersonalStreamKey{"tocsin streamkey"};  // storage ke
 inline constexpr Personal kPersonalTextSum{"tocsin text sum"};     // checksum of a text code
 
 // ---- Hashes of the protocol layer (docs/protocol.md) ----
-inline constexpr Personal kPersonalEntry{"tocsin entry"};           // entry hash
-inline constexpr Personal kPersonalBody{"tocsin body"};             // body hash in a header
-inline constexpr Personal kPersonalOrg{"tocsin org"};               // organisation id
-inline constexpr Personal kPersonalNode{"tocsin node"};             // node id
-inline constexpr Personal kPersonalRoots{"tocsin roots"};           // commitment to a set of root keys (rule 17)
-inline constexpr Personal kPersonalWords{"tocsin words"};           // safety words
-inline constexpr Personal kPersonalChannel{"tocsin channel"};       // channel id
-inline constexpr Personal kPersonalPseudonym{"tocsin pseudonym"};   // channel pseudonym
-inline constexpr Personal kPersonalTerms{"tocsin terms"};           // digest of a channel's terms
-inline constexpr Personal kPersonalStewards{"tocsin stewards"};     // a set of stewards, and since when (rule 22)
+inline constexpr Personal kPersonalEntry{"tocsin entry"};          // entry hash
+inline constexpr Personal kPersonalBody{"tocsin body"};            // body hash in a header
+inline constexpr Personal kPersonalOrg{"tocsin org"};              // organisation id
+inline constexpr Personal kPersonalNode{"tocsin node"};            // node id
+inline constexpr Personal kPersonalRoots{"tocsin roots"};          // commitment to a set of root keys (rule 17)
+inline constexpr Personal kPersonalWords{"tocsin words"};          // safety words
+inline constexpr Personal kPersonalChannel{"tocsin channel"};      // channel id
+inline constexpr Personal kPersonalPseudonym{"tocsin pseudonym"};  // channel pseudonym
+inline constexpr Personal kPersonalTerms{"tocsin terms"};          // digest of a channel's terms
+inline constexpr Personal kPersonalStewards{"tocsin stewards"};    // a set of stewards, and since when (rule 22)
+inline constexpr Personal kPersonalTermKey{
+    "tocsin term key"};  // channel id -> key that seals the certificate of a term
 inline constexpr Personal kPersonalProposal{"tocsin proposal"};     // what stewards approve
 inline constexpr Personal kPersonalAccess{"tocsin access"};         // epoch key -> access key seed (rule 35)
 inline constexpr Personal kPersonalEpochCommit{"tocsin epochcom"};  // commitment to an epoch key (rule 29)

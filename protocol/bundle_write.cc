@@ -150,8 +150,12 @@ class Planner {
       from_epoch = std::max(from_epoch, replica_.first_epoch_of(channel.id, *out.recipient));
       if (!request_.all) receipts = receipts_of(replica_, channel.id, out.targets);
     }
+    std::vector<std::pair<LogKey, Leaf>> leaves(replica_.frontier(channel.id).leaves().begin(),
+                                                replica_.frontier(channel.id).leaves().end());
+    // The log of the chair's term last among control logs: it follows those before.
+    std::ranges::stable_sort(leaves, {}, [&](const auto& entry) { return entry.first == channel.control_log; });
     for (int now = 0; now <= 3; ++now) {
-      for (const auto& [log, leaf] : replica_.frontier(channel.id).leaves()) {
+      for (const auto& [log, leaf] : leaves) {
         if (rank(log, leaf.type) != now) continue;
         const auto record = replica_.log_record(log);
         if (!record || record->low > std::min(record->head, leaf.head)) continue;  // its name alone is held

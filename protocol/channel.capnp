@@ -107,7 +107,8 @@ struct ControlBody {
   kind @1 :UInt16;                 # 1 epoch, 2 event; unknown kinds stop writing in the channel (rule 16)
   epoch @2 :EpochPublic;           # for kind 1
   sealed @3 :Data;                 # sealed body (section 6): ControlState for kind 1, ControlEvent for kind 2
-  certificate @4 :Data;            # first entry of a later term: 64-byte signature and canonical ControlCertificate
+  certificate @4 :Data;            # first entry of a later term: 64-byte signature and canonical ControlCertificate, sealed for who
+                                   # knows the channel id (section 4, Terms)
   needs @5 :Text;                  # of a kind that came after format version 1: the first version of Tocsin that knows it, for
                                    # those that do not (rule 16); a line of at most 32 bytes
 }
@@ -252,6 +253,7 @@ struct Notice {
   entryNumber @5 :UInt64;          # last control entry of the change; an older notice never overrides what is newer
   entryHash @6 :Data;              # 32 bytes: hash of that entry
   created @7 :Int64;               # milliseconds since 1970 UTC, as claimed
+  decision @8 :ControlEvent.Decision; # where several stewards decide: that they removed it
 }
 
 struct FeedCertificate {

@@ -77,6 +77,10 @@ Result<void> check_decided(const ChannelState& state, const ControlState& before
     }
     const Role role = is_new ? invite->second.member.role : role_from(before, next, member);
     if (member.role != role) return unapproved("a member's role was not approved");
+    const RosterMember* held = before.member(member.org);
+    if (held != nullptr && member.log_number < held->log_number) {
+      return unapproved("a member's organisation log was longer before");
+    }
   }
   for (const RosterMember& member : before.roster) {
     if (!removed.contains(member.org) && next.member(member.org) == nullptr) {
@@ -92,9 +96,11 @@ Result<void> check_decided(const ChannelState& state, const ControlState& before
   // A member's feed ends when its node is revoked, or itself removed, and not because the chair says so.
   for (const FeedPin& pin : next.pins) {
     const auto held = state.pins.find(pin.feed);
-    if ((held != state.pins.end() && held->second.last <= pin.last) || !context.live_node) continue;
-    const auto org = context.live_node(pin.node);
-    if (org && next.member(*org) != nullptr) return unapproved("a feed of a member was ended without a decision");
+    if ((held != state.pins.end() && held->second.last <= pin.last) || !context.node_of) continue;
+    const auto node = context.node_of(pin.node);
+    if (!node || (!node->revoked && next.member(node->org) != nullptr)) {
+      return unapproved("a feed was ended without a decision");
+    }
   }
   return kOk;
 }
@@ -141,15 +147,16 @@ Result<void> open_epoch(ChannelState& state, Epoch epoch, const ControlContext& 
   TOCSIN_ASSIGN(next, decode_control_state(*message));
   TOCSIN_TRY(check_state(state, next, epoch));
 
-  // A state that was missed in between cannot be checked against: who joins starts with one, too (rule 29).
-  if (state.newest != nullptr && count_of(state.newest->epoch) + 1 == count_of(epoch)) {
+  // Against the newest that was opened here, also where one between was not: else a chair that wraps one epoch to
+  // nobody could bring anything with the next. Who joins starts without one; a lone steward decides alone.
+  const bool missed = state.newest != nullptr && count_of(state.newest->epoch) + 1 != count_of(epoch);
+  if (state.newest != nullptr && state.joined() && !context.forked && !(missed && state.newest->quorum == 1)) {
     TOCSIN_TRY(check_decided(state, *state.newest, next, context));
   }
   state.decisions.clear();
 
   info.access = std::make_shared<const crypto::AccessSecret>(access_seed(*key, state.id(), epoch));
   info.key = std::make_shared<const crypto::EpochKey>(std::move(*key));
-  if (info.first.value == 1 && next.term > 1) state.pins.clear();
   merge_pins(state, next.pins);
   replace_invited(state, next.invited);
   const Term now = state.term();
@@ -190,6 +197,9 @@ Result<void> apply_decision(ChannelState& state, const EntryHeader& header, cons
   if (!context.signed_by) return unapproved("nobody's signature can be checked here");
   TOCSIN_TRY(check_approvals(proposal, event.approvals, now, context.signed_by, context.verifier));
   if (const auto* invite = std::get_if<InviteChange>(&proposal.change)) {
+    if (invite->member.role != Role::kMember && invite->member.role != Role::kReader) {
+      return unapproved("whom stewards invite is member or reader");
+    }
     if (state.role_of(invite->member.org) == Role::kUnknown && state.invited.size() < kMembersMax) {
       state.invited[invite->member.org] = {invite->member, header.number, hash, header.epoch, header.log};
     }
@@ -198,6 +208,15 @@ Result<void> apply_decision(ChannelState& state, const EntryHeader& header, cons
     if (!std::all_of(next->stewards.begin(), next->stewards.end(), is_member)) {
       return unapproved("a steward has to be a member that may write");
     }
+    if (std::find(next->stewards.begin(), next->stewards.end(), state.chair_org()) == next->stewards.end()) {
+      return unapproved("the chair is one of the stewards");
+    }
+  } else if (const auto* remove = std::get_if<RemoveChange>(&proposal.change)) {
+    if (state.role_of(remove->org) == Role::kUnknown || now.is_steward(remove->org)) {
+      return unapproved("who is removed is a member, and no steward");
+    }
+  } else if (std::holds_alternative<ChairChange>(proposal.change)) {
+    return unapproved("the next chair enters that itself, with its own term");
   } else if (const auto* pin = std::get_if<PinChange>(&proposal.change)) {
     merge_pins(state, {pin->pin});
   } else if (std::holds_alternative<UnknownChange>(proposal.change)) {
@@ -274,8 +293,11 @@ Result<void> apply_control(ChannelState& state, const EntryView& entry, const Co
   if (!state.run.empty() && body.kind != ControlBody::kEpoch) {
     return peer_error(kBadEpoch, "nothing stands between the parts of an epoch");
   }
-  if (!body.certificate.empty() && (header.number.value != 1 || body.certificate != state.certificate)) {
-    return peer_error(kBadControlBody, "only the first entry of a later term carries a certificate, its own");
+  if (!body.certificate.empty()) {
+    const auto certificate = open_control_certificate(body.certificate, state.id(), header.log);
+    if (header.number.value != 1 || !certificate || *certificate != state.certificate) {
+      return peer_error(kBadControlBody, "only the first entry of a later term carries a certificate, its own");
+    }
   }
   switch (body.kind) {
     case ControlBody::kEpoch:
@@ -294,7 +316,7 @@ Result<void> apply_control(ChannelState& state, const EntryView& entry, const Co
   return kOk;
 }
 
-std::optional<ControlCertificate> term_begun_by(const ChannelState& state, const EntryView& entry) {
+std::optional<BegunTerm> term_begun_by(const ChannelState& state, const EntryView& entry) {
   const auto header = EntryHeader::decode(entry.header);
   if (!header || header->type != LogType::kControl || header->channel != state.genesis->pseudonym ||
       header->number.value != 1) {
@@ -302,16 +324,21 @@ std::optional<ControlCertificate> term_begun_by(const ChannelState& state, const
   }
   const auto body = decode_control_body(entry.body);
   if (!body || body->certificate.empty()) return std::nullopt;
-  auto certificate = decode_control_certificate(body->certificate);
+  auto opened = open_control_certificate(body->certificate, state.id(), header->log);
+  if (!opened) return std::nullopt;
+  auto certificate = decode_control_certificate(*opened);
   if (!certificate || certificate->channel != state.id() || certificate->term.log != header->log ||
-      certificate->term.number <= state.term().number || term_of(header->epoch) != certificate->term.number) {
+      term_of(header->epoch) != certificate->term.number) {
     return std::nullopt;
   }
-  return std::move(*certificate);
+  return BegunTerm{std::move(*certificate), std::move(*opened), header->epoch};
 }
 
-Result<void> begin_term(ChannelState& state, const ControlCertificate& certificate, ByteView signed_certificate,
-                        Epoch first, const ControlContext& context) {
+Result<void> begin_term(ChannelState& state, const BegunTerm& begun, const ControlContext& context) {
+  const ControlCertificate& certificate = begun.certificate;
+  if (!context.forked && count_of(begun.first) != count_of(state.head_epoch) + 1) {
+    return peer_error(kBadTerm, "the first epoch of a term follows the last that counts");
+  }
   if (state.newest == nullptr) return unapproved("which stewards decide is not known here yet");
   if (!context.signed_by) return unapproved("nobody's signature can be checked here");
   TOCSIN_TRY(check_term(certificate, *state.newest, context.signed_by, context.verifier));
@@ -319,7 +346,7 @@ Result<void> begin_term(ChannelState& state, const ControlCertificate& certifica
   const bool is_signed = chair != nullptr && context.signed_by(certificate.term.chair_org, certificate.term.chair_node,
                                                                chair->log_number, [&](const crypto::VerifyKey& key) {
                                                                  return verify_control_certificate(
-                                                                     signed_certificate, key, context.verifier);
+                                                                     begun.signed_certificate, key, context.verifier);
                                                                });
   if (!is_signed) return unapproved("the term is not signed by the node that leads it");
   Term before = state.term();
@@ -329,10 +356,11 @@ Result<void> begin_term(ChannelState& state, const ControlCertificate& certifica
   state.terms.back() = before;
   state.terms.push_back(certificate.term);
   if (state.terms.size() > kTermsMax + 1) state.terms.erase(state.terms.begin());
-  state.certificate = to_bytes(signed_certificate);
+  state.certificate = begun.signed_certificate;
+  state.notices.clear();  // what the chair before told
   state.head = {};
   state.head_hash = {};
-  state.head_epoch = {first.value - 1};
+  state.head_epoch = {begun.first.value - 1};
   state.run = {};
   state.needs_newer = false;  // what the term before ended with is told whole in the first epoch of this one
   state.needs_version.clear();

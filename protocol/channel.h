@@ -5,8 +5,7 @@
 //   1. `epochs` names every epoch whose entry stands in the copy of the control log; the ones that were opened have a
 //   key.
 //   2. `newest` is the state of the newest epoch that was opened, and null before the first.
-//   3. a pin, once here, only falls (of two pins the lower wins), but where a new term begins: what its chair found of
-//      the terms before counts.
+//   3. a pin, once here, only falls (of two pins the lower wins).
 //   4. `terms` rises; its last is the one in force. Epochs of terms that are over stay, also those past the end of a
 //      term: what members wrote under them stays readable to whom they were given.
 #pragma once
@@ -116,8 +115,13 @@ struct ControlContext {
   Time now;             // only kept, as `epoch_seen`
   crypto::Verifier& verifier;
   SignedByNode signed_by = {};  // empty: nothing that stewards decide can be checked, and none of it is taken
-  // The organisation whose certified node that is; nothing: it is revoked, or not known here.
-  std::function<std::optional<OrgId>(const NodeId&)> live_node = {};
+  // Of which organisation that node is, and whether it is revoked; nothing: it is not known here.
+  struct NodeOf {
+    OrgId org;
+    bool revoked = false;
+  };
+  std::function<std::optional<NodeOf>(const NodeId&)> node_of = {};
+  bool forked = false;  // two histories of the control log are known: what this copy tells may be the wrong one
 };
 
 // The next entry of the control log. Errors (peer): those of EntryHeader::decode, wrong_log, wrong_channel,
@@ -126,13 +130,17 @@ struct ControlContext {
 // is spoilt: give a copy.
 Result<void> apply_control(ChannelState& state, const EntryView& entry, const ControlContext& context);
 
-// Whether `entry` begins a later term than the one in force, and which; nothing: it does not look like one. Of an entry
-// of a control log that is not known here.
-std::optional<ControlCertificate> term_begun_by(const ChannelState& state, const EntryView& entry);
-// Takes the chair's next term up: `state` stands where the term before ended, as the certificate says, and its log is
-// the certificate's from then on, empty, and begins with epoch `first`. Errors (peer): those of check_term.
-Result<void> begin_term(ChannelState& state, const ControlCertificate& certificate, ByteView signed_certificate,
-                        Epoch first, const ControlContext& context);
+struct BegunTerm {
+  ControlCertificate certificate;
+  Bytes signed_certificate;
+  Epoch first;  // epoch of its first entry
+};
+// The term that `entry`, of a control log that is not known here, begins in this channel; nothing: it does not look
+// like one. Whether it may, begin_term says.
+std::optional<BegunTerm> term_begun_by(const ChannelState& state, const EntryView& entry);
+// Takes a term up: `state` stands where the term before ended, as the certificate says, and its log is the
+// certificate's from then on, empty. Errors (peer): those of check_term; bad_term.
+Result<void> begin_term(ChannelState& state, const BegunTerm& begun, const ControlContext& context);
 
 // What the decisions since `before` make of stewards and roles in the epoch `next.epoch` (its roster given).
 void apply_decisions(const ControlState& before, const std::vector<Proposal>& decisions, ControlState& next);

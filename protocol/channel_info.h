@@ -53,6 +53,7 @@ struct ChannelInfo {
   Time epoch_created;    // as claimed by its entry
   Number height;         // head of the newest term's control log
   std::uint32_t term = 1;
+  LogKey control_log;           // of that term
   std::vector<OrgId> stewards;  // in order
   std::uint8_t quorum = 1;
   std::optional<ChannelId> successor_of;  // rule 23

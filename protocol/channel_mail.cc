@@ -157,6 +157,7 @@ Bytes sign_notice(const Notice& notice, const crypto::SigningKey& chair_node_key
     out.setEntryNumber(notice.entry.value);
     out.setEntryHash(canonical::data(notice.entry_hash));
     out.setCreated(notice.created.ms);
+    if (notice.decision) write_decision(out.initDecision(), *notice.decision);
   });
   return signed_bytes(message, crypto::kLabelNotice, chair_node_key);
 }
@@ -175,6 +176,10 @@ Result<Notice> decode_notice(ByteView signed_notice) {
         out.epoch = {in.getEpoch()};
         out.entry = {in.getEntryNumber()};
         out.created = {in.getCreated()};
+        if (in.hasDecision()) {
+          TOCSIN_ASSIGN(decision, read_decision(in.getDecision()));
+          out.decision = std::move(decision);
+        }
         return out;
       });
 }

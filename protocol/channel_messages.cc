@@ -222,13 +222,7 @@ Result<ControlEvent> read_event(schema::ControlEvent::Reader in) {
       return ControlEvent{event};
     }
     case schema::ControlEvent::DECISION: {
-      const auto decision = in.getDecision();
-      DecisionEvent event;
-      event.proposal = to_bytes(canonical::view(decision.getProposal()));
-      if (decision.getApprovals().size() > kStewardsMax) return peer_error(kBadControlBody, "too many approvals");
-      for (const auto approval : decision.getApprovals()) {
-        event.approvals.push_back(to_bytes(canonical::view(approval)));
-      }
+      TOCSIN_ASSIGN(event, read_decision(in.getDecision()));
       return ControlEvent{std::move(event)};
     }
     default:
@@ -261,6 +255,20 @@ Result<RosterMember> read_member(schema::Member::Reader in) {
   if (out.log_number.value == 0) return bad_state("a member's organisation log has at least one entry");
   if (!is_line(out.name, kNameBytesMax)) return bad_state("a member's name is no line of at most 200 bytes");
   if (!is_country_code(out.country)) return bad_state("a member's country is no code of three capital letters");
+  return out;
+}
+
+void write_decision(schema::ControlEvent::Decision::Builder out, const DecisionEvent& decision) {
+  out.setProposal(canonical::data(decision.proposal));
+  auto approvals = out.initApprovals(static_cast<unsigned>(decision.approvals.size()));
+  for (unsigned i = 0; i < approvals.size(); ++i) approvals.set(i, canonical::data(decision.approvals[i]));
+}
+
+Result<DecisionEvent> read_decision(schema::ControlEvent::Decision::Reader in) {
+  DecisionEvent out;
+  out.proposal = to_bytes(canonical::view(in.getProposal()));
+  if (in.getApprovals().size() > kStewardsMax) return peer_error(kBadControlBody, "too many approvals");
+  for (const auto approval : in.getApprovals()) out.approvals.push_back(to_bytes(canonical::view(approval)));
   return out;
 }
 
@@ -421,10 +429,7 @@ Bytes encode_control_event(const ControlEvent& event, Time created) {
     if (const auto* invite = std::get_if<InviteEvent>(&event)) write_member(out.initInvite(), invite->member);
     if (const auto* cancel = std::get_if<CancelInviteEvent>(&event)) out.setCancelInvite(canonical::data(cancel->org));
     if (const auto* decided = std::get_if<DecisionEvent>(&event)) {
-      auto decision = out.initDecision();
-      decision.setProposal(canonical::data(decided->proposal));
-      auto approvals = decision.initApprovals(static_cast<unsigned>(decided->approvals.size()));
-      for (unsigned i = 0; i < approvals.size(); ++i) approvals.set(i, canonical::data(decided->approvals[i]));
+      write_decision(out.initDecision(), *decided);
     }
     if (const auto* unknown = std::get_if<UnknownEvent>(&event); unknown != nullptr && !unknown->needs.empty())
       out.setNeeds(canonical::text(unknown->needs));

@@ -154,7 +154,7 @@ struct ControlBody {
   EpochPublic epoch;       // of kind 1
   std::string needs;       // of an unknown one: the version of Tocsin that knows it, where it says so
   Bytes sealed;
-  Bytes certificate;  // first entry of a later term: signed ControlCertificate (stewards.h)
+  Bytes certificate;  // first entry of a later term: sealed ControlCertificate (stewards.h)
 };
 Bytes encode_control_body(const ControlBody& body);
 // Error: bad_control_body.
@@ -228,7 +228,7 @@ Result<Acceptance> decode_acceptance(ByteView signed_acceptance);
 bool verify_acceptance(ByteView signed_acceptance, const crypto::VerifyKey& node_key, crypto::Verifier& verifier);
 
 // What the chair tells an organisation of its own standing: who is removed cannot open the entry that removes it.
-inline constexpr std::size_t kNoticeBytesMax = 1024;
+inline constexpr std::size_t kNoticeBytesMax = 40 * 1024;  // with the approvals of 31 stewards
 struct Notice {
   ChannelId channel;
   OrgId org;                   // whom it is about
@@ -237,6 +237,7 @@ struct Notice {
   Number entry;  // last control entry of the change
   EntryHash entry_hash;
   Time created;
+  std::optional<DecisionEvent> decision;  // of several stewards: the chair alone removes nobody (rule 22)
 };
 // signature ‖ message.
 Bytes sign_notice(const Notice& notice, const crypto::SigningKey& chair_node_key);

@@ -226,7 +226,7 @@ Result<LoadedChannel> read_record(schema::ChannelRecord::Reader in, const NodeSe
   if (in.hasCarrier() && !take(state.carrier, in.getCarrier())) return damaged("a channel's carrier");
   state.key_missing_told = {in.getKeyMissingTold()};
   state.notice_number = {in.getNoticeNumber()};
-  state.notice_term = in.getNoticeTerm();
+  state.notice_term = std::max(in.getNoticeTerm(), state.notice_number.value == 0 ? 0u : 1u);
   state.notice_seen = {in.getNoticeSeen()};
   out.run_first = {in.getRunFirst()};
 

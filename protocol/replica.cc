@@ -202,7 +202,7 @@ const Channel* ReplicaCore::find_channel(const ChannelId& id) const {
   return found == channels.end() ? nullptr : found->second.get();
 }
 
-ControlContext ReplicaCore::control_context() const {
+ControlContext ReplicaCore::control_context(const Channel& channel) const {
   const Time now = clock.now();
   const auto signed_by = [this](const OrgId& org, const NodeId& node, Number by,
                                 const std::function<bool(const crypto::VerifyKey&)>& verifies) {
@@ -214,11 +214,14 @@ ControlContext ReplicaCore::control_context() const {
     }
     return signed_by_node(org, node, verifies);
   };
-  const auto live = [this](const NodeId& node) -> std::optional<OrgId> {
+  const auto node_of = [this](const NodeId& node) -> std::optional<ControlContext::NodeOf> {
     const auto org = org_of_node(node);
-    return org && orgs.at(*org).accepted.live_node(node) != nullptr ? org : std::nullopt;
+    if (!org) return std::nullopt;
+    return ControlContext::NodeOf{*org, orgs.at(*org).accepted.live_node(node) == nullptr};
   };
-  return {secrets, own_org, month_of(now), now, verifier, signed_by, live};
+  const LogState* log = find_log(channel.accepted.control_log());
+  const bool forked = log != nullptr && log->accepted.frozen == kForked;
+  return {secrets, own_org, month_of(now), now, verifier, signed_by, node_of, forked};
 }
 
 // ---- The frontier: durable heads, cut where a feed ended (rule 20)

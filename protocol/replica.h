@@ -271,6 +271,8 @@ class Replica {
   // Invites a verified peer. Errors (caller): unknown_channel, not_chair (name who is), unknown_peer,
   // peer_not_verified, already_member, role_not_supported, channel_full.
   Result<void> invite(const ChannelId& channel, const OrgId& org, Role role, Done<void> done);
+  // The same as a proposal says it. Errors: the same.
+  Result<RosterMember> member_to_invite(const ChannelId& channel, const OrgId& org, Role role) const;
   Result<void> accept(const ChannelId& channel,
                       Done<void> done);  // queues the signed acceptance; joined when an epoch arrives
   Result<void> refuse(const ChannelId& channel, Done<void> done);

@@ -35,7 +35,11 @@ LogState& ReplicaCore::own_feed(Change& change, Channel& channel) {
   if (state.feed_key != nullptr) {
     const LogKey key{state.feed_key->verify_key().bytes()};
     LogState* log = find_log(key);
-    if (log != nullptr && log->accepted.frozen == 0 && !state.pins.contains(key)) return *log;
+    // An epoch past the end of a term is above what the next one begins with: a feed never goes back.
+    const bool above = log != nullptr && log->accepted.head_epoch > state.newest_epoch();
+    const auto pin = state.pins.find(key);
+    const bool pinned = pin != state.pins.end() && pin->second.node == own_node;
+    if (log != nullptr && log->accepted.frozen == 0 && !pinned && !above) return *log;
   }
   state.feed_key = std::make_shared<const crypto::SigningKey>(crypto::SigningKey::generate(random));
   ++state.feed_generation;

@@ -46,7 +46,11 @@ crypto::BodyOpener* ReplicaCore::opener_at(Channel& channel, Epoch epoch) {
 
 std::optional<Number> ReplicaCore::limit_of(const ChannelState& state, const LogKey& feed,
                                             const std::optional<FeedOwner>& owner) const {
-  if (const auto pin = state.pins.find(feed); pin != state.pins.end()) return pin->second.last;
+  // A pin is about the feeds of its node: another's it does not end.
+  if (const auto pin = state.pins.find(feed);
+      pin != state.pins.end() && (!owner || pin->second.node == owner->node || pin->second.node.is_zero())) {
+    return pin->second.last;
+  }
   if (!owner || state.newest == nullptr) return std::nullopt;
   // A feed that the epoch which dropped its writer does not name was not known to the chair: nothing of it counts.
   if (state.role_of(owner->org) == Role::kUnknown) return Number{0};

@@ -39,17 +39,14 @@ Result<Channel*> ReplicaCore::found_channel(Change& change, const NewChannel& wa
   NextEpoch first = same_epoch(*channel, EpochReason::kGenesis);
   first.roster.push_back(roster_member(own_org, Role::kSteward));
   first.successor_of = wanted.successor_of;
-  const auto undo = [&](Error error) {
+  auto added = add_epoch(change, *channel, std::move(first));
+  for (const OrgId& steward : wanted.stewards) {
+    if (added) added = add_event(change, *channel, InviteEvent{roster_member(steward, Role::kSteward)});
+  }
+  if (!added) {
     forget_log(channel->accepted.control_log());
     channels.erase(id);
-    return error;
-  };
-  if (auto added = add_epoch(change, *channel, std::move(first)); !added) return undo(added.error());
-  for (const OrgId& steward : wanted.stewards) {
-    TOCSIN_TRY(check_invited(*channel, steward, Role::kSteward));
-    if (auto added = add_event(change, *channel, InviteEvent{roster_member(steward, Role::kSteward)}); !added) {
-      return undo(added.error());
-    }
+    return added.error();
   }
   return channel.get();
 }
@@ -109,6 +106,7 @@ std::optional<ChannelInfo> Replica::channel(const ChannelId& id) const {
   if (state.newest != nullptr) out.epoch_created = state.newest->created;
   out.height = state.head;
   out.term = state.term().number;
+  out.control_log = state.control_log();
   out.chair_org = state.chair_org();
   out.chair_node = state.chair_node();
   out.stewards = state.newest == nullptr ? state.genesis->stewards : state.newest->stewards;
@@ -194,6 +192,13 @@ Result<void> ReplicaCore::check_invited(const Channel& channel, const OrgId& org
   return kOk;
 }
 
+Result<RosterMember> Replica::member_to_invite(const ChannelId& id, const OrgId& org, Role role) const {
+  const Channel* channel = impl_->find_channel(id);
+  if (channel == nullptr || channel->accepted.newest == nullptr) return unknown_channel();
+  TOCSIN_TRY(impl_->check_invited(*channel, org, role));
+  return impl_->roster_member(org, role);
+}
+
 // What more than one steward has to decide is proposed, not done.
 Result<void> ReplicaCore::check_alone(const Channel& channel) const {
   if (!decides_together(channel.accepted)) return kOk;
@@ -232,13 +237,12 @@ Result<void> Replica::remove_member(const ChannelId& id, const OrgId& org, Done<
   return kOk;
 }
 
-Result<void> ReplicaCore::drop_member(Change& change, Channel& channel, const OrgId& org) {
+Result<void> ReplicaCore::drop_member(Change& change, Channel& channel, const OrgId& org,
+                                      const DecisionEvent* decision) {
   auto next = same_epoch(channel, EpochReason::kRemoved);
-  std::erase_if(next.roster, [&](const RosterMember& member) { return member.org == org; });
-  pin_feeds_of(
-      channel, [&](const FeedOwner& owner) { return owner.org == org; }, next.pins);
+  if (decision == nullptr) leave_out(channel, org, next);
   TOCSIN_TRY(add_epoch(change, channel, std::move(next)));
-  write_notice(channel, org);
+  write_notice(channel, org, decision);
   return kOk;
 }
 

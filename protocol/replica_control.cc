@@ -25,8 +25,16 @@ EntryHeader next_header(const ChannelState& state, Epoch epoch) {
 }  // namespace
 
 Result<void> ReplicaCore::add_control(Change& change, Channel& channel, std::span<const Entry> entries, From from) {
+  // What a locked node took, and could not be told yet when it was unlocked.
+  if (const LogState* held = find_log(channel.accepted.control_log());
+      held != nullptr && channel.accepted.head < held->accepted.head && !secrets.locked()) {
+    TOCSIN_TRY(replay_control(channel));
+    if (channel.accepted.head < held->accepted.head) {
+      return peer_error(kNotApproved, "what is held of the control log cannot be checked yet");
+    }
+  }
   ChannelState next = channel.accepted;
-  for (const Entry& entry : entries) TOCSIN_TRY(apply_control(next, entry.view(), control_context()));
+  for (const Entry& entry : entries) TOCSIN_TRY(apply_control(next, entry.view(), control_context(channel)));
   LogState* log = find_log(next.control_log());
   if (log == nullptr) log = &add_log(next.control_log(), LogType::kControl, next.id());
   for (const Entry& entry : entries) add_entry(change, *log, entry.view(), Checked::kSigned);
@@ -75,7 +83,17 @@ ReplicaCore::NextEpoch ReplicaCore::same_epoch(const Channel& channel, EpochReas
   }
   for (const auto& [org, invite] : state.invited) next.invited.push_back(invite.member);
   for (const auto& [feed, pin] : state.pins) next.pins.push_back(pin);
+  for (const Proposal& decision : state.decisions) {
+    const auto* remove = std::get_if<RemoveChange>(&decision.change);
+    if (remove != nullptr) leave_out(channel, remove->org, next);
+  }
   return next;
+}
+
+void ReplicaCore::leave_out(const Channel& channel, const OrgId& org, NextEpoch& next) const {
+  std::erase_if(next.roster, [&](const RosterMember& member) { return member.org == org; });
+  pin_feeds_of(
+      channel, [&](const FeedOwner& owner) { return owner.org == org; }, next.pins);
 }
 
 Result<void> ReplicaCore::add_epoch(Change& change, Channel& channel, NextEpoch next) {
@@ -229,6 +247,16 @@ void ReplicaCore::chores(Channel& channel) {
   if (clock.steady_ms() < chores_not_before_ms) return;
   if (Change decided; enact_approved(decided, channel)) commit_for(std::move(decided), nullptr);
   lead_on(channel);
+  if (!state.is_chair()) {
+    // Kept by stewards, who may lead one day; whoever is in, or not invited any more, waits no longer.
+    Change answered;
+    std::erase_if(channel.pending, [&](const auto& entry) {
+      if (state.invited.contains(entry.first)) return false;
+      answered.batch.remove_record(Table::kMail, pending_record_name(state.id(), entry.first));
+      return true;
+    });
+    if (!answered.batch.empty()) commit_for(std::move(answered), nullptr);
+  }
   if (!state.is_chair() || !state.joined() || state.needs_newer) return;
   const LogState* log = find_log(state.control_log());
   if (log == nullptr || log->accepted.frozen != 0 || chair_revoked(state)) return;

@@ -114,6 +114,12 @@ struct Channel {
   std::map<OrgId, Bytes> pending;
   std::map<NodeId, Epoch> missing;
   std::map<ProposalId, HeldProposal> proposals;
+  // A later term that the known stewards approve follows this log, up to there; it is wanted though its chair is
+  // revoked, or though another term of its number was taken here. Zero: none is known.
+  LogKey named_log;
+  Number named_end;
+  std::uint32_t rival_term = 0;  // another log claims to be that term; 0: none
+  std::int64_t lead_on_ms = 0;   // steady: not before; 0: nothing waits (lead_on)
   // Feeds whose bodies have been erased up to the epoch at hand (rule 25), while the pass goes on.
   Epoch erasing;
   std::map<LogKey, Number> erased_below;
@@ -188,7 +194,7 @@ struct ReplicaCore {
   void forget_log(const LogKey& log);  // one that was added, and of which nothing was taken after all
   Channel* find_channel(const ChannelId& id);
   const Channel* find_channel(const ChannelId& id) const;
-  ControlContext control_context() const;
+  ControlContext control_context(const Channel& channel) const;
   // One entry more in its log's accepted record and in the batch.
   void add_entry(Change& change, LogState& log, const EntryView& entry, Checked checked);
   void refresh_leaf(Channel& channel, const LogKey& log);
@@ -264,11 +270,13 @@ struct ReplicaCore {
     std::optional<ChannelId> successor_of = {};  // of the first epoch
   };
   NextEpoch same_epoch(const Channel& channel, EpochReason reason) const;
+  // Out of the roster, its feeds pinned.
+  void leave_out(const Channel& channel, const OrgId& org, NextEpoch& next) const;
   Result<void> add_epoch(Change& change, Channel& channel, NextEpoch next);
   void pin_feeds_of(const Channel& channel, const std::function<bool(const FeedOwner&)>& dropped,
                     std::vector<FeedPin>& pins) const;
   // The epoch that drops a member, and what tells it so.
-  Result<void> drop_member(Change& change, Channel& channel, const OrgId& org);
+  Result<void> drop_member(Change& change, Channel& channel, const OrgId& org, const DecisionEvent* decision = nullptr);
   void chores(Channel& channel);
   void cancel_invitations(Change& change, const OrgId& org);
   bool answer_pending(Change& change, Channel& channel, NextEpoch& next);
@@ -285,7 +293,9 @@ struct ReplicaCore {
   bool decides_together(const ChannelState& state) const;  // more than one steward
   void take_proposal(Change& change, Channel& channel, const FeedOwner& owner, ByteView payload);
   void take_answer(Change& change, Channel& channel, const FeedOwner& owner, ByteView payload);
-  HeldProposal* held_proposal(Change& change, Channel& channel, const ProposalId& id, const OrgId& org);
+  // Made where there was none; the oldest that nobody waits for makes room for it.
+  HeldProposal* held_proposal(Change& change, Channel& channel, const ProposalId& id);
+  std::size_t open_proposals_of(const Channel& channel, const OrgId& org) const;
   void put_proposal(Change& change, Channel& channel, const ProposalId& id) const;
   void load_proposal(Channel& channel, const ProposalId& id, ByteView value) const;
   ProposalState state_of(const Channel& channel, const HeldProposal& held) const;
@@ -294,6 +304,8 @@ struct ReplicaCore {
   Result<void> check_change(const Channel& channel, const ProposedChange& change) const;
   // The chair's entry for what was approved, and the epoch that it asks for.
   Result<void> enact(Change& change, Channel& channel, HeldProposal& held);
+  // Open ones that the own organisation, a steward, has not answered.
+  std::size_t waiting_for_own_answer(const Channel& channel) const;
   // What is approved and this node's to do: the chair's entries, or taking the chair. True: something was done.
   bool enact_approved(Change& change, Channel& channel);
   Approval own_answer(const Channel& channel, const Proposal& proposal, bool approve, const std::string& reason) const;
@@ -305,6 +317,9 @@ struct ReplicaCore {
   // The first entries of a log that is no control log here yet.
   Result<void> take_term(Change& change, Channel& channel, std::span<const Entry> entries);
   Result<void> take_chair(Change& change, Channel& channel, HeldProposal& held);
+  Result<void> check_end(const Channel& channel, const ControlCertificate& certificate) const;
+  Result<void> choose_approvals(const Channel& channel, const HeldProposal& held,
+                                ControlCertificate& certificate) const;
   // With a single steward whose chair is revoked, the lowest of its certified nodes leads on by itself.
   void lead_on(Channel& channel);
 
@@ -359,7 +374,8 @@ struct ReplicaCore {
   Result<void> take_invitation(const OrgId& from, ByteView message);
   Result<void> take_acceptance(ByteView signed_acceptance);
   // Chair: `org` was dropped by the newest control entry, and is told so.
-  void write_notice(Channel& channel, const OrgId& org) const;
+  // `decision`: of several stewards, by which it was.
+  void write_notice(Channel& channel, const OrgId& org, const DecisionEvent* decision = nullptr) const;
   Result<void> take_notice(ByteView signed_notice);
   std::optional<Bytes> introduction_to(const Channel& channel) const;
   Result<void> take_introduction(const OrgId& from, ByteView message);

@@ -51,7 +51,9 @@ void ReplicaCore::inspect_entry(Change& change, Channel& channel, const LogState
 void ReplicaCore::inspect_opened(Change& change, Channel& channel, const FeedOwner& owner, FeedKind kind,
                                  ByteView payload, std::optional<Receipt>& newest) {
   ChannelState& state = channel.accepted;
-  if (kind == FeedKind::kCarriedAcceptance && state.is_chair()) {
+  const bool steward = state.newest != nullptr && state.newest->is_steward(owner.org);
+  if (kind == FeedKind::kCarriedAcceptance &&
+      (state.is_chair() || (state.newest != nullptr && state.newest->is_steward(own_org)))) {
     // Carried by a member, signed by who accepts: a bad one is the carrier's fault and harms nobody.
     auto checked = check_acceptance(change, payload);
     if (!checked || checked->duplicate || checked->channel != &channel) return;
@@ -63,9 +65,9 @@ void ReplicaCore::inspect_opened(Change& change, Channel& channel, const FeedOwn
     Bytes value(8);
     store_le64(value.data(), missing->epoch.value);
     change.batch.put_record(Table::kMail, missing_record_name(state.id(), owner.node), value);
-  } else if (kind == FeedKind::kProposal) {
+  } else if (kind == FeedKind::kProposal && steward) {
     take_proposal(change, channel, owner, payload);
-  } else if (kind == FeedKind::kApproval) {
+  } else if (kind == FeedKind::kApproval && steward) {
     take_answer(change, channel, owner, payload);
   } else if (kind == FeedKind::kCheckpoint && owner.node != own_node) {
     auto receipt = decode_receipt(payload);

@@ -31,9 +31,11 @@ Result<void> ReplicaCore::replay_control(Channel& channel) {
   while (log != nullptr && log->accepted.frozen != kUnreadable && state.head < log->accepted.head) {
     TOCSIN_ASSIGN(entry, stored_entry(state.control_log(), state.head.next()));
     ChannelState next = state;
-    auto applied = apply_control(next, entry.view(), control_context());
+    auto applied = apply_control(next, entry.view(), control_context(channel));
     if (applied) {
       state = std::move(next);
+    } else if (applied.error().code == kNotApproved) {
+      break;  // by what is known here of the stewards' nodes: more of their organisations' logs may come
     } else if (applied.error().origin == Origin::kPeer) {
       log->accepted.frozen = log->durable.frozen = kUnreadable;
     } else {

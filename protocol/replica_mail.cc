@@ -44,6 +44,7 @@ const crypto::Label* label_of(MailKind kind) {
 // What an invitation shows when it is opened; all of it verified (docs/protocol.md, section 4).
 struct CheckedInvitation {
   ChannelGenesis genesis;
+  LogKey adding_log;
   std::vector<Term> terms;  // the one in force, where it is not term 1
   EntryHash adding_entry;
   Number adding_number;
@@ -165,6 +166,7 @@ Result<CheckedInvitation> check_invitation(const ReplicaCore& core, ByteView mes
   }
   out.adding_entry = hash_entry(adding.header, adding.signature);
   out.adding_number = header.number;
+  out.adding_log = header.log;
   return out;
 }
 
@@ -237,12 +239,12 @@ std::optional<Bytes> ReplicaCore::introduction_to(const Channel& channel) const 
   return encode_introduction(out);
 }
 
-void ReplicaCore::write_notice(Channel& channel, const OrgId& org) const {
+void ReplicaCore::write_notice(Channel& channel, const OrgId& org, const DecisionEvent* decision) const {
   ChannelState& state = channel.accepted;
   auto& notices = state.notices;
   // Who was dropped longest ago had most time to hear of it.
   if (notices.size() >= kMembersMax && !notices.contains(org)) {
-    const auto age = [](const auto& held) { return decode_notice(held.second)->entry; };
+    const auto age = [](const auto& held) { return decode_notice(held.second)->epoch; };
     notices.erase(std::ranges::min_element(notices, {}, age));
   }
   Notice notice;
@@ -252,6 +254,7 @@ void ReplicaCore::write_notice(Channel& channel, const OrgId& org) const {
   notice.entry = state.head;
   notice.entry_hash = state.head_hash;
   notice.created = clock.now();
+  if (decision != nullptr) notice.decision = *decision;
   notices[org] = sign_notice(notice, secrets.tier2->signing);
 }
 
@@ -279,7 +282,7 @@ std::vector<Mail> Replica::mail_for(const OrgId& org, const NodeId& node) const 
       if (const auto invitation = impl_->invitation_for(*channel, org)) {
         add(MailKind::kInvitation, crypto::kLabelInvitation, *invitation);
       }
-      if (const auto notice = held.notices.find(org); notice != held.notices.end()) {
+      if (const auto notice = held.notices.find(org); notice != held.notices.end() && held.is_chair()) {
         add(MailKind::kNotice, crypto::kLabelNoticeMail, notice->second);
       }
     } else if (!held.acceptance.empty() && (org == held.chair_org() || org == held.carrier)) {
@@ -328,6 +331,11 @@ Result<void> Replica::handle_mail(const OrgId& from, MailKind kind, std::uint32_
 
 Result<void> ReplicaCore::take_invitation(const OrgId& from, ByteView message) {
   TOCSIN_ASSIGN(checked, check_invitation(*this, message));
+  // That stewards approved a later chair, who is invited cannot tell: it has to trust who says so.
+  const auto peer = peers.find(from);
+  if (!checked.terms.empty() && (peer == peers.end() || !peer->second.verified || peer->second.blocked)) {
+    return bad_invitation("a later chair's invitation is taken from a verified peer alone");
+  }
   const ChannelId id = checked.genesis.id;
   Channel* channel = find_channel(id);
   if (channel == nullptr) {
@@ -341,11 +349,12 @@ Result<void> ReplicaCore::take_invitation(const OrgId& from, ByteView message) {
     // above what it holds. Everything else is an invitation that was answered long ago.
     const bool was_in = state.joined() || state.standing == ChannelStanding::kRemoved;
     const std::uint32_t term = checked.terms.empty() ? 1 : checked.terms.back().number;
-    const Number newest = std::max(state.head, state.notice_term <= term ? state.notice_number : Number{});
-    const bool later = term > std::max(state.term().number, state.notice_term);
-    if (state.is_chair() || term < state.term().number || (was_in && !later && checked.adding_number <= newest)) {
-      return kOk;
-    }
+    // Numbers of two logs say nothing of each other, and a member follows the chair by the control log alone.
+    const bool same_term = term == state.term().number && checked.adding_log == state.control_log();
+    const Number newest = std::max(state.head, state.notice_term == term ? state.notice_number : Number{});
+    if (state.is_chair() || term < state.term().number) return kOk;
+    if (state.joined() && (!same_term || checked.adding_number <= newest)) return kOk;
+    if (was_in && same_term && checked.adding_number <= newest) return kOk;
     if (!state.invitation.empty()) {
       TOCSIN_ASSIGN(before, decode_invitation(state.invitation));
       TOCSIN_ASSIGN(adding, decode_entry(before.adding_entry));
@@ -496,6 +505,18 @@ Result<void> ReplicaCore::take_notice(ByteView signed_notice) {
     return verify_notice(signed_notice, key, verifier);
   });
   if (!is_signed) return peer_error(kBadSignature, "the notice is not signed by the chair's node");
+  if (term_of(notice.epoch) != state.term().number) return kOk;  // of another term
+  if (state.joined() && state.newest->quorum > 1) {
+    // The chair alone removes nobody.
+    if (!notice.decision) return peer_error(kNotApproved, "the notice does not say who decided it");
+    TOCSIN_ASSIGN(proposal, decode_proposal(notice.decision->proposal));
+    const auto* remove = std::get_if<RemoveChange>(&proposal.change);
+    if (proposal.channel != state.id() || remove == nullptr || remove->org != own_org) {
+      return peer_error(kNotApproved, "what was decided is something else");
+    }
+    const ControlContext context = control_context(*channel);
+    TOCSIN_TRY(check_approvals(proposal, notice.decision->approvals, *state.newest, context.signed_by, verifier));
+  }
   // Other standings come with contributors (rule 24).
   if (notice.role != Role::kUnknown) return kOk;
   // An epoch that opened here, or an invitation, is newer than a notice from before it.
@@ -570,6 +591,7 @@ Result<void> ReplicaCore::take_introduction(const OrgId& from, ByteView message)
   state.invitation.clear();
   state.acceptance.clear();
   state.carrier = own_org;
+  state.head_epoch = {header.epoch.value - 1};
   if (header.number.value > 1) {
     begin_control(change, *channel, {header.number.value - 1}, header.previous, {header.epoch.value - 1});
   }

@@ -266,12 +266,19 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
                          epoch < in.accepted.first_epoch() && overlap.empty();
   std::optional<FeedOwner> owner = held.owner;
   if (!name_only) {
+    bool in_no_log = false;
     for (const std::size_t at : epoch_starts) {
+      const Epoch begun{load_le64(&batch.entry(writes[at]).header[16])};
+      in_no_log = in_no_log || (begun >= in.accepted.first_epoch() && in.accepted.epoch(begun) == nullptr);
       TOCSIN_ASSIGN(named, core->authorise(in, held, batch.entry(writes[at])));
       if (owner && named && *owner != *named) {
         return refused(kBadFeedCertificate, "the feed changes its owner inside the range");
       }
       if (named) owner = named;
+    }
+    // Under an epoch past the end of a term a member goes on; nobody begins a feed there.
+    if (in_no_log && !owner && !core->secrets.locked()) {
+      return refused(kUnknownEpoch, "the entry is of an epoch that no control log here has");
     }
   }
   const Number last = writes.back().number;
@@ -322,7 +329,11 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
 Result<Change> RangeReceiver::State::finish_control() {
   Channel& in = *core->find_channel(*channel);
   const bool next_term = log != in.accepted.control_log();
-  if (!next_term && core->chair_revoked(in.accepted)) return refused(kNotAcceptable, "the chair's node is revoked");
+  const bool wanted_end =
+      log == in.named_log && !batch.entries().empty() && batch.entries().back().number <= in.named_end;
+  if (!next_term && core->chair_revoked(in.accepted) && !wanted_end) {
+    return refused(kNotAcceptable, "the chair's node is revoked");
+  }
   std::vector<Entry> added;
   for (const auto& write : batch.entries()) {
     const EntryView view = batch.entry(write);

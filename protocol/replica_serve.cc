@@ -88,7 +88,7 @@ bool Replica::wants_log(const std::optional<ChannelId>& id, const LogKey& key, L
       if (log == nullptr && key != state.control_log()) {
         return state.joined() && state.newest != nullptr && state.term_over(key) == nullptr && !impl_->secrets.locked();
       }
-      return key == state.control_log() && !impl_->chair_revoked(state) &&
+      return key == state.control_log() && (!impl_->chair_revoked(state) || key == channel->named_log) &&
              (state.joined() || state.standing == ChannelStanding::kAccepting);
     case LogType::kFeed:
       break;
@@ -244,6 +244,14 @@ ReplicaStatus Replica::status() const {
     if (state.key_missing() && !impl_->secrets.locked())
       warn(in + "the newest epoch has no key for this node; the chair has been told");
     if (state.needs_newer) warn(in + needs_newer_error(state).detail);
+    if (channel->rival_term != 0) {
+      warn(in + "two logs claim to be its term " + std::to_string(channel->rival_term) +
+           ": who leads it, the stewards say with the next term (tocsin channel chair)");
+    }
+    if (const std::size_t waiting = impl_->waiting_for_own_answer(*channel); waiting > 0) {
+      warn(in + std::to_string(waiting) + (waiting == 1 ? " proposal waits" : " proposals wait") +
+           " for this organisation's answer: tocsin proposal list");
+    }
     for (const NodeId& node : state.certificate_wraps) {
       if (node == impl_->own_node) continue;
       const auto org = impl_->org_of_node(node);

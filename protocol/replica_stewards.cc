@@ -13,7 +13,7 @@ inline constexpr Code kBadChange{"bad_change"};
 // Open ones of one steward, and all that are remembered of a channel: the oldest that nobody waits for goes first.
 constexpr std::size_t kProposalsPerOrgMax = 32;
 constexpr std::size_t kProposalsMax = 512;
-constexpr std::size_t kAnswersMax = kStewardsMax * 4;  // of one proposal: a few nodes of each steward
+constexpr std::size_t kAnswersPerOrgMax = 4;  // to one proposal
 
 }  // namespace
 
@@ -23,17 +23,9 @@ bool ReplicaCore::decides_together(const ChannelState& state) const {
 
 // ---- What comes in stewards' feeds
 
-HeldProposal* ReplicaCore::held_proposal(Change& change, Channel& channel, const ProposalId& id, const OrgId& org) {
+HeldProposal* ReplicaCore::held_proposal(Change& change, Channel& channel, const ProposalId& id) {
   const auto found = channel.proposals.find(id);
   if (found != channel.proposals.end()) return &found->second;
-  const auto open_of = [&](const auto& entry) {
-    const HeldProposal& held = entry.second;
-    return held.proposal && held.proposal->org == org && state_of(channel, held) == ProposalState::kOpen;
-  };
-  if (std::count_if(channel.proposals.begin(), channel.proposals.end(), open_of) >=
-      static_cast<std::ptrdiff_t>(kProposalsPerOrgMax)) {
-    return nullptr;
-  }
   if (channel.proposals.size() >= kProposalsMax) {
     const auto age = [&](const auto& entry) {
       const bool open = entry.second.proposal && state_of(channel, entry.second) == ProposalState::kOpen;
@@ -46,6 +38,13 @@ HeldProposal* ReplicaCore::held_proposal(Change& change, Channel& channel, const
   HeldProposal& held = channel.proposals[id];
   held.seen = clock.now();
   return &held;
+}
+
+std::size_t ReplicaCore::open_proposals_of(const Channel& channel, const OrgId& org) const {
+  return static_cast<std::size_t>(std::ranges::count_if(channel.proposals, [&](const auto& entry) {
+    const HeldProposal& held = entry.second;
+    return held.proposal && held.proposal->org == org && state_of(channel, held) == ProposalState::kOpen;
+  }));
 }
 
 void ReplicaCore::put_proposal(Change& change, Channel& channel, const ProposalId& id) const {
@@ -65,8 +64,9 @@ void ReplicaCore::take_proposal(Change& change, Channel& channel, const FeedOwne
     return;
   }
   const ProposalId id = proposal->id;
-  HeldProposal* held = held_proposal(change, channel, id, owner.org);
-  if (held == nullptr || held->proposal) return;
+  if (open_proposals_of(channel, owner.org) >= kProposalsPerOrgMax) return;
+  HeldProposal* held = held_proposal(change, channel, id);
+  if (held->proposal) return;
   held->proposal = std::move(*proposal);
   put_proposal(change, channel, id);
   change.channels.push_back(channel.accepted.id());
@@ -82,8 +82,12 @@ void ReplicaCore::take_answer(Change& change, Channel& channel, const FeedOwner&
     ++refused_entries;
     return;
   }
-  HeldProposal* held = held_proposal(change, channel, answer->proposal, owner.org);
-  if (held == nullptr || held->answers.size() >= kAnswersMax) return;
+  HeldProposal* held = held_proposal(change, channel, answer->proposal);
+  const auto of_org = [&](const auto& entry) {
+    const auto other = decode_approval(entry.second);
+    return other && other->org == owner.org;
+  };
+  if (std::ranges::count_if(held->answers, of_org) >= static_cast<std::ptrdiff_t>(kAnswersPerOrgMax)) return;
   // The first answer of a node stands.
   if (!held->answers.emplace(owner.node, to_bytes(payload)).second) return;
   put_proposal(change, channel, answer->proposal);
@@ -166,6 +170,18 @@ std::vector<ProposalInfo> Replica::proposals(const std::optional<ChannelId>& id)
   return out;
 }
 
+std::size_t ReplicaCore::waiting_for_own_answer(const Channel& channel) const {
+  if (!decides_together(channel.accepted) || !channel.accepted.newest->is_steward(own_org)) return 0;
+  return static_cast<std::size_t>(std::ranges::count_if(channel.proposals, [&](const auto& entry) {
+    const HeldProposal& held = entry.second;
+    if (!held.proposal || state_of(channel, held) != ProposalState::kOpen) return false;
+    return std::ranges::none_of(held.answers, [&](const auto& answer) {
+      const auto approval = decode_approval(answer.second);
+      return approval && approval->org == own_org;
+    });
+  }));
+}
+
 // ---- Proposing and answering
 
 namespace {
@@ -187,6 +203,9 @@ Error bad_change(std::string detail) { return caller_error(kBadChange, std::move
 
 Result<void> ReplicaCore::check_change(const Channel& channel, const ProposedChange& change) const {
   const ChannelState& state = channel.accepted;
+  if (const auto* invite = std::get_if<InviteChange>(&change)) {
+    return check_invited(channel, invite->member.org, invite->member.role);
+  }
   if (const auto* remove = std::get_if<RemoveChange>(&change)) {
     if (state.role_of(remove->org) == Role::kUnknown) return bad_change("the organisation is not in this channel");
     if (state.newest->is_steward(remove->org)) {
@@ -247,8 +266,10 @@ Result<ProposalId> Replica::propose(const ChannelId& id, ProposedChange wanted, 
   }
   TOCSIN_TRY(decode_proposal(proposal.message));  // the bounds that others ask of it
   Change change;
-  HeldProposal* held = impl_->held_proposal(change, *channel, proposal.id, impl_->own_org);
-  if (held == nullptr) return caller_error("too_many_proposals", "so many proposals of this steward are open already");
+  if (impl_->open_proposals_of(*channel, impl_->own_org) >= kProposalsPerOrgMax) {
+    return caller_error("too_many_proposals", "so many proposals of this steward are open already");
+  }
+  HeldProposal* held = impl_->held_proposal(change, *channel, proposal.id);
   const Bytes answer = sign_approval(impl_->own_answer(*channel, proposal, true, {}), impl_->secrets.tier2->signing);
   const FeedItem items[] = {{FeedKind::kProposal, proposal.message}, {FeedKind::kApproval, answer}};
   TOCSIN_TRY(impl_->append_items(change, *channel, items, nullptr));
@@ -321,7 +342,7 @@ Result<void> ReplicaCore::enact(Change& change, Channel& channel, HeldProposal& 
   if (const auto* invite = std::get_if<InviteChange>(&proposal.change)) {
     channel.accepted.notices.erase(invite->member.org);
   } else if (const auto* remove = std::get_if<RemoveChange>(&proposal.change)) {
-    TOCSIN_TRY(drop_member(change, channel, remove->org));
+    TOCSIN_TRY(drop_member(change, channel, remove->org, &event));
   } else if (std::holds_alternative<StewardsChange>(proposal.change)) {
     TOCSIN_TRY(add_epoch(change, channel, same_epoch(channel, EpochReason::kStewards)));
   }
@@ -344,7 +365,19 @@ bool ReplicaCore::enact_approved(Change& change, Channel& channel) {
       const LogState* log = find_log(state.control_log());
       if (state.needs_newer || chair_revoked(state) || log == nullptr || log->accepted.frozen != 0) continue;
     }
+    // All or nothing: what a decision asks for may not fit one epoch.
+    const ChannelState before = channel.accepted;
+    LogState* log = find_log(state.control_log());
+    const LogRecord record = log == nullptr ? LogRecord{} : log->accepted;
+    const Change change_before = change;
+    const HeldProposal held_before = held;
     auto enacted = chair != nullptr ? take_chair(change, channel, held) : enact(change, channel, held);
+    if (!enacted) {
+      channel.accepted = before;
+      if (log != nullptr) log->accepted = record;
+      change = change_before;
+      held = held_before;
+    }
     if (enacted) {
       done = true;
     } else if (enacted.error().origin != Origin::kPeer) {

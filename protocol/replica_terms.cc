@@ -6,46 +6,92 @@
 #include "protocol/replica_impl.h"
 
 namespace tocsin::protocol {
+namespace {
+
+constexpr std::int64_t kLeadOnAfterMs = 60'000;
+
+}  // namespace
+
+// Approvals that an approver gave after it had seen more of that log than the certificate has it end with: it never
+// approved that end (quorums have a steward in common).
+Result<void> ReplicaCore::check_end(const Channel& channel, const ControlCertificate& certificate) const {
+  std::set<OrgId> approvers;
+  for (const Bytes& bytes : certificate.approvals) {
+    if (const auto approval = decode_approval(bytes)) approvers.insert(approval->org);
+  }
+  const LogState* log = find_log(certificate.last_log);
+  if (log == nullptr) return kOk;
+  for (Number number = certificate.last.next(); number <= log->accepted.head; number = number.next()) {
+    const auto entry = stored_entry(certificate.last_log, number);
+    const auto header = entry ? EntryHeader::decode(entry->view().header) : Result<EntryHeader>(peer_error(kBadEntry));
+    const auto body = entry ? decode_control_body(entry->view().body) : Result<ControlBody>(peer_error(kBadEntry));
+    if (!header || !body || body->kind != ControlBody::kEvent) continue;
+    const EpochInfo* info = channel.accepted.epoch(header->epoch);
+    if (info == nullptr || info->key == nullptr) continue;
+    const auto plain =
+        open_control(*info->key, channel.accepted.id(), header->epoch, header->log, header->number, body->sealed);
+    const auto event = plain ? decode_control_event(*plain) : Result<ControlEvent>(plain.error());
+    const auto* decision = event ? std::get_if<DecisionEvent>(&*event) : nullptr;
+    if (decision == nullptr) continue;
+    for (const Bytes& bytes : decision->approvals) {
+      const auto approval = decode_approval(bytes);
+      if (approval && approvers.contains(approval->org) && approval->head_log == certificate.last_log &&
+          approval->head > certificate.last) {
+        return peer_error(kBadTerm, "a steward that approves had seen more of the term before");
+      }
+    }
+  }
+  return kOk;
+}
 
 Result<ChannelState> ReplicaCore::state_at_end(Channel& channel, const ControlCertificate& certificate) {
   ChannelState out = channel.accepted;
+  // Terms that were passed over are so for good: a term that was taken up by some alone ends where it began.
   if (certificate.last_log != out.control_log()) {
-    return peer_error(kUnknownEpoch, "a term in between is not known here yet");
+    const auto at = std::find_if(out.terms.begin(), out.terms.end(),
+                                 [&](const Term& term) { return term.log == certificate.last_log; });
+    if (at == out.terms.end()) return peer_error(kUnknownEpoch, "a term in between is not known here yet");
+    out.terms.erase(at + 1, out.terms.end());
   }
-  if (out.head == certificate.last && out.head_hash == certificate.last_hash && out.run.empty()) return out;
-  const LogState* log = find_log(out.control_log());
+  const LogState* log = find_log(certificate.last_log);
   const bool forked = log != nullptr && log->accepted.frozen != 0;
-  if (out.head < certificate.last && !forked) {
+  const Number held = log == nullptr ? Number{} : log->accepted.head;
+  if (held < certificate.last && !forked) {
     return peer_error(kUnknownEpoch, "the term before goes further than what is here of it");
   }
+  const bool at_head = certificate.last_log == channel.accepted.control_log() && out.head == certificate.last &&
+                       out.head_hash == certificate.last_hash && out.run.empty();
+  if (at_head) return out;
+  TOCSIN_TRY(check_end(channel, certificate));
+
   // What came after the end counts no more. The newest epoch before it, and what stands between the two.
-  std::optional<Epoch> newest;
+  std::optional<Epoch> newest, oldest;
   for (const auto& [epoch, info] : out.epochs) {
-    if (info.log == certificate.last_log && info.last <= certificate.last && info.key != nullptr) newest = epoch;
+    if (info.key == nullptr) continue;
+    if (!oldest) oldest = epoch;
+    if (info.log == certificate.last_log && info.last <= certificate.last) newest = epoch;
   }
-  // Let in after the end, or not a member then: by the oldest stewards that are known here.
-  if (!newest) {
-    for (const auto& [epoch, info] : out.epochs) {
-      if (info.key == nullptr) continue;
-      newest = epoch;
-      break;
-    }
-  }
+  // Let in after the end: by the oldest stewards that are known here.
+  if (!newest) newest = oldest;
   const auto roster = newest ? roster_at(channel, *newest) : nullptr;
   if (roster == nullptr) return peer_error(kNotApproved, "which stewards decide is not known here yet");
+  const EpochInfo info = out.epochs.at(*newest);
   out.newest = roster;
   out.head_epoch = *newest;
-  out.decisions.clear();
-  out.invited.clear();
-  for (const RosterMember& member : roster->invited)
-    out.invited.emplace(member.org, OpenInvite{member, {}, {}, {}, {}});
-  const EpochInfo& info = out.epochs.at(*newest);
   out.head = info.last;
   if (const auto hash = log == nullptr ? std::nullopt : stored_hash(*log, info.last)) out.head_hash = *hash;
-  while (out.head < certificate.last && info.last < certificate.last) {
+  out.run = {};
+  out.decisions.clear();
+  out.pins.clear();
+  for (const FeedPin& pin : roster->pins) out.pins.emplace(pin.feed, pin);
+  out.invited.clear();
+  for (const RosterMember& member : roster->invited) {
+    out.invited.emplace(member.org, OpenInvite{member, {}, {}, {}, {}});
+  }
+  while (info.log == certificate.last_log && out.head < certificate.last) {
     const auto entry = stored_entry(certificate.last_log, out.head.next());
     ChannelState next = out;
-    if (!entry || !apply_control(next, entry->view(), control_context())) break;
+    if (!entry || !apply_control(next, entry->view(), control_context(channel))) break;
     if (next.newest != roster) break;  // an epoch that the end cuts through
     out = std::move(next);
   }
@@ -53,71 +99,90 @@ Result<ChannelState> ReplicaCore::state_at_end(Channel& channel, const ControlCe
 }
 
 Result<void> ReplicaCore::take_term(Change& change, Channel& channel, std::span<const Entry> entries) {
-  const EntryView first = entries.front().view();
-  const auto certificate = term_begun_by(channel.accepted, first);
-  if (!certificate) {
-    return peer_error(kNotAcceptable, "the log is not that of a later term of this channel");
+  const ChannelState& now = channel.accepted;
+  const auto begun = term_begun_by(now, entries.front().view());
+  if (!begun) return peer_error(kNotAcceptable, "the log is not that of a later term of this channel");
+  const ControlCertificate& certificate = begun->certificate;
+  const std::uint32_t term = certificate.term.number;
+  // Terms only rise; of two of one number the one that a later term follows.
+  if (term < now.term().number || (term == now.term().number && channel.named_log != certificate.term.log)) {
+    if (term == now.term().number) channel.rival_term = term;
+    return peer_error(kNotAcceptable, "the term is not later than the one in force");
   }
-  TOCSIN_ASSIGN(header, EntryHeader::decode(first.header));
-  TOCSIN_ASSIGN(body, decode_control_body(first.body));
-  TOCSIN_ASSIGN(state, state_at_end(channel, *certificate));
-  TOCSIN_TRY(begin_term(state, *certificate, body.certificate, header.epoch, control_context()));
-  ChannelState before = std::exchange(channel.accepted, std::move(state));
+  auto at_end = state_at_end(channel, certificate);
+  if (!at_end) {
+    // More is wanted first: of the log before, though its chair may be revoked, or a term that is not known here. By
+    // the word of the stewards that are known here alone.
+    if (at_end.error().code == kUnknownEpoch && now.newest != nullptr &&
+        check_term(certificate, *now.newest, control_context(channel).signed_by, verifier)) {
+      channel.named_log = certificate.last_log;
+      channel.named_end = certificate.last;
+    }
+    return at_end.error();
+  }
+  TOCSIN_TRY(begin_term(*at_end, *begun, control_context(channel)));
+  ChannelState before = std::exchange(channel.accepted, std::move(*at_end));
   auto added = add_control(change, channel, entries, From::kOthers);
-  if (!added) channel.accepted = std::move(before);
-  return added;
+  if (!added) {
+    channel.accepted = std::move(before);
+    return added;
+  }
+  channel.named_log = {};
+  channel.rival_term = 0;
+  return kOk;
+}
+
+// Approvals that name a place on this branch of the log before, k of them; the highest is where it ends. The own one is
+// given anew: by now this node may hold more.
+Result<void> ReplicaCore::choose_approvals(const Channel& channel, const HeldProposal& held,
+                                           ControlCertificate& certificate) const {
+  const ChannelState& state = channel.accepted;
+  const LogState* log = find_log(state.control_log());
+  std::vector<std::pair<Number, Bytes>> named;
+  named.emplace_back(state.head, sign_approval(own_answer(channel, *held.proposal, true, {}), secrets.tier2->signing));
+  bool higher = false;
+  for (Bytes& bytes : approvals_of(channel, held, kStewardsMax)) {
+    TOCSIN_ASSIGN(approval, decode_approval(bytes));
+    if (approval.org == own_org || approval.head_log != state.control_log()) continue;
+    higher = higher || approval.head > state.head;
+    const auto hash = log == nullptr || approval.head > state.head ? std::nullopt : stored_hash(*log, approval.head);
+    if (hash && *hash == approval.head_hash) named.emplace_back(approval.head, std::move(bytes));
+  }
+  const std::size_t quorum = state.newest->quorum;
+  if (named.size() < quorum) {
+    return higher ? peer_error(kUnknownEpoch, "a steward holds more of the term before")
+                  : peer_error(kNotApproved, "stewards name another history of the term before");
+  }
+  certificate.last = state.head;
+  certificate.last_hash = state.head_hash;
+  for (std::size_t i = 0; i < quorum; ++i) certificate.approvals.push_back(std::move(named[i].second));
+  return kOk;
 }
 
 Result<void> ReplicaCore::take_chair(Change& change, Channel& channel, HeldProposal& held) {
   const ChairChange wanted = std::get<ChairChange>(held.proposal->change);
-  const ChannelState& state = channel.accepted;
-  const LogState* log = find_log(state.control_log());
-  // Those that name a place on this branch of the log before: the highest of them is where it ends.
   ControlCertificate certificate;
-  std::vector<std::pair<Number, Bytes>> named;
-  for (Bytes& bytes : approvals_of(channel, held, kStewardsMax)) {
-    TOCSIN_ASSIGN(approval, decode_approval(bytes));
-    if (approval.head_log != state.control_log()) continue;
-    if (approval.head > state.head) return peer_error(kUnknownEpoch, "a steward holds more of the term before");
-    const auto hash = log == nullptr ? std::nullopt : stored_hash(*log, approval.head);
-    if (!hash || *hash != approval.head_hash) continue;
-    named.emplace_back(approval.head, std::move(bytes));
-  }
-  const std::size_t quorum = state.newest->quorum;
-  if (named.size() < quorum) return peer_error(kNotApproved, "stewards name another history of the term before");
-  std::ranges::stable_sort(named, std::greater(), [](const auto& entry) { return entry.first; });
-  certificate.last = named.front().first;
-  certificate.last_hash = *stored_hash(*log, certificate.last);
-  for (std::size_t i = 0; i < quorum; ++i) certificate.approvals.push_back(std::move(named[i].second));
-  certificate.channel = state.id();
-  certificate.last_log = state.control_log();
+  TOCSIN_TRY(choose_approvals(channel, held, certificate));
+  certificate.channel = channel.accepted.id();
+  certificate.last_log = channel.accepted.control_log();
   certificate.proposal = *held.proposal;
   auto control_key = std::make_shared<const crypto::SigningKey>(crypto::SigningKey::generate(random));
   certificate.term = {wanted.term, LogKey{control_key->verify_key().bytes()}, own_org, own_node, {}, {}};
-  const Bytes signed_certificate = sign_control_certificate(certificate, secrets.tier2->signing);
-  if (signed_certificate.size() > kTermCertificateBytesMax) {
+  BegunTerm begun{certificate, sign_control_certificate(certificate, secrets.tier2->signing), {}};
+  if (begun.signed_certificate.size() > kTermCertificateBytesMax) {
     return caller_error(kNotApproved, "the approvals do not fit the first entry of a term: shorter reasons are needed");
   }
-
-  ChannelState before = channel.accepted;
   TOCSIN_ASSIGN(next, state_at_end(channel, certificate));
-  const Epoch first = epoch_in(wanted.term, count_of(next.head_epoch) + 1);
-  TOCSIN_TRY(begin_term(next, certificate, signed_certificate, first, control_context()));
-  channel.accepted = std::move(next);
+  begun.first = epoch_in(wanted.term, count_of(next.head_epoch) + 1);
+  TOCSIN_TRY(begin_term(next, begun, control_context(channel)));
+  ChannelState before = std::exchange(channel.accepted, std::move(next));
   channel.accepted.control_key = std::move(control_key);
   NextEpoch epoch = same_epoch(channel, EpochReason::kStewards);
-  epoch.certificate = signed_certificate;
   note_nodes(channel, epoch);
-  for (const Proposal& decision : channel.accepted.decisions) {
-    const auto* remove = std::get_if<RemoveChange>(&decision.change);
-    if (remove == nullptr) continue;
-    std::erase_if(epoch.roster, [&](const RosterMember& member) { return member.org == remove->org; });
-    pin_feeds_of(
-        channel, [&](const FeedOwner& owner) { return owner.org == remove->org; }, epoch.pins);
-  }
   epoch.reason = EpochReason::kStewards;
-  auto added = add_epoch(change, channel, std::move(epoch));
-  if (!added) {
+  epoch.certificate =
+      seal_control_certificate(begun.signed_certificate, channel.accepted.id(), channel.accepted.control_log(), random);
+  if (auto added = add_epoch(change, channel, std::move(epoch)); !added) {
     channel.accepted = std::move(before);
     return added;
   }
@@ -130,9 +195,13 @@ Result<void> ReplicaCore::take_chair(Change& change, Channel& channel, HeldPropo
 void ReplicaCore::lead_on(Channel& channel) {
   const ChannelState& state = channel.accepted;
   if (!state.joined() || state.newest == nullptr || state.newest->stewards.size() != 1 ||
-      state.newest->stewards.front() != own_org || !chair_revoked(state) || may_append(channel).ok() == false) {
+      state.newest->stewards.front() != own_org || !chair_revoked(state) || !may_append(channel)) {
+    channel.lead_on_ms = 0;
     return;
   }
+  // Not before there was time to hear that another node of this organisation did.
+  if (channel.lead_on_ms == 0) channel.lead_on_ms = clock.steady_ms() + kLeadOnAfterMs;
+  if (clock.steady_ms() < channel.lead_on_ms) return;
   for (const auto& [node, certified] : own_log().nodes()) {
     if (certified.revoked) continue;
     if (node != own_node) return;  // the lowest of them leads on
@@ -148,8 +217,7 @@ void ReplicaCore::lead_on(Channel& channel) {
   proposal.change = ChairChange{state.term().number + 1, own_org, own_node};
   proposal = make_proposal(std::move(proposal));
   Change change;
-  HeldProposal* held = held_proposal(change, channel, proposal.id, own_org);
-  if (held == nullptr) return;
+  HeldProposal* held = held_proposal(change, channel, proposal.id);
   held->proposal = proposal;
   held->answers.emplace(own_node, sign_approval(own_answer(channel, proposal, true, {}), secrets.tier2->signing));
   put_proposal(change, channel, proposal.id);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "crypto/seal.h"
 #include "protocol/canonical.h"
 #include "protocol/channel_parts.h"
 #include "protocol/limits.h"
@@ -283,6 +284,24 @@ Result<ControlCertificate> decode_control_certificate(ByteView signed_certificat
 bool verify_control_certificate(ByteView signed_certificate, const crypto::VerifyKey& node_key,
                                 crypto::Verifier& verifier) {
   return verify_signed(signed_certificate, crypto::kLabelControlCertificate, node_key, verifier);
+}
+
+namespace {
+crypto::Hash term_key(const ChannelId& channel) {
+  return crypto::keyed_hash256(channel.view(), crypto::kPersonalTermKey, {});
+}
+}  // namespace
+
+Bytes seal_control_certificate(ByteView signed_certificate, const ChannelId& channel, const LogKey& log,
+                               crypto::Random& random) {
+  return crypto::seal(term_key(channel).view(), crypto::kLabelControlCertificate, log.view(), signed_certificate,
+                      random);
+}
+
+Result<Bytes> open_control_certificate(ByteView sealed, const ChannelId& channel, const LogKey& log) {
+  auto opened = crypto::open(term_key(channel).view(), crypto::kLabelControlCertificate, log.view(), sealed);
+  if (!opened) return bad_term("the certificate of a term does not open");
+  return opened;
 }
 
 Result<void> check_term(const ControlCertificate& certificate, const ControlState& state, const SignedByNode& signed_by,

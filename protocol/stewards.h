@@ -152,6 +152,11 @@ Bytes sign_control_certificate(const ControlCertificate& certificate, const cryp
 Result<ControlCertificate> decode_control_certificate(ByteView signed_certificate);
 bool verify_control_certificate(ByteView signed_certificate, const crypto::VerifyKey& node_key,
                                 crypto::Verifier& verifier);
+// As it stands in the first entry of its term's log: under a key that the channel id gives, which is secret to relays
+// and to whoever has the disk alone (rules 35, 47). Error (peer): bad_term.
+Bytes seal_control_certificate(ByteView signed_certificate, const ChannelId& channel, const LogKey& log,
+                               crypto::Random& random);
+Result<Bytes> open_control_certificate(ByteView sealed, const ChannelId& channel, const LogKey& log);
 // The certificate against the set in force where the term before ended: k approvals, the steward whose turn it is, and
 // the highest entry that those stewards named. Errors (peer): not_approved, bad_term.
 Result<void> check_term(const ControlCertificate& certificate, const ControlState& state, const SignedByNode& signed_by,

@@ -1,4 +1,5 @@
 // channels.
+#include "node/api/proposals.h"
 #include "node/api/router.h"
 #include "node/api/views.h"
 
@@ -43,10 +44,39 @@ void list_channels(App& app, const Request&, ResponderPtr responder) {
       });
 }
 
+// Who was in the channel before is invited to the one that follows it (rule 23); whom nobody has verified here, is not.
+void invite_members_of(App& app, const ChannelId& before, const ChannelId& next, const NewChannel& channel, Json& out) {
+  out["invited"] = Json::array();
+  out["not_invited"] = Json::array();
+  const auto info = app.replica().channel(before);
+  if (!info) return;
+  for (const auto& member : info->members) {
+    if (member.org == app.replica().own_org().id()) continue;
+    if (std::ranges::find(channel.stewards, member.org) != channel.stewards.end()) continue;
+    const Role role = member.role == Role::kReader ? Role::kReader : Role::kMember;
+    Json line{{"org_id", hex(member.org)}, {"name", member.name}};
+    if (channel.stewards.empty()) {
+      if (auto invited = app.replica().invite(next, member.org, role, nullptr)) {
+        out["invited"].push_back(line);
+        continue;
+      } else {
+        line["code"] = invited.error().code.text();
+        line["detail"] = invited.error().detail;
+      }
+    } else {
+      line["code"] = "needs_stewards";
+      line["detail"] = "its stewards decide that once they have joined: tocsin channel add";
+    }
+    out["not_invited"].push_back(line);
+  }
+}
+
 void create_channel(App& app, const Request& request, ResponderPtr responder) {
   auto body = body_object(request);
   if (!body) return responder->problem(body.error());
-  if (auto fine = only_fields(*body, {"name", "class", "terms", "retention_days"}); !fine)
+  if (auto fine =
+          only_fields(*body, {"name", "class", "terms", "retention_days", "stewards", "quorum", "successor_of"});
+      !fine)
     return responder->problem(fine.error());
   auto name = text_field(*body, "name");
   if (!name) return responder->problem(name.error());
@@ -61,10 +91,28 @@ void create_channel(App& app, const Request& request, ResponderPtr responder) {
       return responder->problem(caller_error(Code{"bad_parameter"}, "retention_days is a number from 0 to 36500"));
     channel.retention_days = days->get<std::uint32_t>();
   }
-  auto made = app.replica().create_channel(channel, [responder, channel](Result<ChannelId> id) {
+  auto stewards = stewards_from(app, *body);
+  if (!stewards) return responder->problem(stewards.error());
+  // The own organisation leads the first term; it may be named among them or not.
+  const bool named_itself = std::erase(stewards->stewards, app.replica().own_org().id()) > 0;
+  channel.stewards = stewards->stewards;
+  const std::size_t count = channel.stewards.size() + 1;
+  channel.quorum = named_itself || body->contains("quorum") ? stewards->quorum
+                   : count == 1                             ? std::uint8_t{1}
+                                                            : static_cast<std::uint8_t>(count / 2 + 1);
+  if (body->contains("successor_of")) {
+    auto before = app.desk.find_channel(text_or(*body, "successor_of"));
+    if (!before) return responder->problem(before.error());
+    channel.successor_of = *before;
+  }
+  auto made = app.replica().create_channel(channel, [&app, responder, channel](Result<ChannelId> id) {
     if (!id) return responder->problem(id.error());
-    responder->json({{"channel_id", hex(*id)}, {"name", channel.name}, {"class", to_string(channel.channel_class)}},
-                    201);
+    Json out{{"channel_id", hex(*id)}, {"name", channel.name}, {"class", to_string(channel.channel_class)}};
+    if (channel.successor_of) {
+      out["successor_of"] = hex(*channel.successor_of);
+      invite_members_of(app, *channel.successor_of, *id, channel, out);
+    }
+    responder->json(out, 201);
   });
   if (!made) responder->problem(made.error());
 }
@@ -100,6 +148,19 @@ void show_channel(App& app, const Request& request, ResponderPtr responder) {
   out["epoch_created"] = c.epoch.value ? Json(time_text(c.epoch_created)) : Json(nullptr);
   out["height"] = c.height.value;
   out["term"] = c.term;
+  Json stewards = Json::array();
+  for (const auto& steward : c.stewards)
+    stewards.push_back({{"org_id", hex(steward)}, {"name", app.desk.org_name(steward)}});
+  out["stewards"] = stewards;
+  out["quorum"] = c.quorum;
+  out["successor_of"] = c.successor_of ? Json(hex(*c.successor_of)) : Json(nullptr);
+  out["successor"] = nullptr;
+  for (const auto& other : app.replica().channels()) {
+    if (other.successor_of == c.id && other.standing == ChannelStanding::kJoined) out["successor"] = hex(other.id);
+  }
+  std::size_t open = 0;
+  for (const auto& proposal : app.replica().proposals(c.id)) open += proposal.state == ProposalState::kOpen;
+  out["proposals_open"] = open;
   out["chair"] = {
       {"org_id", hex(c.chair_org)}, {"node_id", hex(c.chair_node)}, {"name", app.desk.org_name(c.chair_org)}};
   out["terms"] = c.terms;
@@ -113,12 +174,17 @@ void show_channel(App& app, const Request& request, ResponderPtr responder) {
   responder->json(out);
 }
 
+bool decided_together(App& app, const ChannelId& id) {
+  const auto info = app.replica().channel(id);
+  return info && info->stewards.size() > 1;
+}
+
 void add_member(App& app, const Request& request, ResponderPtr responder) {
   const auto id = named(app, request, responder);
   if (!id) return;
   auto body = body_object(request);
   if (!body) return responder->problem(body.error());
-  if (auto fine = only_fields(*body, {"org", "role"}); !fine) return responder->problem(fine.error());
+  if (auto fine = only_fields(*body, {"org", "role", "reason"}); !fine) return responder->problem(fine.error());
   auto text = text_field(*body, "org");
   if (!text) return responder->problem(text.error());
   auto org = app.desk.find_org(*text);
@@ -134,6 +200,12 @@ void add_member(App& app, const Request& request, ResponderPtr responder) {
     auto more = out;
     more["readers"] = readers_json(app, readers);
     return responder->json(more);
+  }
+  if (decided_together(app, *id)) {
+    auto member = app.replica().member_to_invite(*id, *org, *role);
+    if (!member) return responder->problem(member.error());
+    return propose(app, *id, InviteChange{*member}, text_or(*body, "reason"),
+                   {{"channel_id", hex(*id)}, {"org_id", hex(*org)}, {"role", to_string(*role)}}, responder);
   }
   auto queued = app.replica().invite(*id, *org, *role, [responder, out](Result<void> invited) {
     if (!invited) return responder->problem(invited.error());
@@ -159,9 +231,13 @@ void remove_member(App& app, const Request& request, ResponderPtr responder) {
     out["readers"] = readers_json(app, readers);
     return responder->json(out);
   }
+  const auto info = *app.replica().channel(*id);
+  const bool is_member = std::ranges::find(info.members, *org, &MemberInfo::org) != info.members.end();
+  if (is_member && decided_together(app, *id))
+    return propose(app, *id, RemoveChange{*org}, std::string(request.get("reason")), out, responder);
   auto queued = app.replica().remove_member(*id, *org, [&app, responder, out, id = *id](Result<void> removed) mutable {
     if (!removed) return responder->problem(removed.error());
-    out["epoch"] = app.replica().channel(id)->epoch.value;
+    out["epoch"] = count_of(app.replica().channel(id)->epoch);
     responder->json(out);
   });
   if (!queued) responder->problem(queued.error());
@@ -253,7 +329,7 @@ void rotate_channel(App& app, const Request& request, ResponderPtr responder) {
   if (!id) return;
   auto queued = app.replica().rotate(*id, [&app, responder, id = *id](Result<void> rotated) {
     if (!rotated) return responder->problem(rotated.error());
-    responder->json({{"channel_id", hex(id)}, {"epoch", app.replica().channel(id)->epoch.value}});
+    responder->json({{"channel_id", hex(id)}, {"epoch", count_of(app.replica().channel(id)->epoch)}});
   });
   if (!queued) responder->problem(queued.error());
 }
@@ -265,7 +341,8 @@ void add_channel_routes(std::vector<Route>& out) {
   out.push_back({"POST", "/channels", "Make a channel", {}, create_channel});
   out.push_back({"GET", "/channels/{channel}", "Terms, key, and who can read", {}, show_channel});
   out.push_back({"POST", "/channels/{channel}/members", "Invite a verified peer", {}, add_member, true});
-  out.push_back({"DELETE", "/channels/{channel}/members/{org}", "Remove an organisation", {}, remove_member, true});
+  out.push_back(
+      {"DELETE", "/channels/{channel}/members/{org}", "Remove an organisation", {"reason"}, remove_member, true});
   out.push_back({"POST", "/channels/{channel}/accept", "Agree to the terms and join", {}, accept_channel, true});
   out.push_back({"POST", "/channels/{channel}/refuse", "Decline an invitation", {}, refuse_channel});
   out.push_back({"POST", "/channels/{channel}/rotate", "Make a new key now", {}, rotate_channel});

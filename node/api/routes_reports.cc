@@ -157,7 +157,7 @@ void show_report(App& app, const Request& request, ResponderPtr responder) {
                  {"number", row.location.number.value},
                  {"arrival", row.location.arrival.value}};
       if (entry)
-        if (auto header = EntryHeader::decode(entry->view().header)) place["epoch"] = header->epoch.value;
+        if (auto header = EntryHeader::decode(entry->view().header)) place["epoch"] = count_of(header->epoch);
       out["entry"] = place;
       responder->json(out);
     });

@@ -162,7 +162,7 @@ Json channel_json(App&, const ChannelInfo& c) {
           {"class", to_string(c.channel_class)},
           {"state", to_string(c.standing)},
           {"role", to_string(c.own_role)},
-          {"epoch", c.epoch.value},
+          {"epoch", count_of(c.epoch)},
           {"members", c.members.size()}};
 }
 

@@ -11,6 +11,18 @@ std::string channel_path(Context& c, const std::string& more = {}) {
   return "/channels/" + url_encode(c.get("channel")) + more;
 }
 
+// False: it is no number, and that was said.
+bool put_quorum(Context& c, Json& body) {
+  if (!c.has("quorum")) return true;
+  const auto text = c.get("quorum");
+  if (text.empty() || text.size() > 2 || text.find_first_not_of("0123456789") != std::string::npos) {
+    c.set_exit(c.fail("bad_value", "--quorum takes the number of stewards that have to approve", kExitUsage));
+    return false;
+  }
+  body["quorum"] = std::stoul(text);
+  return true;
+}
+
 int channel_create(Context& c) {
   Json body{{"name", c.get("name")}};
   if (c.has("class")) body["class"] = c.get("class");
@@ -26,9 +38,25 @@ int channel_create(Context& c) {
       return c.fail("usage", "--retention-days takes a number of days", kExitUsage);
     }
   }
+  if (c.has("steward")) body["stewards"] = c.all("steward");
+  if (!put_quorum(c, body)) return c.exit_code();
+  if (c.has("successor-of")) body["successor_of"] = c.get("successor-of");
   auto answer = c.call("POST", "/channels", body);
-  static constexpr Field fields[] = {{"name", "name"}, {"channel_id", "channel"}, {"class", "class"}};
-  return answer ? c.show_object(*answer, fields) : c.exit_code();
+  static constexpr Field fields[] = {
+      {"name", "name"}, {"channel_id", "channel"}, {"class", "class"}, {"successor_of", "follows"}};
+  if (!answer) return c.exit_code();
+  c.show_object(*answer, fields);
+  if (c.mode() != OutputMode::kTable) return kExitOk;
+  static constexpr Column invited[] = {{"name", "INVITED", Show::kText, 0, true},
+                                       {"org_id", "ORGANISATION", Show::kId}};
+  static constexpr Column others[] = {{"name", "NOT INVITED", Show::kText, 0, true}, {"detail", "BECAUSE"}};
+  if (const auto list = answer->json.value("invited", Json::array()); !list.empty())
+    std::printf("\n%s", format_table(list, invited, terminal_width()).c_str());
+  if (const auto list = answer->json.value("not_invited", Json::array()); !list.empty())
+    std::printf("\n%s", format_table(list, others, terminal_width()).c_str());
+  if (c.has("steward"))
+    c.say("The other stewards are invited. What needs several of them can be decided once they have accepted.");
+  return kExitOk;
 }
 
 int channel_list(Context& c) {
@@ -56,6 +84,10 @@ int channel_show(Context& c) {
                                      {"epoch_created", "key made", Show::kTime},
                                      {"height", "control height", Show::kSome},
                                      {"term", "term"},
+                                     {"quorum", "stewards that decide", Show::kSome},
+                                     {"proposals_open", "open proposals", Show::kSome},
+                                     {"successor_of", "follows"},
+                                     {"successor", "followed by"},
                                      {"retention_days", "kept for (days)", Show::kSome},
                                      {"terms", "terms"},
                                      {"warnings", "warnings", Show::kList}};
@@ -90,8 +122,15 @@ int channel_show(Context& c) {
 }
 
 constexpr Field kActFields[] = {{"channel_id", "channel"}, {"org_id", "organisation"}, {"role", "role"},
-                                {"state", "state"},        {"epoch", "epoch"},         {"still_has", "still has"},
-                                {"detail", "detail"},      {"terms", "terms"}};
+                                {"what", "proposed"},      {"state", "state"},         {"approved", "yes"},
+                                {"needed", "needed"},      {"epoch", "epoch"},         {"still_has", "still has"},
+                                {"detail", "detail"},      {"terms", "terms"},         {"proposal_id", "proposal"}};
+
+// 202: what was asked for waits for others.
+int show_act(Context& c, const Context::Answer& answer) {
+  c.show_object(answer, kActFields);
+  return answer.status == 202 ? kExitPartial : kExitOk;
+}
 
 // --dry-run of add and remove: who would read the channel then.
 int show_would_be(Context& c, const Context::Answer& answer) {
@@ -102,10 +141,12 @@ int show_would_be(Context& c, const Context::Answer& answer) {
 }
 
 int channel_add(Context& c) {
-  auto answer =
-      c.call("POST", channel_path(c, "/members"), Json{{"org", c.get("org")}, {"role", c.get("role", "member")}});
+  Json body{{"org", c.get("org")}, {"role", c.get("role", "member")}};
+  if (c.has("reason")) body["reason"] = c.get("reason");
+  auto answer = c.call("POST", channel_path(c, "/members"), body);
   if (!answer) return c.exit_code();
   if (c.dry_run()) return show_would_be(c, *answer);
+  if (answer->status == 202) return show_act(c, *answer);
   c.show_object(*answer, kActFields);
   c.say("It gets no key before it accepts. Over there: tocsin channel accept " + c.get("channel"));
   return kExitOk;
@@ -114,17 +155,31 @@ int channel_add(Context& c) {
 int channel_remove(Context& c) {
   if (!c.dry_run() && !c.confirm("Remove this organisation? It keeps what it has; nothing new will reach it."))
     return c.exit_code();
-  auto answer = c.call("DELETE", channel_path(c, "/members/" + url_encode(c.get("org"))));
+  auto answer = c.call(
+      "DELETE", channel_path(c, "/members/" + url_encode(c.get("org"))) + query_string({{"reason", c.get("reason")}}));
   if (!answer) return c.exit_code();
-  return c.dry_run() ? show_would_be(c, *answer) : c.show_object(*answer, kActFields);
+  return c.dry_run() ? show_would_be(c, *answer) : show_act(c, *answer);
 }
 
-// 202: accepted, and no epoch has come yet.
 int channel_accept(Context& c) {
   auto answer = c.call("POST", channel_path(c, "/accept"));
-  if (!answer) return c.exit_code();
-  c.show_object(*answer, kActFields);
-  return answer->status == 202 ? kExitPartial : kExitOk;
+  return answer ? show_act(c, *answer) : c.exit_code();
+}
+
+int channel_stewards(Context& c) {
+  Json body{{"stewards", c.all("steward")}};
+  if (c.has("reason")) body["reason"] = c.get("reason");
+  if (!put_quorum(c, body)) return c.exit_code();
+  auto answer = c.call("POST", channel_path(c, "/stewards"), body);
+  return answer ? show_act(c, *answer) : c.exit_code();
+}
+
+int channel_chair(Context& c) {
+  Json body = Json::object();
+  if (c.has("to")) body["org"] = c.get("to");
+  if (c.has("reason")) body["reason"] = c.get("reason");
+  auto answer = c.call("POST", channel_path(c, "/chair"), body);
+  return answer ? show_act(c, *answer) : c.exit_code();
 }
 
 int channel_act(Context& c) {
@@ -142,7 +197,11 @@ void add_channel_commands(std::vector<Command>& out) {
        "create",
        "Make a channel with this organisation as its steward",
        {{"name", "its name, known to members only"}},
-       {{"class", "CLASS", "shared, alert or public (default shared)", Arity::kOne, false, "shared|alert|public"},
+       {{"steward", "ORG", "a verified peer that decides with this organisation; repeat for each, at least two",
+         Arity::kMany},
+        {"quorum", "K", "how many stewards have to approve (default: more than half)"},
+        {"successor-of", "C", "the channel that this one follows, whose members are invited"},
+        {"class", "CLASS", "shared, alert or public (default shared)", Arity::kOne, false, "shared|alert|public"},
         {"terms", "FILE", "purpose, handling, contact: what members agree to"},
         {"retention-days", "N", "erase bodies after so many days (default 0: keep)"}},
        "tocsin channel create rakhine --terms terms.txt",
@@ -154,14 +213,15 @@ void add_channel_commands(std::vector<Command>& out) {
                  "add",
                  "Invite a verified peer; it gets no key before it accepts",
                  {channel, org},
-                 {{"role", "ROLE", "member or reader (default member)", Arity::kOne, false, "member|reader"}},
+                 {{"role", "ROLE", "member or reader (default member)", Arity::kOne, false, "member|reader"},
+                  {"reason", "TEXT", "for the other stewards, where they have to approve"}},
                  "",
                  channel_add});
   out.push_back({"channel",
                  "remove",
                  "Remove an organisation: a new key is made and given to the others",
                  {channel, org},
-                 {},
+                 {{"reason", "TEXT", "for the other stewards, where they have to approve"}},
                  "",
                  channel_remove});
   out.push_back({"channel",
@@ -172,6 +232,23 @@ void add_channel_commands(std::vector<Command>& out) {
                  "",
                  channel_accept});
   out.push_back({"channel", "refuse", "Decline an invitation", {channel}, {}, "", channel_act});
+  out.push_back({"channel",
+                 "stewards",
+                 "Say who decides about the channel: one, or at least three",
+                 {channel},
+                 {{"steward", "ORG", "a member; repeat for each, in order", Arity::kMany, true},
+                  {"quorum", "K", "how many of them have to approve (default: more than half)"},
+                  {"reason", "TEXT", "for those who decide"}},
+                 "tocsin channel stewards rakhine --steward 1f00a1b2 --steward 2c77d3e4 --steward 9a01b2c3 --quorum 2",
+                 channel_stewards});
+  out.push_back({"channel",
+                 "chair",
+                 "Propose that another steward leads the channel from its next term on",
+                 {channel},
+                 {{"to", "ORG", "a steward (default: this organisation, on this node)"},
+                  {"reason", "TEXT", "for those who decide"}},
+                 "",
+                 channel_chair});
   out.push_back({"channel", "rotate", "Make a new key for the channel now", {channel}, {}, "", channel_act});
 }
 

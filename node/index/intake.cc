@@ -102,6 +102,8 @@ Result<void> Intake::take(Arrival arrival, const EntryView& entry, FeedOutcome& 
     case FeedKind::kKeyMissing:
     case FeedKind::kPeople:
     case FeedKind::kAudit:
+    case FeedKind::kProposal:
+    case FeedKind::kApproval:
       ++out.other;
       return kOk;
   }

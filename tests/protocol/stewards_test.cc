@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "crypto/wrap.h"
 #include "protocol/entry_sign.h"
 #include "protocol/org_request.h"
 #include "tests/support/channel_world.h"
@@ -400,9 +401,9 @@ TEST_F(Stewards, rule_22_a_term_without_the_stewards_is_nobodys) {
     std::vector<WrapTarget> wraps;
     for (const auto& [node, certified] : b.log().nodes())
       wraps.push_back(wrap_target(certified.certificate, nullptr, 0));
-    const auto bodies =
-        must(make_epoch_bodies({id, state.epoch, header.log, {1}, {}}, crypto::EpochKey::random(c.random()),
-                               encode_control_state(state), wraps, c.random(), signed_certificate));
+    const auto bodies = must(make_epoch_bodies(
+        {id, state.epoch, header.log, {1}, {}}, crypto::EpochKey::random(c.random()), encode_control_state(state),
+        wraps, c.random(), seal_control_certificate(signed_certificate, id, header.log, c.random())));
     std::vector<Entry> out;
     for (const Bytes& body : bodies) {
       out.push_back(sign_entry(header, body, key));
@@ -419,6 +420,207 @@ TEST_F(Stewards, rule_22_a_term_without_the_stewards_is_nobodys) {
   EXPECT_EQ(info(b).term, 1u);
   EXPECT_EQ(forge({&a, &c}, held.head, held.head_hash, 2, c), "ok");
   EXPECT_EQ(info(b).term, 2u);
+}
+
+TEST_F(Stewards, rule_22_an_epoch_that_is_wrapped_to_nobody_hides_no_change) {
+  std::vector<Entry> entries = test::forge_epoch(a, id, {&a}, [](ControlState&) {});
+  ChannelState held = test::stored_channel(a, id);
+  must(test::give_control(b, id, entries));
+  EXPECT_TRUE(info(b).key_missing);
+  // The next one opens for all, and has other stewards.
+  const EntryView last = entries.back().view();
+  ControlState state = *held.newest;
+  state.epoch = held.head_epoch.next().next();
+  state.stewards = {a.org()};
+  state.quorum = 1;
+  for (RosterMember& member : state.roster) member.role = member.org == a.org() ? Role::kSteward : Role::kMember;
+  EntryHeader header;
+  header.type = LogType::kControl;
+  header.number = peek_number(last.header).next();
+  header.epoch = state.epoch;
+  header.log = held.control_log();
+  header.channel = held.genesis->pseudonym;
+  header.previous = hash_entry(last.header, last.signature);
+  std::vector<WrapTarget> wraps;
+  for (Party* party : {&a, &b, &c, &d}) {
+    for (const auto& [node, certified] : party->log().nodes())
+      wraps.push_back(wrap_target(certified.certificate, nullptr, 0));
+  }
+  std::vector<Entry> next;
+  for (const Bytes& body :
+       must(make_epoch_bodies({id, state.epoch, header.log, header.number, header.previous},
+                              crypto::EpochKey::random(a.random()), encode_control_state(state), wraps, a.random()))) {
+    next.push_back(sign_entry(header, body, *held.control_key));
+    header.number = header.number.next();
+    header.previous = hash_entry(next.back().view().header, next.back().view().signature);
+  }
+  EXPECT_EQ(code_of(test::give_control(b, id, next)), "not_approved");
+  EXPECT_EQ(info(b).quorum, 2);
+}
+
+TEST_F(Stewards, rule_26_no_mail_of_a_later_term_moves_a_member) {
+  // Delta was a member: it knows the genesis, and its node can sign what it likes.
+  const ChannelState held = test::stored_channel(d, id);
+  const auto key = crypto::SigningKey::generate(d.random());
+  Proposal proposal;
+  proposal.channel = id;
+  proposal.steward_set = steward_set_hash(id, *held.newest);
+  proposal.org = d.org();
+  proposal.node = d.node();
+  proposal.change = ChairChange{9, d.org(), d.node()};
+  ControlCertificate certificate;
+  certificate.channel = id;
+  certificate.term = {9, LogKey{key.verify_key().bytes()}, d.org(), d.node(), {}, {}};
+  certificate.last_log = held.control_log();
+  certificate.last = held.head;
+  certificate.last_hash = held.head_hash;
+  certificate.proposal = make_proposal(proposal);
+  Invitation invitation;
+  invitation.genesis = held.genesis->message;
+  invitation.genesis_signature = held.genesis->signature;
+  invitation.certificate = sign_control_certificate(certificate, d.secrets().tier2->signing);
+  EntryHeader header;
+  header.type = LogType::kControl;
+  header.number = {2};
+  header.epoch = epoch_in(9, 50);
+  header.log = certificate.term.log;
+  header.channel = held.genesis->pseudonym;
+  const auto epoch_key = crypto::EpochKey::random(d.random());
+  ControlBody body;
+  body.kind = ControlBody::kEvent;
+  body.sealed = seal_control(epoch_key, id, header.epoch, header.log, header.number,
+                             encode_control_event(InviteEvent{as_member(b)}, clock.now()), d.random());
+  const Entry adding = sign_entry(header, encode_control_body(body), key);
+  invitation.adding_entry = encode_entry(adding.view());
+  invitation.adding_entry_key = to_bytes(control_entry_key(epoch_key, id, header.epoch, header.log, {2}).view());
+  header.number = {1};
+  const Entry epoch_entry = sign_entry(header, encode_control_body(body), key);
+  invitation.epoch_entry = encode_entry({epoch_entry.view().header, epoch_entry.view().signature, {}});
+  for (const Entry& entry : d.org_log) invitation.chair_org_log.push_back(encode_entry(entry.view()));
+  const auto& certified = b.log().nodes().at(b.node()).certificate;
+  const WrapTarget target = wrap_target(certified, nullptr, 0);
+  const auto envelope = must(crypto::seal_to(target.key, crypto::kLabelInvitation, b.node().view(),
+                                             encode_invitation(invitation), d.random()));
+  (void)b.replica().handle_mail(d.org(), MailKind::kInvitation, target.month, envelope);
+  b.store.sync();
+  EXPECT_EQ(info(b).standing, ChannelStanding::kJoined);
+  EXPECT_EQ(info(b).term, 1u);
+  test::introduce(b, d);
+  (void)b.replica().handle_mail(d.org(), MailKind::kInvitation, target.month, envelope);
+  b.store.sync();
+  EXPECT_EQ(info(b).standing, ChannelStanding::kJoined) << "verified or not";
+}
+
+TEST_F(Stewards, rule_22_the_chair_alone_tells_nobody_that_it_is_removed) {
+  const ChannelState held = test::stored_channel(a, id);
+  Notice notice;
+  notice.channel = id;
+  notice.org = d.org();
+  notice.epoch = held.head_epoch;
+  notice.entry = {held.head.value + 9};
+  notice.entry_hash = held.head_hash;
+  const Bytes signed_notice = sign_notice(notice, a.secrets().tier2->signing);
+  const WrapTarget target = wrap_target(d.log().nodes().at(d.node()).certificate, nullptr, 0);
+  const auto envelope =
+      must(crypto::seal_to(target.key, crypto::kLabelNoticeMail, d.node().view(), signed_notice, a.random()));
+  EXPECT_EQ(code_of(d.replica().handle_mail(a.org(), MailKind::kNotice, target.month, envelope)), "not_approved");
+  EXPECT_EQ(info(d).standing, ChannelStanding::kJoined);
+}
+
+TEST_F(Stewards, rule_22_the_chair_cannot_use_up_its_own_replacement) {
+  const ProposalId proposal = propose(b, chair_of(c));
+  const ProposalInfo shown = b.replica().proposals(id).front();
+  const ChannelState held = test::stored_channel(a, id);
+  const auto yes = [&](Party& party) {
+    return sign_approval({id, proposal, shown.proposal.steward_set, party.org(), party.node(), true, "",
+                          held.control_log(), held.head, held.head_hash},
+                         party.secrets().tier2->signing);
+  };
+  EntryHeader header;
+  header.type = LogType::kControl;
+  header.number = held.head.next();
+  header.epoch = held.head_epoch;
+  header.log = held.control_log();
+  header.channel = held.genesis->pseudonym;
+  header.previous = held.head_hash;
+  ControlBody body;
+  body.kind = ControlBody::kEvent;
+  body.sealed = seal_control(*held.epochs.at(held.head_epoch).key, id, header.epoch, header.log, header.number,
+                             encode_control_event(DecisionEvent{shown.proposal.message, {yes(b), yes(c)}}, clock.now()),
+                             a.random());
+  std::vector<Entry> entries;
+  entries.push_back(sign_entry(header, encode_control_body(body), *held.control_key));
+  EXPECT_EQ(code_of(test::give_control(b, id, entries)), "not_approved");
+}
+
+TEST_F(Stewards, rule_22_a_pin_in_a_strangers_name_silences_nobody) {
+  write(d, "heard");
+  sync_all({&a, &b, &c, &d});
+  LogKey feed;
+  for (const LogRecord& record : b.replica().channel_logs(id)) {
+    const auto owner = b.table().feed_owner(record.log);
+    if (owner && owner->node == d.node()) feed = record.log;
+  }
+  const auto forged = test::forge_epoch(a, id, {&a, &b, &c, &d}, [&](ControlState& state) {
+    state.pins = {{feed, {0}, {}, crypto::random_fixed<NodeId>(a.random())}};
+  });
+  EXPECT_EQ(code_of(test::give_control(b, id, forged)), "not_approved");
+}
+
+TEST_F(Stewards, rule_22_members_follow_though_the_old_chair_is_revoked_and_they_lack_its_end) {
+  // Bravo and Charlie hold more of the old chair's log than Delta.
+  must(a.replica().rotate(id, nullptr));
+  a.store.sync();
+  sync_all({&a, &b, &c});
+  const std::vector<Bytes> news{encode_entry(a.revoke(a.node()).view())};
+  for (Party* party : {&b, &c, &d}) {
+    (void)party->replica().identify(crypto::TransportPublic{}, news);
+    party->store.sync();
+  }
+  const ProposalId proposal = propose(b, chair_of(c));
+  sync_all({&b, &c});
+  answer(c, proposal);
+  sync_all({&b, &c});
+  ASSERT_TRUE(info(c).is_chair);
+  sync_all({&b, &c, &d});
+  EXPECT_EQ(info(d).term, 2u);
+  expect_equal({&b, &c, &d});
+}
+
+TEST_F(Stewards, rule_22_who_took_a_term_that_others_passed_over_comes_back) {
+  // Charlie takes term 2 by Bravo's yes, and nobody else hears of it; the two others go on with term 3 (Bravo's turn).
+  const ProposalId two = propose(b, chair_of(c));
+  sync_once(b, c);
+  answer(c, two);
+  ASSERT_TRUE(info(c).is_chair);
+  ASSERT_EQ(info(b).term, 1u);
+  const ProposalId three = propose(b, ChairChange{3, b.org(), b.node()});
+  sync_all({&a, &b, &d});
+  answer(a, three);
+  sync_all({&a, &b, &d});
+  ASSERT_EQ(info(b).term, 3u);
+  sync_all({&a, &b, &c, &d});
+  for (Party* party : {&a, &b, &c, &d}) {
+    EXPECT_EQ(info(*party).term, 3u) << party->name();
+    EXPECT_EQ(info(*party).is_chair, party == &b) << party->name();
+  }
+  write(c, "back");
+  sync_all({&a, &b, &c, &d});
+  EXPECT_EQ(d.texts(id), std::vector<std::string>{"back"});
+  expect_equal({&a, &b, &c, &d});
+}
+
+TEST_F(Stewards, rule_22_a_relay_or_the_disk_alone_learns_nothing_of_a_new_chair) {
+  const ProposalId proposal = propose(b, chair_of(c));
+  sync_all({&b, &c});
+  answer(c, proposal);
+  sync_all({&b, &c});
+  const LogKey log = test::stored_channel(c, id).control_log();
+  const Entry first = must(c.replica().read_entry(log, {1}));
+  const ByteView body = first.view().body;
+  for (const ByteView secret : {id.view(), b.org().view(), c.org().view(), c.node().view()}) {
+    EXPECT_EQ(std::search(body.begin(), body.end(), secret.begin(), secret.end()), body.end());
+  }
 }
 
 TEST_F(Stewards, rule_22_what_was_proposed_while_a_steward_was_away_waits_for_it) {
@@ -495,6 +697,9 @@ TEST_F(SingleSteward, rule_22_the_next_node_leads_on_when_the_chair_is_revoked) 
   ASSERT_EQ(second.replica().channel(id)->standing, ChannelStanding::kJoined);
   // The machine of the first is lost; its roots say so to the second.
   sign(second, must(second.replica().request_revoke(a.node(), "lost", {})));
+  sync_all({&second, &b});
+  EXPECT_EQ(second.replica().channel(id)->term, 1u) << "there is time to hear of another node that does";
+  clock.advance_ms(61'000);
   sync_all({&second, &b});
   for (Party* party : {&second, &b}) {
     EXPECT_EQ(party->replica().channel(id)->term, 2u);
