@@ -62,6 +62,38 @@ void replace_invited(ChannelState& state, const std::vector<RosterMember>& invit
   state.invited = std::move(next);
 }
 
+// What the epochs carry of grants; one whose organisation has left is over (rule 34).
+void replace_grants(ChannelState& state, const ControlState& next) {
+  state.grants.clear();
+  for (const RosterMember& member : next.roster) {
+    if (member.history_from.value != 0) {
+      state.grants[member.org] = {member.history_from, member.history_granted};
+    }
+  }
+}
+
+void grant_history(ChannelState& state, const HistoryGrantEvent& event) {
+  const RosterMember* member = state.newest == nullptr ? nullptr : state.newest->member(event.org);
+  if (member == nullptr || (member->since.value != 0 && event.from >= member->since)) return;  // it grants nothing
+  const auto [at, is_new] = state.grants.try_emplace(event.org, HistoryGrant{event.from, event.granted});
+  if (!is_new && event.from < at->second.from) at->second = {event.from, event.granted};
+}
+
+// The state of the newest epoch takes the place of all earlier state.
+void take_newest(ChannelState& state, ControlState next, const ControlContext& context) {
+  replace_invited(state, next.invited);
+  replace_grants(state, next);
+  // Changes that several stewards vote on come with a later version (rule 22).
+  if (next.stewards != state.genesis->stewards || next.quorum != 1) need_newer(state, {});
+  const bool named = next.member(context.own_org) != nullptr;
+  state.standing = named ? ChannelStanding::kJoined : ChannelStanding::kRemoved;
+  state.newest = std::make_shared<const ControlState>(std::move(next));
+  state.epoch_seen = context.now;
+  state.invitation.clear();
+  state.acceptance.clear();
+  state.certificate_wraps.clear();
+}
+
 Result<void> open_epoch(ChannelState& state, Epoch epoch, const ControlContext& context) {
   EpochInfo& info = state.epochs[epoch];
   info.first = state.run.first();
@@ -78,16 +110,7 @@ Result<void> open_epoch(ChannelState& state, Epoch epoch, const ControlContext& 
   info.access = std::make_shared<const crypto::AccessSecret>(access_seed(*key, state.id(), epoch));
   info.key = std::make_shared<const crypto::EpochKey>(std::move(*key));
   merge_pins(state, next.pins);
-  replace_invited(state, next.invited);
-  // Changes that several stewards vote on come with a later version (rule 22).
-  if (next.stewards != state.genesis->stewards || next.quorum != 1) need_newer(state, {});
-  const bool named = next.member(context.own_org) != nullptr;
-  state.standing = named ? ChannelStanding::kJoined : ChannelStanding::kRemoved;
-  state.newest = std::make_shared<const ControlState>(std::move(next));
-  state.epoch_seen = context.now;
-  state.invitation.clear();
-  state.acceptance.clear();
-  state.certificate_wraps.clear();
+  take_newest(state, std::move(next), context);
   return kOk;
 }
 
@@ -113,6 +136,8 @@ Result<void> apply_event(ChannelState& state, const EntryHeader& header, const E
     }
   } else if (const auto* cancel = std::get_if<CancelInviteEvent>(&event)) {
     state.invited.erase(cancel->org);
+  } else if (const auto* grant = std::get_if<HistoryGrantEvent>(&event)) {
+    grant_history(state, *grant);
   } else {
     need_newer(state, std::get<UnknownEvent>(event).needs);
   }
@@ -162,6 +187,28 @@ Result<void> apply_control(ChannelState& state, const EntryView& entry, const Co
   state.head = header.number;
   state.head_hash = hash;
   state.head_epoch = header.epoch;
+  return kOk;
+}
+
+Result<void> take_late_key(ChannelState& state, Epoch epoch, const EpochRun& run,
+                           std::shared_ptr<const crypto::EpochKey> key, std::span<const Entry> events,
+                           const ControlContext& context) {
+  if (!run.commits_to(state.id(), *key)) return peer_error(kWrongKey, "the epoch commits to another key");
+  TOCSIN_ASSIGN(message, run.open_state(state.id(), *key));
+  TOCSIN_ASSIGN(next, decode_control_state(message));
+  TOCSIN_TRY(check_state(state, next, epoch));
+  EpochInfo& info = state.epochs[epoch];
+  info.access = std::make_shared<const crypto::AccessSecret>(access_seed(*key, state.id(), epoch));
+  info.key = std::move(key);
+  merge_pins(state, next.pins);
+  if (epoch <= state.newest_epoch()) return kOk;
+  take_newest(state, std::move(next), context);
+  for (const Entry& entry : events) {
+    TOCSIN_ASSIGN(header, EntryHeader::decode(entry.view().header));
+    TOCSIN_ASSIGN(body, decode_control_body(entry.view().body));
+    if (body.kind != ControlBody::kEvent || header.epoch != state.head_epoch) continue;
+    TOCSIN_TRY(apply_event(state, header, hash_entry(entry.view().header, entry.view().signature), body));
+  }
   return kOk;
 }
 

@@ -10,6 +10,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "protocol/channel_messages.h"
@@ -36,6 +37,12 @@ struct OpenInvite {
   Epoch epoch;     // of that entry
 };
 
+// Older epochs that an organisation was granted (rule 34): from this one to before it joined.
+struct HistoryGrant {
+  Epoch from;
+  Time granted;  // as claimed
+};
+
 // A value: copy it to try something. Keys are shared, not copied.
 struct ChannelState {
   std::shared_ptr<const ChannelGenesis> genesis;
@@ -50,11 +57,12 @@ struct ChannelState {
   std::shared_ptr<const ControlState> newest;
   std::map<OrgId, OpenInvite> invited;
   std::map<LogKey, FeedPin> pins;
-  bool needs_newer = false;   // rule 16
-  std::string needs_version;  // of Tocsin, where the entry says it
-  Time epoch_seen;            // local clock when the newest epoch was taken
-  Time invitation_seen;       // local clock when `invitation` came; 0: not known
-  Epoch erased_through;       // bodies up to this epoch are past retention and erased (rule 25)
+  std::map<OrgId, HistoryGrant> grants;  // to members of the newest roster; a grant ends when its organisation leaves
+  bool needs_newer = false;              // rule 16
+  std::string needs_version;             // of Tocsin, where the entry says it
+  Time epoch_seen;                       // local clock when the newest epoch was taken
+  Time invitation_seen;                  // local clock when `invitation` came; 0: not known
+  Epoch erased_through;                  // bodies up to this epoch are past retention and erased (rule 25)
 
   // Before joining.
   Bytes invitation;  // canonical Invitation
@@ -104,6 +112,15 @@ struct ControlContext {
 // wrong_number, wrong_previous, bad_body_hash, bad_signature, wrong_epoch, bad_epoch, bad_control_body,
 // bad_control_state, and those of opening a body. After an error `state` is spoilt: give a copy.
 Result<void> apply_control(ChannelState& state, const EntryView& entry, const ControlContext& context);
+
+// A key that somebody gave later (rule 33), for the epoch whose whole run of entries, held in the control log, is
+// `run`. Of an epoch above the newest that was opened it does what opening would have done; `events` are then the
+// entries that follow in it. Errors (peer): wrong_key (the run commits to another), those of opening and of
+// apply_control. After an error `state` is spoilt: give a copy.
+inline constexpr Code kWrongKey{"wrong_key"};
+Result<void> take_late_key(ChannelState& state, Epoch epoch, const EpochRun& run,
+                           std::shared_ptr<const crypto::EpochKey> key, std::span<const Entry> events,
+                           const ControlContext& context);
 
 // The record of Table::kChannels: the keys stand sealed under the second tier (rule 48), which encoding needs; without
 // it a record is decoded with no keys but those of access. An incomplete run is named by its first entry alone; the

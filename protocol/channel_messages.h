@@ -27,7 +27,7 @@ inline constexpr Code kBadNotice{"bad_notice"};
 
 inline constexpr std::size_t kTermsBytesMax = 8192;
 inline constexpr std::size_t kPinsMax = 4096;         // read of one state
-inline constexpr std::size_t kPinsWrittenMax = 2048;  // of one state; a full roster and these fit its run (epoch.cc)
+inline constexpr std::size_t kPinsWrittenMax = 2016;  // of one state; a full roster and these fit its run (epoch.cc)
 // A state of 256 members, as many invitations, and all pins; 16 entries of an epoch run carry it.
 inline constexpr std::size_t kControlStateBytesMax = 700 * 1024;
 inline constexpr std::uint16_t kEpochPartsMax = 24;
@@ -72,6 +72,9 @@ struct RosterMember {
   std::string name;
   OrgKind kind = OrgKind::kUnknown;
   std::string country;
+  Epoch since;         // it stands in the roster from this epoch on, without a break; 0: not known
+  Epoch history_from;  // first older epoch that it was granted (rule 34); 0: none
+  Time history_granted;
   friend bool operator==(const RosterMember&, const RosterMember&) = default;
 };
 
@@ -144,11 +147,16 @@ struct InviteEvent {
 struct CancelInviteEvent {
   OrgId org;
 };
+struct HistoryGrantEvent {  // rule 34
+  OrgId org;
+  Epoch from;    // first epoch that it is given
+  Time granted;  // read from the event; encoding takes `created`
+};
 struct UnknownEvent {  // of a later version, or one that only channels of several stewards have
   std::string needs;   // the version of Tocsin that knows it, where it says so
 };
 inline constexpr std::size_t kNeedsBytesMax = 32;
-using ControlEvent = std::variant<UnknownEvent, InviteEvent, CancelInviteEvent>;
+using ControlEvent = std::variant<UnknownEvent, InviteEvent, CancelInviteEvent, HistoryGrantEvent>;
 Bytes encode_control_event(const ControlEvent& event, Time created);
 // Error: bad_control_body.
 Result<ControlEvent> decode_control_event(ByteView message);
