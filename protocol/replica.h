@@ -389,6 +389,7 @@ class Replica {
   // 12).
   Result<void> fork_candidate(const ChannelId& channel, const EntryView& entry);
 
+  // What waits for that node. Keys that it asked for (rule 33) are given out once.
   std::vector<Mail> mail_for(const OrgId& org, const NodeId& node) const;
   // Errors (peer): bad_mail, not_for_us, bad_invitation, bad_acceptance, unknown_channel, bad_signature; harmless
   // duplicates are a no-op.

@@ -373,7 +373,7 @@ struct ReplicaCore {
   bool take_key_turn(const NodeId& node);
   Result<void> take_key_request(const OrgId& from, ByteView message);
   Result<void> take_key_answer(const OrgId& from, ByteView message);
-  std::vector<Mail> key_mail_for(const OrgId& org, const NodeId& node, const NodeCertificate& certificate) const;
+  std::vector<Mail> key_mail_for(const OrgId& org, const NodeId& node, const NodeCertificate& certificate);
   // Compares what was given with the control log, as far as that is here, and takes what fits.
   void use_given(Channel& channel);
   enum class GivenPlace : std::uint8_t { kHeld, kBelow, kNowhere };

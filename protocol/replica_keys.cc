@@ -147,8 +147,7 @@ void ReplicaCore::ask_for_keys(Channel& channel) {
   commit_for(std::move(change), nullptr);
 }
 
-std::vector<Mail> ReplicaCore::key_mail_for(const OrgId& org, const NodeId& node,
-                                            const NodeCertificate& certificate) const {
+std::vector<Mail> ReplicaCore::key_mail_for(const OrgId& org, const NodeId& node, const NodeCertificate& certificate) {
   std::vector<Mail> out;
   const std::uint32_t month = month_of(clock.now());
   const auto put = [&](MailKind kind, const crypto::Label& label, bool by_certificate, ByteView content, ByteView id) {
@@ -168,7 +167,9 @@ std::vector<Mail> ReplicaCore::key_mail_for(const OrgId& org, const NodeId& node
     }
     const auto found = channel->key_answers.find(node);
     if (found == channel->key_answers.end() || found->second.until_ms <= clock.steady_ms()) continue;
-    const KeyAnswer& answer = found->second;
+    // Given out once: who lost it on the way asks again.
+    const KeyAnswer answer = std::move(found->second);
+    channel->key_answers.erase(found);
     crypto::SecretBuffer content(kKeyAnswerHeadBytes + answer.epochs.size() * kGivenKeyBytes);
     std::uint8_t* to = content.mutable_view().data();
     *to = kKeyMailFormat;
@@ -232,7 +233,10 @@ Result<void> ReplicaCore::take_key_request(const OrgId& from, ByteView message) 
     if (info == nullptr || info->key == nullptr || !entitled(*channel, from, epoch)) continue;
     answer.epochs.push_back(epoch);
   }
-  if (answer.epochs.empty()) return kOk;  // somebody else may have what it is entitled to
+  if (answer.epochs.empty()) {  // somebody else may have what it is entitled to
+    channel->key_answers.erase(request.node);
+    return kOk;
+  }
   channel->key_answers[request.node] = std::move(answer);
   Change change;
   change.mail = true;
