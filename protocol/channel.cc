@@ -197,6 +197,13 @@ Result<void> take_late_key(ChannelState& state, Epoch epoch, const EpochRun& run
   TOCSIN_ASSIGN(message, run.open_state(state.id(), *key));
   TOCSIN_ASSIGN(next, decode_control_state(message));
   TOCSIN_TRY(check_state(state, next, epoch));
+  // Whoever hands over keys that were not granted does so outside of the channel (rule 34).
+  const RosterMember* own = next.member(context.own_org);
+  const auto grant = state.grants.find(context.own_org);
+  const bool granted = grant != state.grants.end() && epoch >= grant->second.from;
+  if (!granted && (own == nullptr || own->role == Role::kContributor)) {
+    return peer_error(kNotEntitled, "the organisation is neither in that epoch's roster nor was granted it");
+  }
   EpochInfo& info = state.epochs[epoch];
   info.access = std::make_shared<const crypto::AccessSecret>(access_seed(*key, state.id(), epoch));
   info.key = std::move(key);

@@ -115,9 +115,11 @@ Result<void> apply_control(ChannelState& state, const EntryView& entry, const Co
 
 // A key that somebody gave later (rule 33), for the epoch whose whole run of entries, held in the control log, is
 // `run`. Of an epoch above the newest that was opened it does what opening would have done; `events` are then the
-// entries that follow in it. Errors (peer): wrong_key (the run commits to another), those of opening and of
+// entries that follow in it. Errors (peer): wrong_key (the run commits to another), not_entitled
+// (neither its roster nor a grant names the own organisation), those of opening and of
 // apply_control. After an error `state` is spoilt: give a copy.
 inline constexpr Code kWrongKey{"wrong_key"};
+inline constexpr Code kNotEntitled{"not_entitled"};
 Result<void> take_late_key(ChannelState& state, Epoch epoch, const EpochRun& run,
                            std::shared_ptr<const crypto::EpochKey> key, std::span<const Entry> events,
                            const ControlContext& context);

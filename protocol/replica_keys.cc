@@ -333,6 +333,8 @@ void ReplicaCore::use_given(Channel& channel) {
       } else if (fits.error().origin != Origin::kPeer) {
         ++at;  // not durable yet: with the next tick
         continue;
+      } else if (fits.error().code == kNotEntitled) {
+        ++refused_entries;
       } else if (fits.error().code == kWrongKey) {
         ++refused_entries;
         channel.key_liars.insert(from);
@@ -344,6 +346,7 @@ void ReplicaCore::use_given(Channel& channel) {
   }
   // The control log goes first: its entries say what the keys have to fit.
   LogState* control = find_log(channel.accepted.control_log());
+  const bool more_below = control != nullptr && below.value != 0 && control->down_to != below;
   if (control != nullptr && control->down_to != below) {
     control->down_to = below;
     if (below.value == 0) {
@@ -353,7 +356,7 @@ void ReplicaCore::use_given(Channel& channel) {
     }
   }
   if (taken.empty()) {
-    if (below.value != 0) {  // sessions have to hear that there is something to fetch
+    if (more_below) {  // sessions have to hear that there is something to fetch
       Change change;
       change.mail = true;
       commit_for(std::move(change), nullptr);

@@ -8,6 +8,7 @@
 #include "tests/support/channel_world.h"
 #include "tests/support/expect.h"
 #include "tests/support/forged_control.h"
+#include "tests/support/forged_feed.h"
 
 namespace tocsin::protocol {
 namespace {
@@ -418,7 +419,87 @@ TEST_F(LateKeys, rule_08_a_range_below_a_copy_is_verified_from_the_top) {
   EXPECT_EQ(second.text_set(id).size(), 7u);
 }
 
+TEST_F(LateKeys, rule_28_older_entries_of_a_feed_that_name_no_writer_are_not_taken) {
+  const ChannelId id = make_channel(a, {&b});
+  const Epoch before = info(b, id).epoch;
+  test::ForgedFeed feed(b, id);
+  const Entry bare = feed.next(before, "whose is this");
+  join(a, id, c);
+  sync_all({&a, &b, &c});
+  const Entry named = feed.next(info(b, id).epoch, "mine", feed.signed_certificate());
+  must(test::give(c, id, {named}));
+  must(a.replica().grant_history(id, c.org(), before, nullptr));
+  a.store.sync();
+  for (int i = 0; i < 4; ++i) sync_once(a, c);
+  ASSERT_TRUE(keys(c, id).contains(before.value));
+  ASSERT_TRUE(c.replica().is_short(feed.log()));
+  auto lower = must(c.replica().receive_below(id, feed.log(), {1}, std::nullopt));
+  must(lower.add(bare.view().signature, before, bare.view().body));
+  EXPECT_EQ(code_of(lower.commit(nullptr)), "not_authorised");
+  EXPECT_EQ(c.replica().log_record(feed.log())->low, Number{2});
+  EXPECT_EQ(c.texts(id), std::vector<std::string>{"mine"});
+}
+
+TEST_F(LateKeys, rule_25_bodies_past_their_retention_do_not_hold_a_copy_up) {
+  const ChannelId id = make_channel(a, {&b}, {"Early warning", ChannelClass::kShared, "Purpose: early warning.", 30});
+  const Epoch first = info(b, id).epoch;
+  write(a, id, "erased by now");
+  sync_all({&a, &b});
+  rotate(a, id);
+  write(a, id, "still kept");
+  sync_all({&a, &b});
+  clock.advance_days(31);
+  for (int i = 0; i < 3; ++i) sync_all({&a, &b});
+  ASSERT_EQ(a.text_set(id), Texts{"still kept"});
+  join(a, id, c);
+  must(a.replica().grant_history(id, c.org(), first, nullptr));
+  a.store.sync();
+  sync_all({&a, &b, &c});
+  EXPECT_EQ(c.text_set(id), Texts{"still kept"});
+  EXPECT_TRUE(c.replica().short_logs(id).empty());
+  for (const LogRecord& record : a.replica().channel_logs(id)) {
+    if (record.type == LogType::kFeed) {
+      EXPECT_EQ(c.replica().log_record(record.log)->low, record.low);
+    }
+  }
+  expect_equal(id, {&a, &b, &c});
+}
+
+TEST_F(LateKeys, rule_33_a_roster_from_before_rosters_said_since_when_is_made_good_with_the_next_epoch) {
+  const ChannelId id = make_channel(a, {&b});
+  rotate(a, id);
+  sync_all({&a, &b});
+  const auto since = [&] { return test::stored_channel(b, id).newest->member(b.org())->since; };
+  const Epoch joined = since();
+  EXPECT_GT(joined.value, 1u);
+  const auto older = test::forge_epoch(a, id, {&a, &b}, [](ControlState& state) {
+    for (RosterMember& member : state.roster) member.since = {};
+  });
+  for (Party* party : {&a, &b}) must(test::give_control(*party, id, older));
+  ASSERT_EQ(since().value, 0u);
+  rotate(a, id);
+  sync_all({&a, &b});
+  EXPECT_EQ(since(), joined);
+  EXPECT_EQ(test::stored_channel(b, id).newest->member(a.org())->since.value, 1u);
+}
+
 // ---- Rule 34
+
+TEST_F(LateKeys, rule_34_keys_that_nobody_granted_are_not_taken_from_a_member_that_hands_them_over) {
+  const ChannelId id = make_channel(a, {&b});
+  write(a, id, "old");
+  sync_all({&a, &b});
+  const std::uint64_t old = info(a, id).epoch.value;
+  join(a, id, c);
+  sync_all({&a, &b, &c});
+  const auto before = keys(c, id);
+  const auto key = b.table().epoch_key(info(b, id).pseudonym, {old});
+  must(give_mail(b, c, MailKind::kKeyAnswer, crypto::kLabelKeyAnswer, answer(id, {{old, to_bytes(key->view())}})));
+  for (int i = 0; i < 3; ++i) sync_all({&a, &b, &c});
+  EXPECT_EQ(keys(c, id), before);
+  EXPECT_TRUE(c.texts(id).empty());
+  EXPECT_TRUE(c.replica().short_logs(id).empty());
+}
 
 TEST_F(LateKeys, rule_34_a_grant_gives_exactly_the_epochs_from_there_on) {
   const ChannelId id = make_channel(a, {&b});
