@@ -541,6 +541,11 @@ TEST_F(LateKeys, rule_34_a_grant_gives_exactly_the_epochs_from_there_on) {
     EXPECT_EQ(grant.granted, clock.now());
   }
   EXPECT_TRUE(asked(b, id, c, 1, epochs[2] - 1).empty());
+  for (const LogRecord& record : a.replica().channel_logs(id)) {
+    if (record.type != LogType::kFeed) continue;
+    EXPECT_EQ(c.replica().log_record(record.log)->low, must(a.replica().first_number_at(record.log, {epochs[2]})))
+        << "nor is anything older kept";
+  }
   // It goes on with the epochs, and over a restart.
   rotate(a, id);
   sync_all({&a, &b, &c});
@@ -550,10 +555,21 @@ TEST_F(LateKeys, rule_34_a_grant_gives_exactly_the_epochs_from_there_on) {
   }
   EXPECT_EQ(c.text_set(id).size(), 4u);
   expect_equal(id, {&a, &b, &c});
-  // Of the same organisation for its further node, and of nobody else.
+  Party d{"Delta", 4, clock};
+  join(a, id, d);
+  EXPECT_EQ(info(d, id).grants.size(), 1u) << "who joins later sees it, too";
   remove(a, id, c);
   sync_all({&a, &b});
   EXPECT_TRUE(info(b, id).grants.empty()) << "it ends with the membership";
+  must(a.replica().invite(id, c.org(), Role::kMember, nullptr));
+  a.store.sync();
+  sync_all({&a, &b, &c});
+  must(c.replica().accept(id, nullptr));
+  c.store.sync();
+  sync_all({&a, &b, &c});
+  EXPECT_EQ(info(c, id).standing, ChannelStanding::kJoined);
+  EXPECT_TRUE(info(b, id).grants.empty());
+  EXPECT_TRUE(asked(b, id, c, epochs[2], *own.begin() - 1).empty()) << "and does not come back with it";
 }
 
 TEST_F(LateKeys, rule_34_a_grant_says_what_cannot_be_granted) {

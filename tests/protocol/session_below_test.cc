@@ -169,21 +169,31 @@ TEST_F(Below, rule_34_who_is_short_tells_nobody_that_its_copy_is_complete) {
   write_some(a, channel, 30, 100);
   meet(a, b);
   join(c);
+  write_some(a, channel, 5, 100);
+  meet(a, c);
+  // D has the keys, and nothing of any feed.
   Party& d = net.add("Delta");
+  Quotas none;
+  none.feeds = 0;
+  d.replica().set_quotas(none);
   join(d);
-  grant(c, from);
   grant(d, from);
-  // C has the keys and not the entries yet.
+  meet(a, d);
+  d.replica().set_quotas({});
+  ASSERT_TRUE(d.texts(channel).empty());
+  // C has the keys, too, and not the entries yet.
+  grant(c, from);
   Pair::Connection& link = net.connect(a, c);
   ASSERT_TRUE(net.run(kHourMs, [&] { return !c.replica().short_logs(channel).empty(); }));
   net.cut(link);
   c.store.sync();
-  meet(a, d);
   introduce(c, d);
   meet(c, d);
+  meet(a, d);
   expect_alike(d, a);
+  EXPECT_EQ(d.texts(channel).size(), 35u);
+  meet(c, d);
   expect_alike(c, a);
-  EXPECT_EQ(c.texts(channel).size(), 30u);
 }
 
 }  // namespace
