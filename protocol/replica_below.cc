@@ -181,7 +181,9 @@ Result<std::optional<FeedOwner>> LowerReceiver::State::owner_of(LogState& held, 
   }
   if (held.accepted.low <= held.accepted.head && from < hashes.size()) {
     TOCSIN_ASSIGN(lowest, core->stored_entry(log, held.accepted.low));
-    if (Epoch{load_le64(&lowest.view().header[16])} > epoch) TOCSIN_TRY(look(lowest.view()));
+    const Epoch above{load_le64(&lowest.view().header[16])};
+    if (above < epoch) return peer_error(Code("bad_epoch"), "the epoch falls above the range");
+    if (above > epoch) TOCSIN_TRY(look(lowest.view()));
   }
   return owner;
 }
