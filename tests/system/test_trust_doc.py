@@ -257,7 +257,8 @@ class TrustDoc(NodesTestCase):
         org = self.ask("new", "org", "show")
         self.assertFalse(set(org["roots"]) & set(self.first_roots))
         self.assertEqual((len(org["roots"]), org["threshold"]), (3, 2))
-        wait_until("the partner goes on with it", lambda: [p["connected"] for p in self.ask("region", "peer", "list")["items"]] == [True], 120)
+        connected = lambda: {p["name"]: p["connected"] for p in self.ask("region", "peer", "list")["items"]}
+        wait_until("the partner goes on with it", lambda: connected()["River Watch"], 120)
 
     def wiped(self):
         self.assertEqual(self.end("spare", None), 0, "the wiped node has ended")
