@@ -94,6 +94,8 @@ inline constexpr Label kLabelIntroduction{"tocsin.v1.introduction"};  // envelop
 inline constexpr Label kLabelBundle{"tocsin.v1.bundle"};              // a frame of a bundle, by its author
 inline constexpr Label kLabelBundleKey{"tocsin.v1.bundle-key"};       // slot of a node that may open it
 inline constexpr Label kLabelBundleChunk{"tocsin.v1.bundle-chunk"};   // sealed under the key in the slots
+inline constexpr Label kLabelKeyRequest{"tocsin.v1.key-request"};     // envelopes of epochs wrapped again (rule 33)
+inline constexpr Label kLabelKeyAnswer{"tocsin.v1.key-answer"};
 inline constexpr Label kLabelNotice{"tocsin.v1.notice"};
 inline constexpr Label kLabelNoticeMail{"tocsin.v1.notice-mail"};  // envelope of a notice to a node of whom it is about
 

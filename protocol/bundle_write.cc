@@ -164,6 +164,8 @@ class Planner {
         if (told >= range.last) continue;
         if (told >= range.first) {
           range.first = told.next();
+        } else if (leaf.type == LogType::kFeed && replica_.is_short(log)) {
+          continue;  // not complete from any epoch on that could be said (rule 33)
         } else if (leaf.type == LogType::kFeed && from_epoch.value > 0) {
           range.from_epoch = from_epoch;
           if (out.recipient) {

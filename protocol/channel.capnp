@@ -130,6 +130,9 @@ struct Member {
   name @4 :Text;                   # from its genesis: for screens before its log has arrived
   kind @5 :UInt16;                 # OrgKind of its genesis, likewise
   country @6 :Text;                # likewise
+  since @7 :UInt64;                # epoch that it stands in the roster from, without a break; 0: not known (rule 33)
+  historyFrom @8 :UInt64;          # first older epoch that it was granted (rule 34); 0: none
+  historyGranted @9 :Int64;        # when that was, milliseconds since 1970 UTC, as claimed by the chair
 }
 
 struct Pin {

@@ -26,7 +26,7 @@ Result<EntryHeader> check_entry(const ChannelState& state, const EntryView& entr
 }
 
 Result<void> check_state(const ChannelState& state, const ControlState& next, Epoch epoch) {
-  if (next.epoch != epoch || next.term != state.term().number || term_of(epoch) != next.term) {
+  if (next.epoch != epoch || term_of(epoch) != next.term) {
     return peer_error(kBadControlState, "epoch or term are not those of the entry");
   }
   if (next.genesis != state.genesis->message || next.genesis_signature != state.genesis->signature) {
@@ -81,6 +81,9 @@ Result<void> check_decided(const ChannelState& state, const ControlState& before
     if (held != nullptr && member.log_number < held->log_number) {
       return unapproved("a member's organisation log was longer before");
     }
+    const auto grant = state.grants.find(member.org);
+    const Epoch granted = grant == state.grants.end() ? Epoch{} : grant->second.from;
+    if (member.history_from != granted) return unapproved("a history grant was not approved");
   }
   for (const RosterMember& member : before.roster) {
     if (!removed.contains(member.org) && next.member(member.org) == nullptr) {
@@ -103,6 +106,15 @@ Result<void> check_decided(const ChannelState& state, const ControlState& before
     }
   }
   return kOk;
+}
+
+// Against the newest that was opened here, also where one between was not: else a chair that wraps one epoch to nobody
+// could bring anything with the next. Who joins starts without one; a lone steward decides alone.
+Result<void> check_decided_since(const ChannelState& state, const ControlState& next, const ControlContext& context) {
+  if (state.newest == nullptr || !state.joined() || context.forked) return kOk;
+  const bool missed = count_of(state.newest->epoch) + 1 != count_of(next.epoch);
+  if (missed && state.newest->quorum == 1) return kOk;
+  return check_decided(state, *state.newest, next, context);
 }
 
 // Rule 16. The newest entry that says which version is needed counts: it needs what the ones before it do, too.
@@ -133,6 +145,42 @@ void replace_invited(ChannelState& state, const std::vector<RosterMember>& invit
   state.invited = std::move(next);
 }
 
+// What the epochs carry of grants; one whose organisation has left is over (rule 34).
+void replace_grants(ChannelState& state, const ControlState& next) {
+  state.grants.clear();
+  for (const RosterMember& member : next.roster) {
+    if (member.history_from.value != 0) {
+      state.grants[member.org] = {member.history_from, member.history_granted};
+    }
+  }
+}
+
+void grant_history(ChannelState& state, const HistoryGrantEvent& event) {
+  const RosterMember* member = state.newest == nullptr ? nullptr : state.newest->member(event.org);
+  if (member == nullptr || (member->since.value != 0 && event.from >= member->since)) return;  // it grants nothing
+  const auto [at, is_new] = state.grants.try_emplace(event.org, HistoryGrant{event.from, event.granted});
+  if (!is_new && event.from < at->second.from) at->second = {event.from, event.granted};
+}
+
+// The state of the newest epoch takes the place of all earlier state.
+void take_newest(ChannelState& state, ControlState next, const ControlContext& context) {
+  replace_invited(state, next.invited);
+  replace_grants(state, next);
+  const Term now = state.term();
+  if (!next.terms.empty()) {
+    state.terms = next.terms;
+    state.terms.push_back(now);
+  }
+  state.decisions.clear();
+  const bool named = next.member(context.own_org) != nullptr;
+  state.standing = named ? ChannelStanding::kJoined : ChannelStanding::kRemoved;
+  state.newest = std::make_shared<const ControlState>(std::move(next));
+  state.epoch_seen = context.now;
+  state.invitation.clear();
+  state.acceptance.clear();
+  state.certificate_wraps.clear();
+}
+
 Result<void> open_epoch(ChannelState& state, Epoch epoch, const ControlContext& context) {
   EpochInfo& info = state.epochs[epoch];
   info.first = state.run.first();
@@ -147,30 +195,11 @@ Result<void> open_epoch(ChannelState& state, Epoch epoch, const ControlContext& 
   TOCSIN_ASSIGN(next, decode_control_state(*message));
   TOCSIN_TRY(check_state(state, next, epoch));
 
-  // Against the newest that was opened here, also where one between was not: else a chair that wraps one epoch to
-  // nobody could bring anything with the next. Who joins starts without one; a lone steward decides alone.
-  const bool missed = state.newest != nullptr && count_of(state.newest->epoch) + 1 != count_of(epoch);
-  if (state.newest != nullptr && state.joined() && !context.forked && !(missed && state.newest->quorum == 1)) {
-    TOCSIN_TRY(check_decided(state, *state.newest, next, context));
-  }
-  state.decisions.clear();
-
+  TOCSIN_TRY(check_decided_since(state, next, context));
   info.access = std::make_shared<const crypto::AccessSecret>(access_seed(*key, state.id(), epoch));
   info.key = std::make_shared<const crypto::EpochKey>(std::move(*key));
   merge_pins(state, next.pins);
-  replace_invited(state, next.invited);
-  const Term now = state.term();
-  if (!next.terms.empty()) {
-    state.terms = next.terms;
-    state.terms.push_back(now);
-  }
-  const bool named = next.member(context.own_org) != nullptr;
-  state.standing = named ? ChannelStanding::kJoined : ChannelStanding::kRemoved;
-  state.newest = std::make_shared<const ControlState>(std::move(next));
-  state.epoch_seen = context.now;
-  state.invitation.clear();
-  state.acceptance.clear();
-  state.certificate_wraps.clear();
+  take_newest(state, std::move(next), context);
   return kOk;
 }
 
@@ -219,6 +248,8 @@ Result<void> apply_decision(ChannelState& state, const EntryHeader& header, cons
     return unapproved("the next chair enters that itself, with its own term");
   } else if (const auto* pin = std::get_if<PinChange>(&proposal.change)) {
     merge_pins(state, {pin->pin});
+  } else if (const auto* grant = std::get_if<GrantChange>(&proposal.change)) {
+    grant_history(state, {grant->org, grant->from, proposal.created});
   } else if (std::holds_alternative<UnknownChange>(proposal.change)) {
     need_newer(state, {});
   }
@@ -246,6 +277,9 @@ Result<void> apply_event(ChannelState& state, const EntryHeader& header, const E
     return apply_decision(state, header, hash, *decision, context);
   } else if (const auto* cancel = std::get_if<CancelInviteEvent>(&event)) {
     state.invited.erase(cancel->org);
+  } else if (const auto* grant = std::get_if<HistoryGrantEvent>(&event)) {
+    if (state.newest->quorum > 1) return unapproved("a history grant was not approved");
+    grant_history(state, *grant);
   } else {
     need_newer(state, std::get<UnknownEvent>(event).needs);
   }
@@ -387,6 +421,36 @@ void apply_decisions(const ControlState& before, const std::vector<Proposal>& de
   for (RosterMember& member : next.roster) {
     if (before.member(member.org) != nullptr) member.role = role_from(before, next, member);
   }
+}
+
+Result<void> take_late_key(ChannelState& state, Epoch epoch, const EpochRun& run,
+                           std::shared_ptr<const crypto::EpochKey> key, std::span<const Entry> events,
+                           const ControlContext& context) {
+  if (!run.commits_to(state.id(), *key)) return peer_error(kWrongKey, "the epoch commits to another key");
+  TOCSIN_ASSIGN(message, run.open_state(state.id(), *key));
+  TOCSIN_ASSIGN(next, decode_control_state(message));
+  TOCSIN_TRY(check_state(state, next, epoch));
+  // Whoever hands over keys that were not granted does so outside of the channel (rule 34).
+  const RosterMember* own = next.member(context.own_org);
+  const auto grant = state.grants.find(context.own_org);
+  const bool granted = grant != state.grants.end() && epoch >= grant->second.from;
+  if (!granted && (own == nullptr || own->role == Role::kContributor)) {
+    return peer_error(kNotEntitled, "the organisation is neither in that epoch's roster nor was granted it");
+  }
+  EpochInfo& info = state.epochs[epoch];
+  info.access = std::make_shared<const crypto::AccessSecret>(access_seed(*key, state.id(), epoch));
+  info.key = std::move(key);
+  merge_pins(state, next.pins);
+  if (epoch <= state.newest_epoch()) return kOk;
+  TOCSIN_TRY(check_decided_since(state, next, context));
+  take_newest(state, std::move(next), context);
+  for (const Entry& entry : events) {
+    TOCSIN_ASSIGN(header, EntryHeader::decode(entry.view().header));
+    TOCSIN_ASSIGN(body, decode_control_body(entry.view().body));
+    if (body.kind != ControlBody::kEvent || header.epoch != state.head_epoch) continue;
+    TOCSIN_TRY(apply_event(state, header, hash_entry(entry.view().header, entry.view().signature), body, context));
+  }
+  return kOk;
 }
 
 Result<void> restore_run(ChannelState& state, const EntryView& entry) {

@@ -12,6 +12,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "protocol/channel_messages.h"
@@ -41,6 +42,12 @@ struct OpenInvite {
   LogKey log;      // control log that it stands in
 };
 
+// Older epochs that an organisation was granted (rule 34): from this one to before it joined.
+struct HistoryGrant {
+  Epoch from;
+  Time granted;  // as claimed
+};
+
 // A value: copy it to try something. Keys are shared, not copied.
 struct ChannelState {
   std::shared_ptr<const ChannelGenesis> genesis;
@@ -60,11 +67,12 @@ struct ChannelState {
   std::shared_ptr<const ControlState> newest;
   std::map<OrgId, OpenInvite> invited;
   std::map<LogKey, FeedPin> pins;
-  bool needs_newer = false;   // rule 16
-  std::string needs_version;  // of Tocsin, where the entry says it
-  Time epoch_seen;            // local clock when the newest epoch was taken
-  Time invitation_seen;       // local clock when `invitation` came; 0: not known
-  Epoch erased_through;       // bodies up to this epoch are past retention and erased (rule 25)
+  std::map<OrgId, HistoryGrant> grants;  // to members of the newest roster; a grant ends when its organisation leaves
+  bool needs_newer = false;              // rule 16
+  std::string needs_version;             // of Tocsin, where the entry says it
+  Time epoch_seen;                       // local clock when the newest epoch was taken
+  Time invitation_seen;                  // local clock when `invitation` came; 0: not known
+  Epoch erased_through;                  // bodies up to this epoch are past retention and erased (rule 25)
 
   // Before joining.
   Bytes invitation;  // canonical Invitation
@@ -144,6 +152,17 @@ Result<void> begin_term(ChannelState& state, const BegunTerm& begun, const Contr
 
 // What the decisions since `before` make of stewards and roles in the epoch `next.epoch` (its roster given).
 void apply_decisions(const ControlState& before, const std::vector<Proposal>& decisions, ControlState& next);
+
+// A key that somebody gave later (rule 33), for the epoch whose whole run of entries, held in the control log, is
+// `run`. Of an epoch above the newest that was opened it does what opening would have done; `events` are then the
+// entries that follow in it. Errors (peer): wrong_key (the run commits to another), not_entitled
+// (neither its roster nor a grant names the own organisation), those of opening and of
+// apply_control. After an error `state` is spoilt: give a copy.
+inline constexpr Code kWrongKey{"wrong_key"};
+inline constexpr Code kNotEntitled{"not_entitled"};
+Result<void> take_late_key(ChannelState& state, Epoch epoch, const EpochRun& run,
+                           std::shared_ptr<const crypto::EpochKey> key, std::span<const Entry> events,
+                           const ControlContext& context);
 
 // The record of Table::kChannels: the keys stand sealed under the second tier (rule 48), which encoding needs; without
 // it a record is decoded with no keys but those of access. An incomplete run is named by its first entry alone; the

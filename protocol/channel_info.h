@@ -39,6 +39,15 @@ struct MemberInfo {
   std::vector<NodeId> nodes;  // certified now, as known here
 };
 
+// Older epochs that a member was granted (rule 34).
+struct GrantInfo {
+  OrgId org;
+  std::string name;
+  Epoch from;
+  Epoch joined;  // it reads the epochs from this one on anyway; 0: not known
+  Time granted;  // as claimed
+};
+
 struct ChannelInfo {
   ChannelId id;
   ChannelPseudonym pseudonym;
@@ -65,6 +74,7 @@ struct ChannelInfo {
   std::string needs_version;  // which version of Tocsin it asks for; empty: it does not say
   std::vector<MemberInfo> members;
   std::vector<MemberInfo> invited;
+  std::vector<GrantInfo> grants;
 };
 
 }  // namespace tocsin::protocol

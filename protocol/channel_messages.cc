@@ -225,6 +225,14 @@ Result<ControlEvent> read_event(schema::ControlEvent::Reader in) {
       TOCSIN_ASSIGN(event, read_decision(in.getDecision()));
       return ControlEvent{std::move(event)};
     }
+    case schema::ControlEvent::HISTORY_GRANT: {
+      const auto grant = in.getHistoryGrant();
+      HistoryGrantEvent event{{}, {grant.getFromEpoch()}, {in.getCreated()}};
+      if (!take(event.org, grant.getOrgId()) || event.from.value == 0) {
+        return peer_error(kBadControlBody, "a history grant names an organisation and an epoch from 1");
+      }
+      return ControlEvent{event};
+    }
     default:
       return ControlEvent{UnknownEvent{read_needs(in.getNeeds())}};
   }
@@ -240,6 +248,9 @@ void write_member(schema::Member::Builder out, const RosterMember& member) {
   out.setName(text(member.name));
   out.setKind(static_cast<std::uint16_t>(member.kind));
   out.setCountry(text(member.country));
+  out.setSince(member.since.value);
+  out.setHistoryFrom(member.history_from.value);
+  out.setHistoryGranted(member.history_granted.ms);
 }
 
 Result<RosterMember> read_member(schema::Member::Reader in) {
@@ -252,6 +263,9 @@ Result<RosterMember> read_member(schema::Member::Reader in) {
   out.name = std::string(canonical::view(in.getName()));
   out.kind = static_cast<OrgKind>(in.getKind());
   out.country = std::string(canonical::view(in.getCountry()));
+  out.since = {in.getSince()};
+  out.history_from = {in.getHistoryFrom()};
+  out.history_granted = {in.getHistoryGranted()};
   if (out.log_number.value == 0) return bad_state("a member's organisation log has at least one entry");
   if (!is_line(out.name, kNameBytesMax)) return bad_state("a member's name is no line of at most 200 bytes");
   if (!is_country_code(out.country)) return bad_state("a member's country is no code of three capital letters");
@@ -430,6 +444,10 @@ Bytes encode_control_event(const ControlEvent& event, Time created) {
     if (const auto* cancel = std::get_if<CancelInviteEvent>(&event)) out.setCancelInvite(canonical::data(cancel->org));
     if (const auto* decided = std::get_if<DecisionEvent>(&event)) {
       write_decision(out.initDecision(), *decided);
+    }
+    if (const auto* grant = std::get_if<HistoryGrantEvent>(&event)) {
+      out.initHistoryGrant().setOrgId(canonical::data(grant->org));
+      out.getHistoryGrant().setFromEpoch(grant->from.value);
     }
     if (const auto* unknown = std::get_if<UnknownEvent>(&event); unknown != nullptr && !unknown->needs.empty())
       out.setNeeds(canonical::text(unknown->needs));

@@ -27,7 +27,7 @@ inline constexpr Code kBadNotice{"bad_notice"};
 
 inline constexpr std::size_t kTermsBytesMax = 8192;
 inline constexpr std::size_t kPinsMax = 4096;         // read of one state
-inline constexpr std::size_t kPinsWrittenMax = 1920;  // of one state; a full roster and these fit its run (epoch.cc)
+inline constexpr std::size_t kPinsWrittenMax = 1856;  // of one state; a full roster and these fit its run (epoch.cc)
 // A state of 256 members, as many invitations, and all pins; 16 entries of an epoch run carry it.
 inline constexpr std::size_t kControlStateBytesMax = 700 * 1024;
 inline constexpr std::uint16_t kEpochPartsMax = 24;
@@ -74,6 +74,9 @@ struct RosterMember {
   std::string name;
   OrgKind kind = OrgKind::kUnknown;
   std::string country;
+  Epoch since;         // it stands in the roster from this epoch on, without a break; 0: not known
+  Epoch history_from;  // first older epoch that it was granted (rule 34); 0: none
+  Time history_granted;
   friend bool operator==(const RosterMember&, const RosterMember&) = default;
 };
 
@@ -166,6 +169,11 @@ struct InviteEvent {
 struct CancelInviteEvent {
   OrgId org;
 };
+struct HistoryGrantEvent {  // rule 34
+  OrgId org;
+  Epoch from;    // first epoch that it is given
+  Time granted;  // read from the event; encoding takes `created`
+};
 struct DecisionEvent {  // of several stewards; see stewards.h
   Bytes proposal;
   std::vector<Bytes> approvals;
@@ -174,7 +182,7 @@ struct UnknownEvent {  // of a later version
   std::string needs;   // the version of Tocsin that knows it, where it says so
 };
 inline constexpr std::size_t kNeedsBytesMax = 32;
-using ControlEvent = std::variant<UnknownEvent, InviteEvent, CancelInviteEvent, DecisionEvent>;
+using ControlEvent = std::variant<UnknownEvent, InviteEvent, CancelInviteEvent, HistoryGrantEvent, DecisionEvent>;
 Bytes encode_control_event(const ControlEvent& event, Time created);
 // Error: bad_control_body.
 Result<ControlEvent> decode_control_event(ByteView message);

@@ -136,6 +136,17 @@ void write_pins(const ChannelState& state, schema::ChannelRecord::Builder out) {
   }
 }
 
+void write_grants(const ChannelState& state, schema::ChannelRecord::Builder out) {
+  auto grants = out.initGrants(static_cast<unsigned>(state.grants.size()));
+  unsigned at = 0;
+  for (const auto& [org, held] : state.grants) {
+    auto grant = grants[at++];
+    grant.setOrgId(canonical::data(org));
+    grant.setFromEpoch(held.from.value);
+    grant.setGranted(held.granted.ms);
+  }
+}
+
 Result<void> read_lists(schema::ChannelRecord::Reader in, ChannelState& state) {
   for (const auto epoch : in.getEpochs()) {
     EpochInfo& info = state.epochs[{epoch.getEpoch()}];
@@ -185,6 +196,11 @@ Result<void> read_lists(schema::ChannelRecord::Reader in, ChannelState& state) {
     state.decisions.push_back(std::move(*proposal));
   }
   state.certificate = to_bytes(canonical::view(in.getCertificate()));
+  for (const auto grant : in.getGrants()) {
+    OrgId org;
+    if (!take(org, grant.getOrgId())) return damaged("a history grant of a channel");
+    state.grants.emplace(org, HistoryGrant{{grant.getFromEpoch()}, {grant.getGranted()}});
+  }
   for (const auto hash : in.getCarried()) {
     if (!take(state.carried.emplace_back(), hash)) return damaged("a carried acceptance of a channel");
   }
@@ -251,6 +267,7 @@ Bytes encode_channel_record(const ChannelState& state, const NodeSecrets& secret
     write_epochs(state, out);
     write_invited(state, out);
     write_pins(state, out);
+    write_grants(state, out);
     out.setInvitation(canonical::data(state.invitation));
     if (!state.carrier.is_zero()) out.setCarrier(canonical::data(state.carrier));
     out.setAcceptance(canonical::data(state.acceptance));

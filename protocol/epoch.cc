@@ -18,10 +18,10 @@ constexpr std::size_t kPartSlotsMax = 256;
 constexpr std::size_t kPartStateBytesMax = 16 * 1024;
 
 // The largest state that is written fits a run, so that nothing a member does keeps the chair from dropping it: members
-// and invited together at most kMembersMax (328 bytes each with the longest name), all pins (128), the largest genesis
+// and invited together at most kMembersMax (352 bytes each with the longest name), all pins (128), the largest genesis
 // (32 KiB), stewards and what they decided (40), terms (160), and what is left. The first entry of a term holds a
 // certificate in the place of its part of the state.
-static_assert(kMembersMax * 328 + kPinsWrittenMax * 128 + 32 * 1024 + (kStewardsMax + kDecidedMax + 1) * 40 +
+static_assert(kMembersMax * 352 + kPinsWrittenMax * 128 + 32 * 1024 + (kStewardsMax + kDecidedMax + 1) * 40 +
                   kTermsMax * 160 + 1024 <=
               (kEpochPartsMax - 1) * kPartStateBytesMax);
 
@@ -171,10 +171,7 @@ Result<crypto::EpochKey> EpochRun::open_key(const ChannelId& channel, const Node
     if (!found) return std::nullopt;
     auto key = crypto::EpochKey::from(found->payload.view());
     // A slot that opens to another key than the committed one is as good as none (rule 29).
-    if (!key || epoch_commitment(*key, channel, place.epoch) != epoch.commitment ||
-        crypto::AccessKey::from_seed(access_seed(*key, channel, place.epoch)).verify_key() != epoch.access_key) {
-      return std::nullopt;
-    }
+    if (!key || !commits_to(channel, *key)) return std::nullopt;
     return key;
   };
   const auto try_prekey = [&](std::uint32_t of_month, const crypto::EncryptionKeyPair& pair) {
@@ -194,6 +191,13 @@ Result<crypto::EpochKey> EpochRun::open_key(const ChannelId& channel, const Node
     if (auto key = try_key(*secrets.tier2->encryption_before)) return std::move(*key);
   }
   return peer_error(kNoSlot, "no slot of the epoch opens with a key of this node");
+}
+
+bool EpochRun::commits_to(const ChannelId& channel, const crypto::EpochKey& key) const {
+  assert(complete());
+  const EpochPublic& epoch = parts_.front().body.epoch;
+  return epoch_commitment(key, channel, place_.epoch) == epoch.commitment &&
+         crypto::AccessKey::from_seed(access_seed(key, channel, place_.epoch)).verify_key() == epoch.access_key;
 }
 
 Result<Bytes> EpochRun::open_state(const ChannelId& channel, const crypto::EpochKey& key) const {

@@ -53,6 +53,8 @@ class EpochRun {
   // after another key or an error. Errors: no_slot (peer).
   Result<crypto::EpochKey> open_key(const ChannelId& channel, const NodeSecrets& secrets, std::uint32_t month,
                                     std::uint32_t* opened_by = nullptr) const;
+  // Of a complete run. Is this the key of that epoch, whoever gave it (rules 29, 33)?
+  bool commits_to(const ChannelId& channel, const crypto::EpochKey& key) const;
   // Of a complete run. The canonical ControlState. Errors (peer): those of crypto::open_body.
   Result<Bytes> open_state(const ChannelId& channel, const crypto::EpochKey& key) const;
 

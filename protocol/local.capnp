@@ -75,6 +75,13 @@ struct ChannelRecord {
     lastHash @5 :Data;             # 32 bytes
   }
 
+  grants @31 :List(Grant);         # history grants in force, by rising organisation (rule 34)
+
+  struct Grant {
+    orgId @0 :Data;                # 32 bytes
+    fromEpoch @1 :UInt64;          # first epoch that is given
+    granted @2 :Int64;             # milliseconds since 1970 UTC, as claimed
+  }
   struct LocalPin {
     feed @0 :Data;                 # 32 bytes
     lastNumber @1 :UInt64;         # newest entry that counts; 0: none does
@@ -126,6 +133,7 @@ struct FeedRecord {
   firstAbsent @5 :UInt64;          # first number held whose body never came; 0: none
   checkpointNumber @6 :UInt64;     # own feed: newest checkpoint
   checkpointTime @7 :Int64;        # own feed: when it was written, milliseconds since 1970 UTC
+  downTo @8 :UInt64;               # epoch that the copy has still to be grown down to (rule 33); 0: it is complete
 }
 
 struct ReceiptRecord {

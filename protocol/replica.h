@@ -15,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -64,7 +65,14 @@ struct Peer {
 
 // ---- What a session exchanges beside entries ----
 
-enum class MailKind : std::uint8_t { kInvitation = 1, kAcceptance = 2, kNotice = 3, kIntroduction = 4 };
+enum class MailKind : std::uint8_t {
+  kInvitation = 1,
+  kAcceptance = 2,
+  kNotice = 3,
+  kIntroduction = 4,
+  kKeyRequest = 5,
+  kKeyAnswer = 6
+};
 struct Mail {
   MailKind kind;
   std::uint32_t prekey_month;
@@ -108,6 +116,11 @@ struct EntryRef {
   Number number;
   EntryHash hash;
   friend bool operator==(const EntryRef&, const EntryRef&) = default;
+};
+
+struct EntryRange {
+  LogKey log;
+  Number first, last;
 };
 
 class ReplicaListener {
@@ -154,6 +167,30 @@ class RangeReceiver {
   friend class Replica;
   struct State;
   explicit RangeReceiver(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// A range right below what is held of a feed or control log (rules 8, 33), of at most one chunk: it is verified from
+// the top, by what the lowest entry held names as its previous. Made by Replica::receive_below; must not outlive it.
+class LowerReceiver {
+ public:
+  ~LowerReceiver();
+  LowerReceiver(LowerReceiver&&) noexcept;
+  LowerReceiver& operator=(LowerReceiver&&) noexcept;
+  // As of RangeReceiver; too_long (peer) when the chunk would grow beyond its bounds.
+  Result<void> add(ByteView signature, Epoch epoch, ByteView body);
+  Result<void> add_without_body(ByteView signature, Epoch epoch, const BodyHash& hash, std::uint32_t body_bytes);
+  Number next_number() const;
+  std::size_t pending_bytes() const;
+  // `done` gets the durable low. Errors (peer): wrong_number (the range does not end right below the copy),
+  // wrong_previous (what is held follows another entry), bad_signature (control log), those of RangeReceiver::commit
+  // that say who may write. After an error nothing of the range is kept.
+  Result<void> commit(Done<Number> done);
+
+ private:
+  friend class Replica;
+  struct State;
+  explicit LowerReceiver(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 
@@ -279,6 +316,18 @@ class Replica {
   // Drops a member: new epoch, its feeds pinned where this node holds them (rules 20, 27).
   Result<void> remove_member(const ChannelId& channel, const OrgId& org, Done<void> done);
   Result<void> rotate(const ChannelId& channel, Done<void> done);  // all three of the chair: chair_revoked
+  // The epoch that people call by this number, as far as this node knows it; else one of the present term.
+  Epoch epoch_counted(const ChannelId& channel, std::uint64_t count) const;
+  // Gives a member the epochs from `from` to before it joined (rule 34). Errors (caller): unknown_channel, not_chair,
+  // not_a_member, epoch_out_of_range (names the range), already_granted, needs_stewards.
+  Result<void> grant_history(const ChannelId& channel, const OrgId& org, Epoch from, Done<void> done);
+  // The same checked alone, and what it would show: feed entries of those epochs that are held here.
+  struct HistoryPreview {
+    Epoch from, to;  // `to`: the last before it joined
+    Time since;      // when `from` began, as claimed
+    std::vector<EntryRange> entries;
+  };
+  Result<HistoryPreview> preview_history(const ChannelId& channel, const OrgId& org, Epoch from);
 
   // ---- what several stewards decide (rules 22, 23)
   // A proposal with this organisation's yes, in the own feed; with a single steward it takes effect at once. Errors
@@ -352,10 +401,18 @@ class Replica {
   // wrong_number.
   Result<RangeReceiver> receive(const std::optional<ChannelId>& channel, const LogKey& log, LogType type, Number first,
                                 const std::optional<EntryHash>& previous);
+  // Logs of the channel whose copies are to reach further down: keys of older epochs came (rule 33).
+  const std::set<LogKey>& short_logs(const ChannelId& channel) const;
+  bool is_short(const LogKey& log) const;
+  // `previous`: what the range's first entry follows, where that is not number 1. Errors (peer): not_acceptable (it is
+  // not short, or not of the channel), wrong_number, wrong_previous.
+  Result<LowerReceiver> receive_below(const ChannelId& channel, const LogKey& log, Number first,
+                                      const std::optional<EntryHash>& previous);
   // A head of the same number with another hash was seen: ask for that entry, then give it here to keep the proof (rule
   // 12).
   Result<void> fork_candidate(const ChannelId& channel, const EntryView& entry);
 
+  // What waits for that node. Keys that it asked for (rule 33) are given out once.
   std::vector<Mail> mail_for(const OrgId& org, const NodeId& node) const;
   // Errors (peer): bad_mail, not_for_us, bad_invitation, bad_acceptance, unknown_channel, bad_signature; harmless
   // duplicates are a no-op.

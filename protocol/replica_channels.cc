@@ -120,6 +120,11 @@ std::optional<ChannelInfo> Replica::channel(const ChannelId& id) const {
     for (const RosterMember& member : state.newest->roster) out.members.push_back(member_info(*impl_, member));
   }
   for (const auto& [org, invite] : state.invited) out.invited.push_back(member_info(*impl_, invite.member));
+  for (const auto& [org, grant] : state.grants) {
+    const RosterMember* member = state.newest == nullptr ? nullptr : state.newest->member(org);
+    if (member == nullptr) continue;
+    out.grants.push_back({org, member_info(*impl_, *member).name, grant.from, member->since, grant.granted});
+  }
   return out;
 }
 
@@ -252,6 +257,77 @@ Result<void> Replica::rotate(const ChannelId& id, Done<void> done) {
   TOCSIN_TRY(impl_->add_epoch(change, *channel, impl_->same_epoch(*channel, EpochReason::kAge)));
   impl_->commit_for(std::move(change), std::move(done));
   return kOk;
+}
+
+// ---- History grants (rule 34)
+
+namespace {
+
+struct CheckedGrant {
+  Channel* channel;
+  Epoch joined;
+};
+
+Result<CheckedGrant> check_grant(ReplicaCore& core, const ChannelId& id, const OrgId& org, Epoch from) {
+  TOCSIN_ASSIGN(channel, chaired(core, id));
+  const ChannelState& state = channel->accepted;
+  const RosterMember* member = state.newest->member(org);
+  if (member == nullptr) {
+    return caller_error("not_a_member", state.invited.contains(org)
+                                            ? "the organisation is invited and has not joined yet"
+                                            : "the organisation is not in this channel");
+  }
+  const Epoch joined = member->since.value != 0 ? member->since : core.first_named(*channel, org);
+  if (joined.value <= 1) {
+    return caller_error("epoch_out_of_range", "the organisation has been in the channel since its first epoch");
+  }
+  if (from.value == 0 || from >= joined) {
+    const std::uint64_t count = count_of(joined);
+    return caller_error("epoch_out_of_range", "the organisation joined with epoch " + std::to_string(count) +
+                                                  ": what can be granted is 1 to " + std::to_string(count - 1));
+  }
+  if (const auto grant = state.grants.find(org); grant != state.grants.end() && grant->second.from <= from) {
+    return caller_error("already_granted", "the organisation was granted everything from epoch " +
+                                               std::to_string(count_of(grant->second.from)) + " on");
+  }
+  return CheckedGrant{channel, joined};
+}
+
+}  // namespace
+
+Epoch Replica::epoch_counted(const ChannelId& id, std::uint64_t count) const {
+  const Channel* channel = impl_->find_channel(id);
+  if (channel == nullptr || count > UINT32_MAX) return {};
+  for (const auto& [epoch, info] : channel->accepted.epochs) {
+    // Of two the one that counts: the other lies past the end of its term.
+    const Term* over = channel->accepted.term_over(info.log);
+    if (count_of(epoch) == count && (over == nullptr || info.last <= over->last)) return epoch;
+  }
+  return epoch_in(channel->accepted.term().number, count);
+}
+
+Result<void> Replica::grant_history(const ChannelId& id, const OrgId& org, Epoch from, Done<void> done) {
+  TOCSIN_ASSIGN(checked, check_grant(*impl_, id, org, from));
+  TOCSIN_TRY(impl_->check_alone(*checked.channel));
+  Change change;
+  TOCSIN_TRY(impl_->add_event(change, *checked.channel, HistoryGrantEvent{org, from, {}}));
+  impl_->commit_for(std::move(change), std::move(done));
+  return kOk;
+}
+
+Result<Replica::HistoryPreview> Replica::preview_history(const ChannelId& id, const OrgId& org, Epoch from) {
+  TOCSIN_ASSIGN(checked, check_grant(*impl_, id, org, from));
+  HistoryPreview out{from, {checked.joined.value - 1}, {}, {}};
+  const auto began = impl_->roster_at(*checked.channel, from);
+  out.since = began == nullptr ? checked.channel->accepted.genesis->created : began->created;
+  for (const LogKey& key : checked.channel->logs) {
+    const LogState* log = impl_->find_log(key);
+    if (log == nullptr || log->durable.type != LogType::kFeed || log->durable.low > log->durable.head) continue;
+    TOCSIN_ASSIGN(first, impl_->first_number_at(*log, from, log->durable.head.next()));
+    TOCSIN_ASSIGN(end, impl_->first_number_at(*log, checked.joined, log->durable.head.next()));
+    if (first < end) out.entries.push_back({key, first, {end.value - 1}});
+  }
+  return out;
 }
 
 // ---- Answering an invitation

@@ -123,6 +123,8 @@ Result<void> ReplicaCore::add_epoch(Change& change, Channel& channel, NextEpoch 
   control.reason = next.reason;
   control.created = clock.now();
 
+  carry_history(channel, control.roster, control.epoch);
+
   const std::uint32_t month = month_of(control.created);
   std::vector<WrapTarget> targets;
   std::vector<NodeId> by_certificate;
@@ -319,6 +321,7 @@ void Replica::handle_tick() {
     if (channel == nullptr) continue;
     impl_->chores(*channel);
     impl_->tell_key_missing(*channel);
+    impl_->ask_for_keys(*channel);
     impl_->erase_old_bodies(*channel);
   }
   if (impl_->catch_up_due && impl_->clock.steady_ms() >= impl_->chores_not_before_ms) {

@@ -36,10 +36,12 @@ struct LogState {
   LogRecord durable;
   std::optional<ChannelId> channel;  // nothing: organisation log
   // Feeds.
-  std::optional<FeedOwner> owner;    // nothing: no certificate could be opened here
-  Number first_absent;               // first number held whose body never came; 0: none
-  Number checkpoint;                 // own feed
-  Time checkpoint_time;              // own feed: of its newest checkpoint, or of its start
+  std::optional<FeedOwner> owner;  // nothing: no certificate could be opened here
+  Number first_absent;             // first number held whose body never came; 0: none
+  Number checkpoint;               // own feed
+  Time checkpoint_time;            // own feed: of its newest checkpoint, or of its start
+  // The copy is to be grown down to the first entry of this epoch or of a later one (rules 8, 33); 0: it is complete.
+  Epoch down_to;
   bool feed_record_changed = false;  // the lines above are to be written with the next change of this log
 };
 
@@ -89,6 +91,24 @@ struct HeldProposal {
   Number decided;  // control entry that enacted it; 0: none
   Epoch decided_epoch;
 };
+// Epochs whose keys this node lacks and may have (rule 33), and how often it has asked for them.
+struct KeyRange {
+  Epoch from, to;
+  friend bool operator==(const KeyRange&, const KeyRange&) = default;
+};
+struct KeyAsking {
+  std::optional<KeyRange> range;
+  std::uint32_t attempt = 0;
+  std::int64_t again_ms = 0;  // steady: when to ask once more
+  std::int64_t wait_ms = 0;
+};
+// What a node has asked for and may have.
+struct KeyAnswer {
+  std::vector<Epoch> epochs;
+  bool by_certificate = false;
+  std::uint32_t attempt = 0;  // of the request
+  std::int64_t until_ms = 0;  // steady
+};
 
 struct Channel {
   ChannelState accepted;
@@ -125,6 +145,13 @@ struct Channel {
   std::map<LogKey, Number> erased_below;
 
   std::map<NodeId, std::int64_t> missing_answered_ms;  // steady: bounds how often one node makes the key new
+
+  // Keys that were given late (rule 33): by whom, until the control log reaches down to what they are compared with.
+  std::map<std::pair<Epoch, OrgId>, std::shared_ptr<const crypto::EpochKey>> given;
+  std::set<OrgId> key_liars;  // gave a key that does not fit: not asked again before the next start
+  KeyAsking asking;
+  std::map<NodeId, KeyAnswer> key_answers;
+  std::set<LogKey> short_logs;  // those with LogState::down_to
 };
 
 // One write, being put together.
@@ -174,6 +201,10 @@ struct ReplicaCore {
   std::uint64_t refused_entries = 0;
   std::uint64_t fork_proofs = 0;
   std::uint64_t checkpoint_conflicts = 0;
+  // Answers to requests for keys in the hour that began then (steady), of each node and of all (rule 33).
+  std::map<NodeId, std::size_t> keys_answered;
+  std::size_t keys_answered_all = 0;
+  std::int64_t keys_answered_since_ms = INT64_MIN;
   std::int64_t chores_not_before_ms = INT64_MIN;          // steady: a full disk is not asked again at once
   std::shared_ptr<int> alive = std::make_shared<int>(0);  // callbacks of a destroyed replica do nothing
 
@@ -395,6 +426,27 @@ struct ReplicaCore {
   std::optional<Bytes> invitation_for(const Channel& channel, const OrgId& org) const;
   Result<Bytes> answer(const Channel& channel, bool accepted) const;
 
+  // ---- replica_keys.cc: epochs wrapped again (rules 33, 34)
+  void carry_history(Channel& channel, std::vector<RosterMember>& roster, Epoch epoch);
+  Epoch first_named(Channel& channel, const OrgId& org);
+  bool entitled(Channel& channel, const OrgId& org, Epoch epoch);
+  std::optional<KeyRange> wanted_keys(const Channel& channel) const;
+  void ask_for_keys(Channel& channel);
+  bool take_key_turn(const NodeId& node);
+  Result<void> take_key_request(const OrgId& from, ByteView message);
+  Result<void> take_key_answer(const OrgId& from, ByteView message);
+  std::vector<Mail> key_mail_for(const OrgId& org, const NodeId& node, const NodeCertificate& certificate);
+  // Compares what was given with the control log, as far as that is here, and takes what fits.
+  void use_given(Channel& channel);
+  enum class GivenPlace : std::uint8_t { kHeld, kBelow, kNowhere };
+  GivenPlace place_of_given(const Channel& channel, Epoch epoch) const;
+  Result<void> take_given(const Channel& channel, ChannelState& state, Epoch epoch,
+                          const std::shared_ptr<const crypto::EpochKey>& key) const;
+  void keys_came(Change& change, Channel& channel, Epoch first_before);
+
+  // ---- replica_below.cc
+  void mark_short(Change& change, Channel& channel, const LogKey& log, Epoch down_to);
+
   // ---- replica_receipts.cc
   void reserve_counters(Channel& channel);
   std::optional<OwnReceipt> make_own_receipt(const ChannelId& id);
@@ -459,6 +511,7 @@ struct LoadedFeed {
   Number first_absent;
   Number checkpoint;
   Time checkpoint_time;
+  Epoch down_to;
 };
 Result<LoadedFeed> decode_feed(ByteView bytes);
 Bytes encode_receipt_info(const ReceiptInfo& info);

@@ -270,6 +270,10 @@ Result<void> ReplicaCore::load_feeds(const std::vector<LogRecord>& records) {
     log->first_absent = feed.first_absent;
     log->checkpoint = feed.checkpoint;
     log->checkpoint_time = feed.checkpoint_time;
+    log->down_to = feed.down_to;
+    if (Channel* channel = log->channel ? find_channel(*log->channel) : nullptr; feed.down_to.value != 0 && channel) {
+      channel->short_logs.insert(key);
+    }
     if (log->owner) table.set_feed(key, *log->owner);
   }
   for (const auto& [key, log] : logs) {

@@ -37,6 +37,10 @@ const crypto::Label* label_of(MailKind kind) {
       return &crypto::kLabelNoticeMail;
     case MailKind::kIntroduction:
       return &crypto::kLabelIntroduction;
+    case MailKind::kKeyRequest:
+      return &crypto::kLabelKeyRequest;
+    case MailKind::kKeyAnswer:
+      return &crypto::kLabelKeyAnswer;
   }
   return nullptr;
 }
@@ -289,6 +293,7 @@ std::vector<Mail> Replica::mail_for(const OrgId& org, const NodeId& node) const 
       add(MailKind::kAcceptance, crypto::kLabelAcceptanceMail, held.acceptance);
     }
   }
+  for (Mail& mail : impl_->key_mail_for(org, node, certified->certificate)) out.push_back(std::move(mail));
   return out;
 }
 
@@ -323,6 +328,10 @@ Result<void> Replica::handle_mail(const OrgId& from, MailKind kind, std::uint32_
       return impl_->take_acceptance(content->view());
     case MailKind::kNotice:
       return impl_->take_notice(content->view());
+    case MailKind::kKeyRequest:
+      return impl_->take_key_request(from, content->view());
+    case MailKind::kKeyAnswer:
+      return impl_->take_key_answer(from, content->view());
     case MailKind::kIntroduction:
       break;
   }

@@ -46,8 +46,9 @@ std::vector<Replica::OwnFeed> Replica::feeds_of(const NodeId& node) const {
   for (const auto& [id, channel] : impl_->channels) {
     for (const LogKey& key : channel->logs) {
       const LogState* log = impl_->find_log(key);
-      if (log == nullptr || !log->owner || log->owner->node != node) continue;
-      out.push_back({id, key, log->accepted.head});
+      // What is still on its way to the disk is not held yet, and cannot be pinned.
+      if (log == nullptr || !log->owner || log->owner->node != node || log->durable.head.value == 0) continue;
+      out.push_back({id, key, log->durable.head});
     }
   }
   return out;

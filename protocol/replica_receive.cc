@@ -25,6 +25,7 @@ struct RangeReceiver::State {
   std::uint64_t entries_left = 0;  // quota
   std::uint64_t bytes_left = 0;
   Epoch absent_through;  // of a feed: up to here bodies may be left out
+  Epoch first_epoch;     // of a feed: what was wanted from; an earlier one may have been given since (rule 33)
 
   // The chunk at hand.
   Batch batch;
@@ -122,7 +123,10 @@ Result<RangeReceiver> Replica::receive(const std::optional<ChannelId>& id, const
   const std::uint64_t bytes_max = core.bytes_quota(id, type);
   state->entries_left = entries_max > held_entries ? entries_max - held_entries : 0;
   state->bytes_left = bytes_max > held_bytes ? bytes_max - held_bytes : 0;
-  if (type == LogType::kFeed) state->absent_through = core.absent_through(*core.find_channel(*id));
+  if (type == LogType::kFeed) {
+    state->absent_through = core.absent_through(*core.find_channel(*id));
+    state->first_epoch = core.find_channel(*id)->accepted.first_epoch();
+  }
   state->start_chunk();
   return RangeReceiver(std::move(state));
 }
@@ -300,6 +304,9 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
   if (record.low > record.head || record.head.value == 0) {
     record.low = name_only ? last.next() : writes.front().number;
     record.before_low = name_only ? previous : before_first;
+    if (record.low.value > 1 && in.accepted.first_epoch() < first_epoch) {
+      core->mark_short(change, in, log, in.accepted.first_epoch());
+    }
   }
   record.head = last;
   record.head_hash = previous;

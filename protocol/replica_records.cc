@@ -168,6 +168,7 @@ Bytes encode_feed(const LogState& log) {
     out.setFirstAbsent(log.first_absent.value);
     out.setCheckpointNumber(log.checkpoint.value);
     out.setCheckpointTime(log.checkpoint_time.ms);
+    out.setDownTo(log.down_to.value);
   });
 }
 
@@ -186,6 +187,7 @@ Result<LoadedFeed> decode_feed(ByteView bytes) {
     out.first_absent = {in.getFirstAbsent()};
     out.checkpoint = {in.getCheckpointNumber()};
     out.checkpoint_time = {in.getCheckpointTime()};
+    out.down_to = {in.getDownTo()};
     return out;
   });
 }

@@ -194,6 +194,7 @@ void Session::Impl::handle_tick() {
     for (const LogKey& log : std::set<LogKey>(elsewhere)) recheck(log);
     elsewhere_retry_ms = at + kElsewhereRetryMs;
   }
+  if (below_waits && at >= below_retry_ms) below_retry_ms = at + kElsewhereRetryMs;  // the next frame looks again
 }
 
 std::optional<std::int64_t> Session::Impl::next_deadline() const {
@@ -202,6 +203,7 @@ std::optional<std::int64_t> Session::Impl::next_deadline() const {
   if (!ping_out && !ping_due) out = std::min(out, last_in_ms + ping_after_ms());
   if (store_retry_ms != 0) out = std::min(out, store_retry_ms);
   if (!elsewhere.empty()) out = std::min(out, elsewhere_retry_ms);
+  if (below_waits) out = std::min(out, below_retry_ms);
   if (done_sent) return out;  // a receipt that has become due since waits for the next session
   const bool is_quiet = quiet();
   for (const auto& [id, channel] : channels) {

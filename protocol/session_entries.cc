@@ -43,10 +43,15 @@ Result<void> Session::Impl::handle_entries(ByteView payload) {
   if (!right_place || header.type != fetch.type) {
     return peer_error(kUnexpectedMessage, "entries of another channel or type than asked for");
   }
-  if (fetch.purpose == FetchPurpose::kRange && !fetch.draining && !wants.holds(log, self)) {
+  const bool below_range = fetch.purpose == FetchPurpose::kBelow;
+  if ((fetch.purpose == FetchPurpose::kRange || below_range) && !fetch.draining && !wants.holds(log, self)) {
     give_up(log, fetch, Fetch::Then::kRetry);  // it took too long: another session has taken it over
   }
-  if (fetch.draining || fetch.purpose != FetchPurpose::kRange) {
+  if (below_range && !fetch.draining) {
+    fetch.chunk_bytes += size;
+    wants.progress(log, self, now(), size);
+    TOCSIN_TRY(take_below(log, fetch, reader));
+  } else if (fetch.draining || fetch.purpose != FetchPurpose::kRange) {
     credit_back(size);
     if (!fetch.draining && header.count > 0) TOCSIN_TRY(take_probe(log, fetch, reader));
   } else {

@@ -67,6 +67,7 @@ void Session::Impl::unpark() {
   const std::set<LogKey> logs = std::move(parked);
   parked.clear();
   for (const LogKey& log : logs) queue_target(log, targets.at(log));
+  for (auto& [log, asked] : below) asked.refused = false;
   retry_receipts();
 }
 
@@ -90,6 +91,7 @@ void Session::Impl::schedule() {
       }
     }
   }
+  schedule_below();
 }
 
 // Deals with the first of `queue`. False: it is empty, or has to wait.
@@ -194,6 +196,7 @@ void Session::Impl::drain(const LogKey& log, Fetch& fetch) {
   if (fetch.draining) return;
   fetch.draining = true;
   fetch.receiver.reset();
+  fetch.lower.reset();
   credit_back(fetch.chunk_bytes);
   fetch.chunk_bytes = 0;
   if (!fetch.ended) wants_out.emplace_back(log, true);
@@ -220,6 +223,7 @@ void Session::Impl::finish_if_done(const LogKey& log) {
   const Fetch fetch = std::move(found->second);
   fetches.erase(found);
   wants.release(log, self);
+  if (fetch.purpose == FetchPurpose::kBelow) return below_done(log, fetch);
   if (fetch.type == LogType::kOrganisation) org_depth = std::max(org_depth, fetch.depth);
   if (const auto channel = fetch.channel ? channels.find(*fetch.channel) : channels.end();
       channel != channels.end() && fetch.type != LogType::kFeed) {

@@ -3,6 +3,7 @@
 //   session_opening.cc  hello, slots, which channels are shared, the first comparison
 //   session_compare.cc  frontiers, asks and heads: from a difference to the logs that are to be fetched
 //   session_fetch.cc    which of them is wanted when, and how an answer ends
+//   session_below.cc    ranges below what is held, once keys of older epochs have come
 //   session_entries.cc  entries that arrive: chunks, commits, credit, forks
 //   session_serve.cc    what the peer wants of us
 //   session_side.cc     receipts, mail, prekeys, pings
@@ -71,6 +72,7 @@ struct Target {
 enum class FetchPurpose : std::uint8_t {
   kRange,
   kFork,     // the peer's entry where ours has another hash, or may have
+  kBelow,    // a range right below what is held
   kSuspect,  // the last entry of a chunk that did not verify: whoever serves it singly has to stand by it (rule 10)
 };
 
@@ -86,6 +88,7 @@ struct Fetch {
   std::uint64_t depth = 1;
 
   std::optional<RangeReceiver> receiver;  // from the first entry on
+  std::optional<LowerReceiver> lower;     // of kBelow
   Number accepted;                        // accepted head that the chunk at hand is built on
   std::size_t chunk_bytes = 0;            // credit used by the chunk at hand
   std::size_t commits = 0;                // under way
@@ -278,6 +281,18 @@ struct Session::Impl {
   void answer_ended(const LogKey& log, Fetch& fetch);
   void finish_if_done(const LogKey& log);
   Result<void> handle_not_held(ByteView payload);
+
+  // ---- session_below.cc
+  struct Below {
+    std::uint32_t count = 0;  // entries of the next range
+    bool refused = false;     // not to be had from this peer as things stand
+  };
+  std::map<LogKey, Below> below;
+  bool below_waits = false;  // for another session that fetches the log
+  std::int64_t below_retry_ms = 0;
+  void schedule_below();
+  Result<void> take_below(const LogKey& log, Fetch& fetch, wire::EntriesReader& reader);
+  void below_done(const LogKey& log, const Fetch& fetch);
 
   // ---- session_entries.cc
   std::uint64_t credit_used = 0;  // of what the peer may send: its entries that are not durable

@@ -64,6 +64,7 @@ std::optional<Serving> Session::Impl::serving_for(const wire::Want& want, const 
   }
   // Our copy may begin later than the asker's should: only who was in the channel by then can tell.
   if (record->low.value > 1 && want.from_epoch < replica.first_epoch(*channel)) return std::nullopt;
+  if (replica.is_short(want.log) && want.first < record->low) return std::nullopt;
   const auto first = replica.first_number_at(want.log, want.from_epoch);
   if (!first || *first < record->low) return std::nullopt;
   out.next = std::max(want.first, *first);

@@ -170,6 +170,14 @@ void show_channel(App& app, const Request& request, ResponderPtr responder) {
   for (const auto& member : c.invited) invited.push_back(member_json(member));
   out["members"] = members;
   out["invited"] = invited;
+  Json grants = Json::array();
+  for (const auto& grant : c.grants)
+    grants.push_back({{"org_id", hex(grant.org)},
+                      {"name", grant.name},
+                      {"from_epoch", count_of(grant.from)},
+                      {"joined_epoch", grant.joined.value ? Json(count_of(grant.joined)) : Json(nullptr)},
+                      {"granted_at", time_text(grant.granted)}});
+  out["grants"] = grants;
   out["warnings"] = channel_warnings(c, app.desk.clock().now());
   responder->json(out);
 }
@@ -241,6 +249,52 @@ void remove_member(App& app, const Request& request, ResponderPtr responder) {
     responder->json(out);
   });
   if (!queued) responder->problem(queued.error());
+}
+
+constexpr std::string_view kCannotBeTakenBack =
+    "It will read all of this, with every node that it has. That cannot be taken back: removing it later ends what "
+    "comes, not what it read. Every member sees the grant.";
+
+// Rule 34. What would be shown is counted before anything is asked.
+void grant_history(App& app, const Request& request, ResponderPtr responder) {
+  const auto id = named(app, request, responder);
+  if (!id) return;
+  auto body = body_object(request);
+  if (!body) return responder->problem(body.error());
+  if (auto fine = only_fields(*body, {"org", "from_epoch", "reason"}); !fine) return responder->problem(fine.error());
+  auto text = text_field(*body, "org");
+  if (!text) return responder->problem(text.error());
+  auto org = app.desk.find_org(*text);
+  if (!org) return responder->problem(org.error());
+  const auto from = body->find("from_epoch");
+  if (from == body->end() || !from->is_number_unsigned())
+    return responder->problem(caller_error(Code{"bad_parameter"}, "from_epoch is the number of an epoch, from 1"));
+  const Epoch epoch = app.replica().epoch_counted(*id, from->get<std::uint64_t>());
+  auto preview = app.replica().preview_history(*id, *org, epoch);
+  if (!preview) return responder->problem(preview.error());
+  Json out{{"channel_id", hex(*id)},
+           {"org_id", hex(*org)},
+           {"name", app.desk.org_name(*org)},
+           {"from_epoch", count_of(epoch)},
+           {"to_epoch", count_of(preview->to)},
+           {"since", time_text(preview->since)}};
+  if (!request.dry_run && decided_together(app, *id))
+    return propose(app, *id, GrantChange{*org, epoch}, text_or(*body, "reason"), out, responder);
+  if (!request.dry_run) {
+    auto queued = app.replica().grant_history(*id, *org, epoch, [responder, out](Result<void> granted) {
+      if (!granted) return responder->problem(granted.error());
+      responder->json(out, 201);
+    });
+    if (!queued) responder->problem(queued.error());
+    return;
+  }
+  out["detail"] = kCannotBeTakenBack;
+  app.desk.index().ask([ranges = preview->entries](index::Index& i) { return i.count_in(ranges); },
+                       [responder, out](Result<std::uint64_t> count) mutable {
+                         if (!count) return responder->problem(count.error());
+                         out["reports"] = *count;
+                         responder->json(out);
+                       });
 }
 
 // Waits for an epoch that is wrapped to this node: asks again whenever channels change, until the time is over.
@@ -343,6 +397,7 @@ void add_channel_routes(std::vector<Route>& out) {
   out.push_back({"POST", "/channels/{channel}/members", "Invite a verified peer", {}, add_member, true});
   out.push_back(
       {"DELETE", "/channels/{channel}/members/{org}", "Remove an organisation", {"reason"}, remove_member, true});
+  out.push_back({"POST", "/channels/{channel}/grants", "Give a member older epochs", {}, grant_history, true});
   out.push_back({"POST", "/channels/{channel}/accept", "Agree to the terms and join", {}, accept_channel, true});
   out.push_back({"POST", "/channels/{channel}/refuse", "Decline an invitation", {}, refuse_channel});
   out.push_back({"POST", "/channels/{channel}/rotate", "Make a new key now", {}, rotate_channel});

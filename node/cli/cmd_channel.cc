@@ -112,6 +112,14 @@ int channel_show(Context& c) {
   } else if (!members.empty()) {
     std::printf("\n%s", format_table(members, columns, terminal_width()).c_str());
   }
+  if (const auto grants = answer->json.value("grants", Json::array()); !grants.empty()) {
+    static constexpr Column given[] = {{"name", "WAS GIVEN OLDER REPORTS", Show::kText, 0, true},
+                                       {"from_epoch", "FROM EPOCH"},
+                                       {"joined_epoch", "JOINED WITH"},
+                                       {"granted_at", "GRANTED", Show::kTime},
+                                       {"org_id", "ORGANISATION", Show::kId}};
+    std::printf("\n%s", format_table(grants, given, terminal_width()).c_str());
+  }
   if (const auto invited = answer->json.value("invited", Json::array()); !invited.empty()) {
     static constexpr Column waiting[] = {{"name", "INVITED, NOT YET ACCEPTED", Show::kText, 0, true},
                                          {"role", "ROLE"},
@@ -159,6 +167,34 @@ int channel_remove(Context& c) {
       "DELETE", channel_path(c, "/members/" + url_encode(c.get("org"))) + query_string({{"reason", c.get("reason")}}));
   if (!answer) return c.exit_code();
   return c.dry_run() ? show_would_be(c, *answer) : show_act(c, *answer);
+}
+
+// Says first what it would show, and to whom.
+int channel_grant_history(Context& c) {
+  const auto text = c.get("from");
+  if (text.empty() || text.size() > 15 || text.find_first_not_of("0123456789") != std::string::npos)
+    return c.fail("usage", "--from takes the number of an epoch; channel show tells the newest", kExitUsage);
+  const std::uint64_t from = std::stoull(text);
+  const Json body{{"org", c.get("org")}, {"from_epoch", from}};
+  const auto path = channel_path(c, "/grants");
+  static constexpr Field fields[] = {
+      {"name", "organisation"},        {"from_epoch", "from epoch"},         {"to_epoch", "to epoch"},
+      {"since", "since", Show::kTime}, {"reports", "reports", Show::kCount}, {"detail", "detail"}};
+  if (!c.dry_run() && !c.has("yes")) {
+    auto would = c.call("POST", path + "?dry_run=true", body);
+    if (!would) return c.exit_code();
+    const auto question = "Give " + would->json.value("name", std::string()) + " everything since " +
+                          would->json.value("since", std::string()) + ": " +
+                          std::to_string(would->json.value("reports", std::uint64_t{0})) +
+                          " reports? It cannot be taken back, and every member will see it.";
+    if (!c.confirm(question)) return c.exit_code();
+  }
+  auto answer = c.call("POST", path, body);
+  if (!answer) return c.exit_code();
+  if (answer->status == 202) return show_act(c, *answer);
+  c.show_object(*answer, fields);
+  if (!c.dry_run()) c.say("Any member gives it the keys when they meet.");
+  return kExitOk;
 }
 
 int channel_accept(Context& c) {
@@ -249,6 +285,13 @@ void add_channel_commands(std::vector<Command>& out) {
                   {"reason", "TEXT", "for those who decide"}},
                  "",
                  channel_chair});
+  out.push_back({"channel",
+                 "grant-history",
+                 "Give a member what was written before it joined; every member sees that, and it cannot be taken back",
+                 {channel, org},
+                 {{"from", "EPOCH", "first epoch that it is given; it gets all from there on", Arity::kOne, true}},
+                 "tocsin channel grant-history rakhine \"Regional body\" --from 3",
+                 channel_grant_history});
   out.push_back({"channel", "rotate", "Make a new key for the channel now", {channel}, {}, "", channel_act});
 }
 

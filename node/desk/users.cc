@@ -98,23 +98,33 @@ void Users::read_feed(const LogRecord& log, Read& read) {
   const auto pin = replica_.pin_of(log.log);
   if (pin) read.pin = pin->last;
   const auto to = pin ? std::min(log.head, pin->last) : log.head;
-  const bool grown_below = read.low.value == 0 || log.low < read.low;
-  auto next = grown_below ? log.low : read.head.next();
-  read.low = log.low;
-  while (next <= to) {
+  if (read.low.value == 0) read.low = log.low;
+  // A copy grows down, too, once older keys have come (rule 33).
+  const Number low = std::exchange(read.low, log.low);
+  if (log.low < low) read_entries(log.log, log.low, {std::min(to.value, low.value - 1)}, read);
+  const auto end = read_entries(log.log, std::max(read.head.next(), low), to, read);
+  if (end.value != 0) read.head = end;
+}
+
+// Gives the last that was read; 0: none.
+Number Users::read_entries(const LogKey& log, Number from, Number to, Read& read) {
+  Number last;
+  for (auto next = from; next <= to;) {
     const auto begin = next;
-    auto done = replica_.read_log(log.log, next, to, kUsersReadBytes, [&](const StoredEntry& entry) {
+    auto done = replica_.read_log(log, next, to, kUsersReadBytes, [&](const StoredEntry& entry) {
       next = entry.number.next();
       const auto opened = opener_.open(entry.entry);
       if (opened)
         take(*opened);
-      else if ((opened.error().code == kNoKey || opened.error().code == kUnknownFeed) && read.unopened.value == 0)
+      else if ((opened.error().code == kNoKey || opened.error().code == kUnknownFeed) &&
+               (read.unopened.value == 0 || entry.number < read.unopened))
         read.unopened = entry.number;
       return true;
     });
-    if (!done || next == begin) return;
-    read.head = {next.value - 1};
+    if (!done || next == begin) return last;
+    last = {next.value - 1};
   }
+  return last;
 }
 
 template <class Key, class Record>

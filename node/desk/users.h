@@ -146,6 +146,7 @@ class Users final : public protocol::ReplicaListener {
   };
   void read_on();
   void read_feed(const protocol::LogRecord& log, Read& read);
+  protocol::Number read_entries(const protocol::LogKey& log, protocol::Number from, protocol::Number to, Read& read);
   void take(const protocol::OpenedEntry& opened);
   template <class Key, class Record>
   static void put(std::map<Key, Held<Record>>& into, const Key& key, Record record, protocol::Epoch epoch);

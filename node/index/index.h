@@ -20,6 +20,7 @@
 #include "protocol/entry_chunk.h"
 #include "protocol/node_secrets.h"
 #include "protocol/reading_table.h"
+#include "protocol/replica.h"
 
 namespace tocsin::index {
 
@@ -81,6 +82,8 @@ class Index {
 
   // ---- Asking. Errors of every question: index_memory, index_broken, and those of its values.
   Result<ReportPage> list(const ReportQuery& query);
+  // Reports (no corrections, withdrawals and the like) of which a copy stands in one of these ranges of entries.
+  Result<std::uint64_t> count_in(std::span<const protocol::EntryRange> ranges);
   Result<std::uint64_t> count(const ReportQuery& query);  // limit, after and order do not matter
   Result<ReportPage> inbox(const InboxQuery& query);
   Result<std::uint64_t> inbox_count(const InboxQuery& query);

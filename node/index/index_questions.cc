@@ -1,5 +1,7 @@
 // What is asked of the index.
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "node/index/index_impl.h"
 #include "node/index/schema.h"
@@ -11,6 +13,25 @@ using namespace protocol;
 namespace {
 
 Error unknown_report() { return caller_error(kUnknownReport, "no such report here, or none that this node can read"); }
+
+Result<std::uint64_t> count_rows_in(Parts& p, std::span<const EntryRange> ranges) {
+  std::map<std::int64_t, const EntryRange*> by_log;
+  for (const EntryRange& range : ranges) {
+    if (const auto log = p.names.find(NameKind::kLog, range.log); log != 0) by_log[log] = &range;
+  }
+  std::set<std::int64_t> rows;
+  TOCSIN_ASSIGN(s, p.db->use("SELECT row, log, number FROM report WHERE (flags & ?1) = 0 UNION ALL SELECT c.row, c.log,"
+                             " c.number FROM copy c JOIN report r ON r.row = c.row WHERE (r.flags & ?1) = 0"));
+  s->bind(1, std::int64_t{kFlagAct});
+  for (;;) {
+    TOCSIN_ASSIGN(more, s->step());
+    if (!more) return rows.size();
+    const auto range = by_log.find(s->integer(1));
+    const auto number = static_cast<std::uint64_t>(s->integer(2));
+    if (range == by_log.end() || number < range->second->first.value || number > range->second->last.value) continue;
+    rows.insert(s->integer(0));
+  }
+}
 
 }  // namespace
 
@@ -32,6 +53,9 @@ Result<ReportPage> Index::list(const ReportQuery& query) {
 }
 Result<std::uint64_t> Index::count(const ReportQuery& query) {
   return impl_->guarded([&](Parts& p) { return p.lists.count(query); });
+}
+Result<std::uint64_t> Index::count_in(std::span<const EntryRange> ranges) {
+  return impl_->guarded([&](Parts& p) { return count_rows_in(p, ranges); });
 }
 Result<ReportPage> Index::inbox(const InboxQuery& query) {
   return impl_->guarded([&](Parts& p) { return p.lists.inbox(query); });

@@ -480,7 +480,8 @@ TEST_F(ChannelLife, rule_29_a_member_without_a_slot_says_so_goes_on_and_is_wrapp
   EXPECT_FALSE(info(b, id).key_missing);
   write(a, id, "after the gap");
   sync_all({&a, &b});
-  EXPECT_EQ(b.text_set(id), (std::multiset<std::string>{"goes on", "after the gap"}));
+  EXPECT_EQ(b.text_set(id), (std::multiset<std::string>{"goes on", "in the gap", "after the gap"}))
+      << "rule 33: whoever holds that key gives it";
   expect_equal(id, {&a, &b});
   b.crash();
   EXPECT_FALSE(info(b, id).key_missing);

@@ -198,10 +198,11 @@ inline Result<void> transfer(Party& from, Party& to, const std::optional<protoco
   if (joiner && (!held || held->low > held->head)) {
     const Epoch wanted = to.replica().first_epoch(*channel);
     TOCSIN_ASSIGN(begin, from.replica().first_number_at(log, wanted));
-    if (begin < first) return kOk;
+    if (begin < first && !to.replica().is_short(log)) return kOk;
     if (begin < record->low) return kOk;  // a copy without entries has nothing to give
-    first = begin;
-    TOCSIN_ASSIGN(entry, from.replica().read_entry(log, begin));
+    first = std::max(first, begin);
+    if (first > record->head) return kOk;
+    TOCSIN_ASSIGN(entry, from.replica().read_entry(log, first));
     name_only = Epoch{load_le64(&entry.view().header[16])} < wanted;
     if (first.value > 1) previous = *EntryHash::from(peek_previous(entry.view().header));
   }
@@ -233,6 +234,42 @@ inline Result<void> transfer(Party& from, Party& to, const std::optional<protoco
   return failed;
 }
 
+// What lies below a copy that is to reach further down (rule 33), `most` entries at a time. Returns how many came.
+inline std::size_t transfer_below(Party& from, Party& to, const protocol::ChannelId& channel, std::uint64_t most = 3) {
+  using namespace protocol;
+  std::size_t came = 0;
+  const std::set<LogKey> logs = to.replica().short_logs(channel);
+  for (const LogKey& log : logs) {
+    while (to.replica().is_short(log) && from.replica().may_serve(to.node(), channel, log)) {
+      const auto theirs = from.replica().log_record(log), ours = to.replica().log_record(log);
+      if (!theirs || theirs->low >= ours->low) break;
+      const Number last{ours->low.value - 1};
+      const Number first{std::max(theirs->low.value, last.value >= most ? last.value - most + 1 : 1)};
+      std::optional<LowerReceiver> lower;
+      Result<void> failed = kOk;
+      must(from.replica().serve(log, first, last, 1 << 20, [&](const StoredEntry& stored) {
+        const EntryView& entry = stored.entry;
+        if (!lower) {
+          auto made = to.replica().receive_below(channel, log, first, EntryHash::from(peek_previous(entry.header)));
+          if (!made) failed = made.error();
+          if (!made) return false;
+          lower.emplace(std::move(*made));
+        }
+        const Epoch epoch{load_le64(&entry.header[16])};
+        failed = stored.body_erased
+                     ? lower->add_without_body(entry.signature, epoch, *BodyHash::from(peek_body_hash(entry.header)),
+                                               peek_body_bytes(entry.header))
+                     : lower->add(entry.signature, epoch, entry.body);
+        return failed.ok();
+      }));
+      if (!failed || !lower || !lower->commit(nullptr)) break;
+      to.store.sync();
+      ++came;
+    }
+  }
+  return came;
+}
+
 // What one session would do until both are settled, as far as they may. Returns how many logs grew.
 inline std::size_t sync_once(Party& a, Party& b, std::size_t stop_after = SIZE_MAX) {
   using namespace protocol;
@@ -255,7 +292,9 @@ inline std::size_t sync_once(Party& a, Party& b, std::size_t stop_after = SIZE_M
   }
   for (auto [from, to] : {std::pair(&a, &b), std::pair(&b, &a)}) {
     for (const Mail& mail : from->replica().mail_for(to->org(), to->node())) {
-      (void)to->replica().handle_mail(from->org(), mail.kind, mail.prekey_month, mail.envelope);
+      const auto taken = to->replica().handle_mail(from->org(), mail.kind, mail.prekey_month, mail.envelope);
+      const bool of_keys = mail.kind == MailKind::kKeyRequest || mail.kind == MailKind::kKeyAnswer;
+      grown += taken && of_keys && to->store.queued() > 0;
       to->store.sync();
     }
   }
@@ -279,6 +318,7 @@ inline std::size_t sync_once(Party& a, Party& b, std::size_t stop_after = SIZE_M
         to->store.sync();
       }
       from->store.sync();
+      grown += transfer_below(*from, *to, channel);
     }
   }
   return grown;

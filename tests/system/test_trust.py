@@ -151,7 +151,7 @@ class Trust(NodesTestCase):
         first.end()
         region.run("peer", "connect", second.node_id, second.listen)
         new(region, "to the laptop alone", "--channel", channel)
-        wait_until("it arrives", lambda: second.count() == 3, 30)
+        wait_until("it arrives", lambda: second.count() == 4, 30)
         first.start(first.listen)
         wait_until("and the first catches up", lambda: first.count() == 4, 60)
         # The laptop is lost.
