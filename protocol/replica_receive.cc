@@ -266,8 +266,8 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
   const EntryView last_view = batch.entry(writes.back());
 
   // A joiner's copy of a feed that ended before its first epoch: the head's name alone (rule 34).
-  const bool name_only = writes.size() == 1 && begins_copy && body_absent(last_view) &&
-                         epoch < in.accepted.first_epoch() && overlap.empty();
+  const bool name_only = writes.size() == 1 && begins_copy && body_absent(last_view) && epoch < first_epoch &&
+                         overlap.empty();  // as it was wanted: older keys may have come since
   std::optional<FeedOwner> owner = held.owner;
   if (!name_only) {
     bool in_no_log = false;

@@ -101,6 +101,11 @@ Result<void> Session::Impl::begin_range(const LogKey& log, Fetch& fetch, const w
     give_up(log, fetch, Fetch::Then::kRetry);
     return kOk;
   }
+  // Older keys came since it was wanted (rule 33): a copy that begins so late would lack what they open.
+  if (later && fetch.from_epoch != replica.first_epoch(*fetch.channel)) {
+    give_up(log, fetch, Fetch::Then::kRetry);
+    return kOk;
+  }
   auto receiver = replica.receive(fetch.channel, log, fetch.type, header.first, header.previous);
   if (!receiver) return entries_failed(log, fetch, receiver.error());
   fetch.receiver.emplace(std::move(*receiver));
