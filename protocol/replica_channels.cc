@@ -146,6 +146,8 @@ Result<Channel*> chaired(ReplicaCore& core, const ChannelId& id) {
 
 }  // namespace
 
+Result<Channel*> ReplicaCore::chaired(const ChannelId& id) { return protocol::chaired(*this, id); }
+
 Result<void> Replica::invite(const ChannelId& id, const OrgId& org, Role role, Done<void> done) {
   TOCSIN_ASSIGN(channel, chaired(*impl_, id));
   const ChannelState& state = channel->accepted;

@@ -22,6 +22,8 @@ constexpr Right kRights[] = {
     {"GET", "/events", Least::kReader},
     {"GET", "/channels", Least::kReader},
     {"GET", "/channels/{channel}", Least::kReader},
+    {"GET", "/forks", Least::kReader},
+    {"GET", "/forks/{log}", Least::kReader},
     {"GET", "/reports", Least::kReader},
     {"GET", "/reports/{report}", Least::kReader},
     {"GET", "/reports/{report}/history", Least::kReader},
