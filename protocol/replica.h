@@ -182,16 +182,16 @@ struct ForkInfo {
   EntryHash previous;                // that both name; of one that is not parted as the first of them has it
   std::array<EntryHash, 2> entries;  // the second is zero where one alone was kept
   std::array<Epoch, 2> epochs;
-  Time found;                        // local clock; 0: before that was kept
-  Number head;                       // newest entry held here, and its hash
+  Time found;   // local clock; 0: before that was kept
+  Number head;  // newest entry held here, and its hash
   EntryHash head_hash;
   struct Pin {
     Number last;
     EntryHash hash;
   };
-  std::optional<Pin> pin;      // which chose
-  bool resolved = false;       // and what is held here is the branch that it chose
-  Bytes proof;                 // both entries as byte strings without bodies: u32 size ‖ entry, twice
+  std::optional<Pin> pin;  // which chose
+  bool resolved = false;   // and what is held here is the branch that it chose
+  Bytes proof;             // both entries as byte strings without bodies: u32 size ‖ entry, twice
 };
 // What a single entry of a peer's says of the log.
 enum class ForkStep : std::uint8_t {
@@ -375,6 +375,8 @@ class Replica {
   bool is_fork_leaf(const Leaf& leaf) const;
   // Where histories part, as far as a proof is held durably that convinces others.
   std::optional<std::pair<Number, EntryHash>> parting(const LogKey& log) const;
+  // Nothing of what is known of a fork of it waits for the disk.
+  bool fork_is_durable(const LogKey& log) const;
   std::vector<LogKey> partings(const ChannelId& channel) const;
   // The proof for another member: twice `u16 size ‖ entry without its body`.
   std::optional<Bytes> fork_proof(const ChannelId& channel, const LogKey& log) const;

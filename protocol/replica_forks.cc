@@ -65,8 +65,8 @@ std::optional<Fork> fork_of(Bytes proof) {
 // One number of one log, one entry before, and not the same: what it takes beside the signatures.
 bool part_here(const EntryView& a, const EntryView& b) {
   return equal(a.header.first(4), b.header.first(4)) && peek_number(a.header) == peek_number(b.header) &&
-         equal(peek_log(a.header), peek_log(b.header)) &&
-         equal(a.header.subspan(56, 64), b.header.subspan(56, 64)) && hash_of(a) != hash_of(b);
+         equal(peek_log(a.header), peek_log(b.header)) && equal(a.header.subspan(56, 64), b.header.subspan(56, 64)) &&
+         hash_of(a) != hash_of(b);
 }
 
 Error no_proof(std::string detail) { return peer_error(kBadEntry, std::move(detail)); }
@@ -271,13 +271,20 @@ std::optional<std::pair<Number, EntryHash>> Replica::parting(const LogKey& key) 
   return std::pair(log->durable_fork->number, log->durable_fork->previous);
 }
 
+bool Replica::fork_is_durable(const LogKey& key) const {
+  const LogState* log = impl_->find_log(key);
+  if (log == nullptr || !log->fork) return true;
+  return log->durable_fork && log->durable_fork->proof == log->fork->proof;
+}
+
 std::vector<LogKey> Replica::partings(const ChannelId& id) const {
   std::vector<LogKey> out;
   const Channel* channel = impl_->find_channel(id);
   if (channel == nullptr || channel->durable == nullptr) return out;
   for (const LogKey& key : impl_->forked) {
     const LogState& log = impl_->logs.at(key);
-    const bool here = log.channel ? *log.channel == id : channel->durable->role_of(OrgId{key.bytes()}) != Role::kUnknown;
+    const bool here =
+        log.channel ? *log.channel == id : channel->durable->role_of(OrgId{key.bytes()}) != Role::kUnknown;
     if (here && parting(key)) out.push_back(key);
   }
   return out;
@@ -411,7 +418,8 @@ bool Replica::is_disputed(const LogKey& key, Number number) const {
       channel == nullptr || channel->durable == nullptr ? nullptr : impl_->pin_for(*channel->durable, *log);
   if (pin == nullptr || log->durable_fork->cutting) return true;
   // Below its pin a feed is what its chair says, once that much of it is here.
-  if (log->durable.head < pin->last) return log->durable_fork->parted() && log->durable.head >= log->durable_fork->number;
+  if (log->durable.head < pin->last)
+    return log->durable_fork->parted() && log->durable.head >= log->durable_fork->number;
   const auto hash = impl_->hash_at(*log, pin->last);
   return hash && *hash != pin->hash;
 }

@@ -41,10 +41,10 @@ struct Fork {
   EntryHash previous;
   std::array<EntryHash, 2> entries;  // the second is zero where one alone was kept
   std::array<Epoch, 2> epochs;
-  Number seen;             // of the entries kept
-  Time found;              // local clock
-  bool convinces = false;  // whoever holds what comes before can check it: it is passed on
-  bool cutting = false;    // a pin chose the other branch, and what is held of this one is on its way out
+  Number seen;                         // of the entries kept
+  Time found;                          // local clock
+  bool convinces = false;              // whoever holds what comes before can check it: it is passed on
+  bool cutting = false;                // a pin chose the other branch, and what is held of this one is on its way out
   std::shared_ptr<const Bytes> proof;  // the entries, without bodies: u32 size ‖ entry each
 
   bool parted() const { return number.value != 0; }

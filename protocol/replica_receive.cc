@@ -24,7 +24,7 @@ struct RangeReceiver::State {
   Epoch epoch;                     // of the entry before `next`; 0: none, or not known
   std::uint64_t entries_left = 0;  // quota
   std::uint64_t bytes_left = 0;
-  Epoch absent_through;  // of a feed: up to here bodies may be left out
+  Epoch absent_through;        // of a feed: up to here bodies may be left out
   std::optional<Number> most;  // when the chunk began: nothing above is taken
 
   // The chunk at hand.

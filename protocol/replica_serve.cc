@@ -210,7 +210,8 @@ std::string ReplicaCore::fork_warning(const ForkInfo& fork) const {
            "; nothing new of it is taken: see tocsin fork show " + log;
   }
   return in + name + " signed two histories of feed " + log + from +
-         "; nothing there is taken, and what it says is shown as forked, until the chair chooses: see tocsin fork show " +
+         "; nothing there is taken, and what it says is shown as forked, until the chair chooses: see tocsin fork "
+         "show " +
          log;
 }
 

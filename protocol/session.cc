@@ -238,6 +238,10 @@ bool Session::Impl::nothing_to_send() const {
 
 bool Session::Impl::settled() const {
   if (!nothing_to_fetch() || !nothing_to_send()) return false;
+  if (std::any_of(proofs_awaited.begin(), proofs_awaited.end(),
+                  [this](const LogKey& log) { return !replica.fork_is_durable(log); })) {
+    return false;
+  }
   return std::none_of(channels.begin(), channels.end(), [this](const auto& each) {
     const auto time = receipt_time(each.second, true);
     return time && *time <= now();

@@ -219,6 +219,7 @@ Result<void> Session::Impl::take_probe(const LogKey& log, Fetch& fetch, wire::En
     return kOk;
   }
   fetch.suspect = {};  // two histories, and the author is to blame
+  if (!replica.fork_is_durable(log)) proofs_awaited.insert(log);
   fetch.differs_at = step && *step == ForkStep::kDiffers ? header.first : Number{};
   return kOk;
 }

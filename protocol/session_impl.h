@@ -99,8 +99,8 @@ struct Fetch {
   // A chunk did not verify. It may follow another entry than our head (a fork, rule 12): that one is looked at first,
   // then the chunk's last.
   Number fork_at, suspect;
-  // kFork: the peer's entry of `differs_at` is another than ours, and follows another; that of `same_at` is the same (or
-  // is not here, or not there). 0: not known.
+  // kFork: the peer's entry of `differs_at` is another than ours, and follows another; that of `same_at` is the same
+  // (or is not here, or not there). 0: not known.
   Number same_at, differs_at;
   bool answered = false;  // the entry asked for came
 };
@@ -142,7 +142,7 @@ struct SharedChannel {
 
   // Announcing.
   std::set<LogKey> changed;
-  std::set<LogKey> orgs;  // logs of organisations in the roster that the peer can know of
+  std::set<LogKey> orgs;        // logs of organisations in the roster that the peer can know of
   std::set<LogKey> proofs_due;  // of which the peer is to hear that they fork
 
   // Receipts.
@@ -279,8 +279,7 @@ struct Session::Impl {
   bool blocked(const ChannelId& id) const { return pending_org > 0 || pending_control.contains(id); }
   void start_range(const LogKey& log, Target& target);
   void start_probe(const LogKey& log, FetchPurpose purpose, const std::optional<ChannelId>& channel, LogType type,
-                   Number number, Number suspect, std::uint64_t depth, Number same_at = {},
-                   Number differs_at = {});
+                   Number number, Number suspect, std::uint64_t depth, Number same_at = {}, Number differs_at = {});
   Fetch& open_fetch(const LogKey& log, Fetch fetch);
   void put_wants(wire::FrameWriter& out);
   void drain(const LogKey& log, Fetch& fetch);
@@ -310,6 +309,7 @@ struct Session::Impl {
   std::map<LogKey, std::pair<Number, EntryHash>> proofs_known;  // that went either way in this session
   std::map<std::pair<ChannelId, LogKey>, Bytes> early_proofs;   // came before the log, or what is below in it
   std::size_t proofs_taken = 0;
+  std::set<LogKey> proofs_awaited;  // found here, not durable yet: the peer is told before this side is done
 
   void look_at_leaf(const ChannelId& id, const Leaf& leaf, std::uint64_t depth);
   void offer_proof(const ChannelId& id, const LogKey& log);

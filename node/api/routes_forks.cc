@@ -9,16 +9,13 @@ namespace {
 using namespace protocol;
 
 Json fork_json(App& app, const ForkInfo& fork) {
-  const auto type = fork.type == LogType::kFeed      ? "feed"
-                    : fork.type == LogType::kControl ? "control"
-                                                     : "organisation";
+  const auto type = fork.type == LogType::kFeed ? "feed" : fork.type == LogType::kControl ? "control" : "organisation";
   Json entries = Json::array();
   for (std::size_t i = 0; i < fork.entries.size(); ++i) {
     if (fork.entries[i].is_zero()) continue;
     const auto held = app.replica().entry_hash(fork.log, fork.number);
-    entries.push_back({{"hash", hex(fork.entries[i])},
-                       {"epoch", fork.epochs[i].value},
-                       {"held", held && *held == fork.entries[i]}});
+    entries.push_back(
+        {{"hash", hex(fork.entries[i])}, {"epoch", fork.epochs[i].value}, {"held", held && *held == fork.entries[i]}});
   }
   Json names = Json::array();
   for (const auto& id : fork.channels) {
@@ -65,8 +62,7 @@ Result<ForkInfo> named_fork(App& app, std::string_view text) {
     if (found) return caller_error(Code{"log_ambiguous"}, "more than one log begins with that; give more digits");
     found = std::move(fork);
   }
-  if (!found)
-    return caller_error(Code{"unknown_log"}, "no fork of such a log is known here; see: tocsin fork list");
+  if (!found) return caller_error(Code{"unknown_log"}, "no fork of such a log is known here; see: tocsin fork list");
   return std::move(*found);
 }
 

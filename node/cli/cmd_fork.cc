@@ -43,8 +43,7 @@ int fork_show(Context& c) {
                                      {"resolved", "resolved"}};
   c.show_object(*answer, fields);
   static constexpr Column columns[] = {{"hash", "SIGNED ENTRIES OF THAT NUMBER"}, {"epoch", "EPOCH"}, {"held", "HELD"}};
-  std::printf("\n%s",
-              format_table(answer->json.value("entries", Json::array()), columns, terminal_width()).c_str());
+  std::printf("\n%s", format_table(answer->json.value("entries", Json::array()), columns, terminal_width()).c_str());
   if (!parted)
     c.say("Where the two histories part is not known yet: a sync with a node that holds the other one tells.");
   return kExitOk;

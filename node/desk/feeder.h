@@ -81,7 +81,7 @@ class Feeder final : public protocol::ReplicaListener {
   };
   std::deque<Forget> to_forget_;
   std::deque<std::unique_ptr<protocol::EntryChunk>> cut_;  // of branches that were not chosen; they are gone already
-  std::map<protocol::LogKey, protocol::Number> pins_;  // that were looked at: the last entry that counts
+  std::map<protocol::LogKey, protocol::Number> pins_;      // that were looked at: the last entry that counts
   std::deque<std::pair<protocol::Arrival, std::function<void()>>> waiters_;
   std::function<void(Result<void>)> rebuilt_;
 };

@@ -29,6 +29,7 @@ struct ForkLife : testing::Test {
 
   ForkLife() {
     for (auto [one, other] : {std::pair(&a, &b), std::pair(&a, &c), std::pair(&b, &c)}) introduce(*one, *other);
+    for (Party* each : {&a, &b, &c}) sync(*each, d);  // all are members by now
   }
   void sync(Party& one, Party& other) {
     Pair::PipeOptions options;
@@ -424,8 +425,8 @@ TEST_F(ForkPinned, rule_12_a_write_that_fails_while_a_branch_goes_is_made_again)
   d.store.sync();
   const LogKey control = test::stored_channel(d, channel).control_log();
   // The chair's entry is durable; what it makes Bravo do is not.
-  auto receiver = must(b.replica().receive(channel, control, LogType::kControl, b.replica().accepted_head(control).next(),
-                                           std::nullopt));
+  auto receiver = must(b.replica().receive(channel, control, LogType::kControl,
+                                           b.replica().accepted_head(control).next(), std::nullopt));
   const auto record = *d.replica().log_record(control);
   must(d.replica().serve(control, b.replica().accepted_head(control).next(), record.head, 1 << 20,
                          [&](const StoredEntry& stored) {
