@@ -69,7 +69,7 @@ Result<RangeReceiver> Replica::receive(const std::optional<ChannelId>& id, const
   const LogState* log = core.find_log(key);
   const Channel* in = id ? core.find_channel(*id) : nullptr;
   const auto most = log == nullptr ? std::nullopt : core.ceiling(in, *log);
-  if (most && first > *most && log->fork) return core.above_ceiling(in, *log);
+  if (most && first > *most && log->accepted.frozen != 0) return core.above_ceiling(in, *log);
   const Number head = log == nullptr ? Number{} : log->accepted.head;
   if (first.value == 0) return refused(kWrongNumber, "entries are numbered from 1");
   // What is held already may come again (it is compared); else it has to be wanted.
@@ -229,7 +229,7 @@ Result<void> RangeReceiver::State::check_live() const {
   if (held == nullptr) return kOk;
   const Channel* in = channel ? core->find_channel(*channel) : nullptr;
   if (const auto now = core->ceiling(in, *held); now && !batch.entries().empty()) {
-    if (batch.entries().back().number > *now && held->fork) return core->above_ceiling(in, *held);
+    if (batch.entries().back().number > *now && held->accepted.frozen != 0) return core->above_ceiling(in, *held);
   }
   if (!batch.entries().empty()) {
     const Number begins = batch.entries().front().number;

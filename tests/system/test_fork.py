@@ -94,7 +94,7 @@ class Fork(NodesTestCase):
         for node in everybody:
             wait_until(f"{node.name} goes on", lambda n=node: self.states(n) == chosen, 60)
         left.end()
-        self.assertEqual(left.run("fsck")["problems"], [])
+        left.run("fsck")  # ends with 6 when it finds something
         left.start()
         wait_until("after a restart the same", lambda: self.states(left) == chosen, 30)
         left.run("index", "rebuild")
