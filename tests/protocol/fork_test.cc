@@ -400,6 +400,26 @@ TEST_F(ForkPinned, rule_12_a_pinned_member_on_the_other_branch_finds_the_fork_an
   expect_equal(texts_of({"said to Charlie", "and more"}, 3));
 }
 
+TEST_F(ForkPinned, rule_12_below_its_pin_a_feed_takes_the_chosen_branch_alone) {
+  fork({"said to Bravo", "again"}, {"said to Charlie", "and more"}, 3, {&d});
+  std::vector<Entry> wrong;
+  for (const Number number : {Number{4}, Number{5}}) wrong.push_back(must(b.replica().read_entry(feed, number)));
+  sync(b, c);
+  sync(b, d);
+  must(d.replica().pin_feed(channel, feed, head_of(c), last_of(c), nullptr));
+  d.store.sync();
+  EXPECT_EQ(code_of(test::give(d, channel, wrong)), "past_pin") << "it does not end in the entry that the pin names";
+  EXPECT_EQ(head_of(d), Number{3});
+  // One of the other branch, from somebody who has heard of nothing: it shows when the chosen one is to go on from it.
+  wrong.pop_back();
+  must(test::give(d, channel, wrong));
+  d.store.sync();
+  EXPECT_EQ(head_of(d), Number{4});
+  EXPECT_TRUE(d.replica().is_disputed(feed, {4}));
+  sync_everybody({&a, &b, &c, &d});
+  expect_equal(texts_of({"said to Charlie", "and more"}, 3));
+}
+
 TEST_F(ForkPinned, rule_12_a_long_branch_goes_in_pieces_and_a_crash_in_between_is_made_good) {
   std::vector<std::string> first, second;
   for (int i = 0; i < 2500; ++i) first.push_back("Bravo " + std::to_string(i));
