@@ -2,7 +2,7 @@
 import os
 import shutil
 
-from support import NodesTestCase, introduce, join, wait_until
+from support import PROGRAM, Node, NodesTestCase, introduce, join, wait_until
 
 
 class Fork(NodesTestCase):
@@ -51,6 +51,8 @@ class Fork(NodesTestCase):
         wait_until("Right shows it", lambda: self.states(right) == {"common": "current", "told to Right": "forked", "and more": "forked"}, 30)
         [branch] = right.run("fork", "list")["items"]
         self.assertEqual(right.run("fork", "show", branch["log"][:8])["head"], branch["head"])
+        backup = os.path.join(self.folder, "backup")
+        right.run("backup", "create", backup)
         right.end()
 
         # The chair has met neither copy since; Left alone tells it.
@@ -100,3 +102,13 @@ class Fork(NodesTestCase):
         left.run("index", "rebuild")
         self.assertEqual(self.states(left), chosen)
         self.assertEqual([f["pin"]["hash"] for f in left.run("fork", "list")["items"]], [branch["head_hash"]])
+
+        # A backup from before the choice brings the proof back.
+        restored = Node.existing(os.path.join(self.folder, "again"), "Again", "six words that only Right knows", PROGRAM)
+        self.nodes.append(restored)
+        self.assertEqual(restored.raw("backup", "restore", backup).returncode, 0)
+        restored.start()
+        [again] = restored.run("fork", "list")["items"]
+        for key in ("log", "number", "entries", "found", "previous", "resolved"):
+            self.assertEqual(again[key], branch[key], key)
+        wait_until("it shows what is in dispute", lambda: self.states(restored) == {"common": "current", "told to Right": "forked", "and more": "forked"}, 30)
