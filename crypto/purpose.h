@@ -72,6 +72,7 @@ inline constexpr Personal kPersonalReceipt{"tocsin receipt"};       // entry key
 inline constexpr Personal kPersonalToken{"tocsin token"};           // channel token of a session (rule 36)
 inline constexpr Personal kPersonalEqual{"tocsin equal"};           // equality value of a session
 inline constexpr Personal kPersonalTrie{"tocsin trie"};             // frontier digest
+inline constexpr Personal kPersonalFork{"tocsin fork"};             // leaf of a log that two histories are known of
 inline constexpr Personal kPersonalMail{"tocsin mail id"};          // tells apart what a node has sent; never leaves it
 inline constexpr Personal kPersonalBundle{"tocsin bundle"};         // clear start of a bundle; what its author signs
 

@@ -135,7 +135,7 @@ void BundleReader::Impl::compare(const EntryView& entry, const EntryHash& hash) 
     ours = hash_entry(held->view().header, held->view().signature);
   }
   if (!ours || *ours == hash) return;
-  const auto kept = at.channel ? replica.fork_candidate(*at.channel, entry) : Result<void>(kOk);
+  const auto kept = at.channel ? replica.fork_candidate(*at.channel, entry) : Result<ForkStep>(ForkStep::kProven);
   refuse(kept ? peer_error(kForkInBundle) : kept.error(), 1);
 }
 

@@ -154,6 +154,15 @@ Result<void> BundleReader::Impl::dispatch(const wire::Message& m) {
       return handle_want(m.payload);
     case wire::MessageType::kEntries:
       return handle_entries(m.payload);
+    case wire::MessageType::kForkProof: {
+      const auto proof = wire::decode_fork_proof(m.payload);
+      if (!proof || proof->slot >= opening.channels.size()) return broken_bundle("its proof of a fork");
+      if (use == Use::kLook || own) return kOk;
+      const auto taken = replica.take_fork_proof(opening.channels[proof->slot], proof->proof);
+      note(taken ? Result<void>(kOk) : Result<void>(taken.error()));
+      mail_waits = true;
+      return kOk;
+    }
     case wire::MessageType::kMail: {
       auto mail = wire::decode_mail(m.payload);
       if (!mail || ++mails > kBundleMailsMax) return broken_bundle("its mail");

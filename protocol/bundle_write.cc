@@ -307,8 +307,16 @@ Result<void> BundleWriter::put_range(Bytes& out) {
   return kOk;
 }
 
+// Behind the entries: a proof is taken of a log that is held (rule 12).
 void BundleWriter::put_receipts(Bytes& out) {
   for (std::size_t i = 0; i < plan().channels.size(); ++i) {
+    for (const LogKey& log : replica_.partings(plan().channels[i])) {
+      const auto proof = replica_.fork_proof(plan().channels[i], log);
+      if (!proof) continue;
+      put_message(out, [&](wire::FrameWriter& frame) {
+        return wire::put(frame, wire::ForkProof{static_cast<std::uint16_t>(i), *proof});
+      });
+    }
     const auto own = replica_.own_receipt(plan().channels[i]);
     if (!own) continue;
     put_message(out, [&](wire::FrameWriter& frame) {

@@ -183,6 +183,7 @@ enum EpochReason {
   stewards @6;
   age @7;                          # 30 days
   missingSlot @8;                  # a member could not open its slot (rule 29)
+  branch @9;                       # a pin chose the branch of a feed that forked (rule 12)
 }
 
 struct ControlEvent {

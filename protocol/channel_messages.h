@@ -115,7 +115,8 @@ enum class EpochReason : std::uint16_t {
   kRevoked = 5,
   kStewards = 6,
   kAge = 7,
-  kMissingSlot = 8
+  kMissingSlot = 8,
+  kBranch = 9  // rule 12
 };
 
 struct ControlState {

@@ -37,7 +37,11 @@ void Batch::remove_record(Table table, ByteView name) { records_.push_back({tabl
 
 void Batch::erase_body(const LogKey& log, Number number) { erases_.push_back({log, number}); }
 
-bool Batch::empty() const { return entries_.empty() && logs_.empty() && records_.empty() && erases_.empty(); }
+void Batch::cut_log(const LogKey& log, Number keep) { cuts_.push_back({log, keep}); }
+
+bool Batch::empty() const {
+  return entries_.empty() && logs_.empty() && records_.empty() && erases_.empty() && cuts_.empty();
+}
 
 EntryView Batch::entry(const EntryWrite& write) const {
   const ByteView all(bytes_);

@@ -21,7 +21,7 @@ enum class Checked : std::uint8_t {
   kSigned = 2,   // its own signature was verified
 };
 
-inline constexpr std::uint8_t kForked = 1;  // a fork proof is held (rule 12)
+inline constexpr std::uint8_t kForked = 1;  // a fork is known (rule 12): from where on, the proof says
 inline constexpr std::uint8_t kUnreadable =
     2;                                       // control log: what its chair signed and a locked node took says nothing
 inline constexpr std::uint8_t kNobodys = 3;  // feed: a locked node took it, and it is no member's: told to nobody
@@ -49,7 +49,7 @@ enum class Table : std::uint8_t {
   kPeers = 2,       // by org id
   kChannels = 3,    // by channel id
   kReceipts = 4,    // newest receipt by (channel, node)
-  kForkProofs = 5,  // by log key
+  kForkProofs = 5,  // by log key; replica_fork_record.cc
   kInbox = 6,       // what a person has dealt with, by report id
   kSources = 7,     // protected source references
   kMail = 8,        // invitations and acceptances waiting to be carried
@@ -77,6 +77,10 @@ class Batch {
     LogKey log;
     Number number;
   };
+  struct LogCut {
+    LogKey log;
+    Number keep;
+  };
 
   // Entries of one log are added by rising number without a gap; those below the log's low only by falling number.
   void add_entry(const LogKey& log, Number number, const EntryView& entry, Checked checked);
@@ -84,6 +88,9 @@ class Batch {
   void put_record(Table table, ByteView name, ByteView value);
   void remove_record(Table table, ByteView name);
   void erase_body(const LogKey& log, Number number);
+  // What is held above `keep` goes, headers and all, before anything else of this batch is written: the branch of a
+  // fork that was not chosen (rule 12). Arrival numbers are not given out again.
+  void cut_log(const LogKey& log, Number keep);
 
   // Room for that much more, so that a chunk of known size grows no buffer.
   void reserve(std::size_t entries, std::size_t bytes);
@@ -98,6 +105,7 @@ class Batch {
   const std::vector<LogRecord>& logs() const { return logs_; }
   const std::vector<RecordWrite>& records() const { return records_; }
   const std::vector<BodyErase>& erases() const { return erases_; }
+  const std::vector<LogCut>& cuts() const { return cuts_; }
 
  private:
   Bytes bytes_;
@@ -105,6 +113,7 @@ class Batch {
   std::vector<LogRecord> logs_;
   std::vector<RecordWrite> records_;
   std::vector<BodyErase> erases_;
+  std::vector<LogCut> cuts_;
 };
 
 struct StoredEntry {

@@ -119,6 +119,8 @@ class OrgLog {
   // in force (of a rotation, by a set that was committed to). Errors (peer): those of EntryHeader::decode, wrong_log,
   // bad_body_hash, not_canonical, bad_event, bad_rotation, bad_signature.
   Result<void> check_suspect(const EntryView& entry, crypto::Verifier& verifier) const;
+  // Signed by threshold-many of the roots in force here? The body is not looked at.
+  bool signed_by_roots(const EntryView& entry, crypto::Verifier& verifier) const;
 
   const OrgProfile& profile() const { return profile_; }
   const OrgId& id() const { return profile_.id; }

@@ -148,6 +148,9 @@ Result<void> MemoryStore::check(const Batch& batch) {
   for (auto& [key, span] : spans) {
     if (const Log* log = find_log(key)) {
       if (!log->up.empty()) span = {log->base - log->down.size(), log->base + log->up.size() - 1};
+      for (const auto& cut : batch.cuts()) {
+        if (cut.log == key && cut.keep.value < span.high) span.high = cut.keep.value;
+      }
     } else if (std::none_of(batch.logs().begin(), batch.logs().end(),
                             [&key = key](const LogRecord& record) { return record.log == key; })) {
       return internal_error("log_unknown", "a log's first batch carries its record");
@@ -185,6 +188,7 @@ Result<void> MemoryStore::check_entry(const Batch::EntryWrite& write, const Entr
 
 void MemoryStore::apply(const Batch& batch) {
   for (const LogRecord& record : batch.logs()) apply_log(record);
+  for (const auto& cut : batch.cuts()) apply_cut(cut);
   for (const auto& write : batch.entries()) apply_entry(write, batch.entry(write));
   for (const auto& erase : batch.erases()) apply_erase(erase);
   for (const auto& write : batch.records()) {
@@ -225,6 +229,21 @@ void MemoryStore::apply_erase(const Batch::BodyErase& erase) {
   if (arrival == nullptr) return;
   const EntryView entry = at(*arrival).entry.view();
   at(*arrival).entry = Entry(entry.header, entry.signature, {});
+}
+
+void MemoryStore::apply_cut(const Batch::LogCut& cut) {
+  Log* log = find_log(cut.log);
+  if (log == nullptr || log->up.empty()) return;
+  const std::uint64_t low = log->base - log->down.size();
+  std::vector<std::uint64_t> kept(log->down.rbegin(), log->down.rend());
+  kept.insert(kept.end(), log->up.begin(), log->up.end());
+  while (!kept.empty() && low + kept.size() - 1 > cut.keep.value) {
+    at(kept.back()).entry = Entry();
+    kept.pop_back();
+  }
+  log->base = low;
+  log->down.clear();
+  log->up = std::move(kept);
 }
 
 }  // namespace tocsin::protocol

@@ -11,6 +11,7 @@
 // 3. A number is written once (entry_held). One exception: the same entry with its body, where it was held without,
 //    takes the old one's place under a new arrival number, so that whoever follows the arrivals sees the body come.
 // 4. Erasing a body that is not held, or is erased already, changes nothing and succeeds.
+// 5. Cutting a log takes out what is held above a number; arrival numbers that go with it are never given out again.
 // Origin internal for 1-3: the replica has to know what it holds.
 #pragma once
 
@@ -95,6 +96,7 @@ class MemoryStore final : public EntryStore {
   void apply_log(const LogRecord& record);
   void apply_entry(const Batch::EntryWrite& write, const EntryView& entry);
   void apply_erase(const Batch::BodyErase& erase);
+  void apply_cut(const Batch::LogCut& cut);
 
   // Durable.
   std::vector<Log> logs_;

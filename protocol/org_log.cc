@@ -334,6 +334,10 @@ Result<void> OrgLog::check_suspect(const EntryView& entry, crypto::Verifier& ver
   return checked;
 }
 
+bool OrgLog::signed_by_roots(const EntryView& entry, crypto::Verifier& verifier) const {
+  return check_signatures(entry, roots_, verifier).ok();
+}
+
 Result<void> OrgLog::extend(const EntryView& entry, crypto::Verifier* verifier) {
   TOCSIN_ASSIGN(header, open_entry(entry));
   if (header.log != LogKey{id().bytes()}) return peer_error(kWrongLog, "the entry is of another organisation");

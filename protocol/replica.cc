@@ -14,6 +14,9 @@ struct Snapshot {
   std::vector<std::pair<ChannelId, std::shared_ptr<const ChannelState>>> channels;
   std::vector<std::pair<OrgId, std::shared_ptr<const OrgLog>>> orgs;
   std::vector<Batch::BodyErase> erased;
+  std::vector<std::pair<LogKey, std::optional<Fork>>> forks;
+  std::shared_ptr<EntryChunk> cut;
+  LogKey cut_log;
   bool peers = false;
   bool mail = false;
   bool entries = false;
@@ -51,6 +54,11 @@ void ReplicaCore::commit(Change change, std::function<void(Result<Arrival>)> don
   snapshot->mail = change.mail;
   snapshot->entries = !change.batch.entries().empty();
   snapshot->erased = change.batch.erases();
+  for (const LogKey& key : change.forks) snapshot->forks.emplace_back(key, logs.at(key).fork);
+  if (change.cut != nullptr) {
+    snapshot->cut = std::move(change.cut);
+    snapshot->cut_log = change.batch.cuts().front().log;
+  }
 
   store.commit(std::move(change.batch), [this, lives = std::weak_ptr<int>(alive), made_at = failures, snapshot,
                                          done = std::move(done)](Result<Arrival> stored) {
@@ -86,6 +94,9 @@ void ReplicaCore::settle(const Snapshot& snapshot) {
   }
   for (const LogRecord& record : snapshot.logs) {
     if (LogState* log = find_log(record.log)) log->durable = record;
+  }
+  for (const auto& [key, fork] : snapshot.forks) {
+    if (LogState* log = find_log(key)) log->durable_fork = fork;
   }
   std::set<ChannelId> whole;  // whose every leaf may have changed
   for (const auto& [id, state] : snapshot.channels) {
@@ -124,11 +135,18 @@ void ReplicaCore::notify(const Snapshot& snapshot, Arrival newest) {
   if (snapshot.peers) tell([](ReplicaListener& to) { to.on_peers(); });
   if (snapshot.mail) tell([](ReplicaListener& to) { to.on_mail(); });
   if (!snapshot.erased.empty()) tell([&](ReplicaListener& to) { to.on_erased(snapshot.erased); });
+  if (snapshot.cut != nullptr) {
+    const LogState* log = lives.expired() ? nullptr : find_log(snapshot.cut_log);
+    if (log != nullptr && log->channel) {
+      tell([&, channel = *log->channel](ReplicaListener& to) { to.on_cut(channel, snapshot.cut_log, *snapshot.cut); });
+    }
+  }
   if (snapshot.entries) tell([&](ReplicaListener& to) { to.on_arrival(newest); });
   if (lives.expired()) return;
   for (const auto& [id, state] : snapshot.channels) {
     if (Channel* channel = find_channel(id); channel != nullptr && state->joined()) reserve_counters(*channel);
   }
+  if (!forked.empty()) mend_branches();
   // What a change brings for the chair to do is done right away, not with the next tick.
   std::vector<Channel*> waiting;
   for (const auto& [id, channel] : channels) {
@@ -220,7 +238,7 @@ ControlContext ReplicaCore::control_context(const Channel& channel) const {
     return ControlContext::NodeOf{*org, orgs.at(*org).accepted.live_node(node) == nullptr};
   };
   const LogState* log = find_log(channel.accepted.control_log());
-  const bool forked = log != nullptr && log->accepted.frozen == kForked;
+  const bool forked = log != nullptr && log->fork && !log->fork->parted();
   return {secrets, own_org, month_of(now), now, verifier, signed_by, node_of, forked};
 }
 
@@ -228,7 +246,8 @@ ControlContext ReplicaCore::control_context(const Channel& channel) const {
 
 void ReplicaCore::refresh_leaf(Channel& channel, const LogKey& key) {
   const LogState* log = find_log(key);
-  if (log == nullptr || log->durable.head.value == 0 || channel.durable == nullptr) return;
+  if (log == nullptr || channel.durable == nullptr) return;
+  if (log->durable.head.value == 0) return channel.frontier.erase(key);
   const LogRecord& record = log->durable;
   if (record.frozen == kNobodys) return channel.frontier.erase(key);
   Leaf leaf{key, record.type, record.head, record.head_hash};
@@ -237,9 +256,11 @@ void ReplicaCore::refresh_leaf(Channel& channel, const LogKey& key) {
     if (term == nullptr) return channel.frontier.erase(key);
     leaf.head = term->last;
     leaf.hash = term->last_hash;
+    return channel.frontier.set(leaf);
   }
+  const auto limit = record.type == LogType::kFeed ? limit_of(*channel.durable, key, log->owner) : std::nullopt;
+  if (!limit && !disputed_leaf(*log, leaf)) return channel.frontier.erase(key);
   if (record.type == LogType::kFeed) {
-    const auto limit = limit_of(*channel.durable, key, log->owner);
     if (limit && limit->value == 0) return channel.frontier.erase(key);
     if (limit && record.head > *limit) {
       const auto pin = channel.durable->pins.find(key);
@@ -271,8 +292,9 @@ void ReplicaCore::refresh_leaves(Channel& channel) {
   for (const RosterMember& member : channel.durable->newest->roster) {
     const OrgState* org = find_org(member.org);
     if (org == nullptr || org->durable == nullptr) continue;
-    channel.frontier.set(
-        {LogKey{member.org.bytes()}, LogType::kOrganisation, org->durable->head(), org->durable->head_hash()});
+    const LogKey key{member.org.bytes()};
+    Leaf leaf{key, LogType::kOrganisation, org->durable->head(), org->durable->head_hash()};
+    if (const LogState* log = find_log(key); log == nullptr || disputed_leaf(*log, leaf)) channel.frontier.set(leaf);
   }
 }
 

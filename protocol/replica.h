@@ -24,6 +24,7 @@
 #include "protocol/card.h"
 #include "protocol/channel_info.h"
 #include "protocol/clock.h"
+#include "protocol/entry_chunk.h"
 #include "protocol/entry_store.h"
 #include "protocol/feed.h"
 #include "protocol/frontier.h"
@@ -133,6 +134,8 @@ class ReplicaListener {
   virtual void on_mail() = 0;                                   // invitations or acceptances wait for some node
   virtual void on_arrival(Arrival newest) = 0;                  // entries are durable: the index may read on
   virtual void on_erased(std::span<const Batch::BodyErase>) {}  // these bodies are gone, for whoever read them
+  // These entries of a feed are gone, the newest that were held: a pin chose another branch of it (rule 12).
+  virtual void on_cut(const ChannelId&, const LogKey&, const EntryChunk&) {}
 };
 
 class Replica;
@@ -207,6 +210,36 @@ struct Quotas {
   std::uint64_t control_entries = 1'000'000;  // of a control log
   std::uint64_t control_bytes = 8ull << 30;
   std::uint64_t feeds = 65'536;  // of one channel (kLogsPerChannelMax)
+};
+
+// Two histories of one log, as they are shown (rule 12).
+struct ForkInfo {
+  LogKey log;
+  LogType type = LogType::kFeed;
+  std::vector<ChannelId> channels;  // of a feed or control log one; of an organisation log those of its members
+  std::optional<OrgId> org;         // whose log it is: the proof is against them
+  std::optional<NodeId> node;
+  Number number;                     // of the two entries
+  bool parted = false;               // they are the first that differ: else no more is known than that some do
+  EntryHash previous;                // that both name; of one that is not parted as the first of them has it
+  std::array<EntryHash, 2> entries;  // the second is zero where one alone was kept
+  std::array<Epoch, 2> epochs;
+  Time found;   // local clock; 0: before that was kept
+  Number head;  // newest entry held here, and its hash
+  EntryHash head_hash;
+  struct Pin {
+    Number last;
+    EntryHash hash;
+  };
+  std::optional<Pin> pin;  // which chose
+  bool resolved = false;   // and what is held here is the branch that it chose
+  Bytes proof;             // both entries as byte strings without bodies: u32 size ‖ entry, twice
+};
+// What a single entry of a peer's says of the log.
+enum class ForkStep : std::uint8_t {
+  kSame,     // it is held here
+  kDiffers,  // another one is, and the two do not name the same entry before: they part further down
+  kProven,   // the histories part here, or it is known where they do
 };
 
 struct ReplicaStatus {
@@ -355,6 +388,8 @@ class Replica {
   const ReadingTable& reading_table() const;
   Result<void> read_arrivals(Arrival cursor, std::size_t bytes_max, const EntryVisitor& visit) const;
   Arrival newest_arrival() const;
+  // The newest arrival when entries were last taken out of a log (on_cut); nothing: none ever were.
+  std::optional<Arrival> newest_cut() const;
   Result<Entry> read_entry(const LogKey& log, Number number) const;  // kNotHeld
   // What is held of one log, above a pin as well: for this node's own index, never for a peer (that is `serve`).
   Result<void> read_log(const LogKey& log, Number from, Number to, std::size_t bytes_max,
@@ -408,9 +443,45 @@ class Replica {
   // not short, or not of the channel), wrong_number, wrong_previous.
   Result<LowerReceiver> receive_below(const ChannelId& channel, const LogKey& log, Number first,
                                       const std::optional<EntryHash>& previous);
-  // A head of the same number with another hash was seen: ask for that entry, then give it here to keep the proof (rule
-  // 12).
-  Result<void> fork_candidate(const ChannelId& channel, const EntryView& entry);
+
+  // ---- forks (rule 12)
+  // Another hash of a number that is held was seen: ask for that entry, then give it here. Where the two do not follow
+  // the same entry, ask for one further down, until they do. Errors (peer): bad_signature, wrong_number (none of that
+  // number is held), not_acceptable, those of OrgLog.
+  Result<ForkStep> fork_candidate(const ChannelId& channel, const EntryView& entry);
+  // Is this what a peer names that knows the fork, and holds what we hold below it?
+  bool is_fork_leaf(const Leaf& leaf) const;
+  // Where histories part, as far as a proof is held durably that convinces others.
+  std::optional<std::pair<Number, EntryHash>> parting(const LogKey& log) const;
+  // Nothing of what is known of a fork of it waits for the disk.
+  bool fork_is_durable(const LogKey& log) const;
+  std::vector<LogKey> partings(const ChannelId& channel) const;
+  // The proof for another member: twice `u16 size ‖ entry without its body`.
+  std::optional<Bytes> fork_proof(const ChannelId& channel, const LogKey& log) const;
+  // What fork_proof gave elsewhere: checked and kept. Errors (peer): bad_entry, bad_signature (the peer lies);
+  // not_acceptable (of no log of the channel).
+  struct TakenProof {
+    LogKey log;
+    Number number;
+    EntryHash previous;
+    bool early = false;  // nothing was kept: the log, or what comes before in it, is not here yet
+  };
+  Result<TakenProof> take_fork_proof(const ChannelId& channel, ByteView proof);
+  std::vector<ForkInfo> forks() const;  // newest first
+  // Is this entry in dispute: at or above where two histories part, with no pin that chose its branch?
+  bool is_disputed(const LogKey& log, Number number) const;
+  std::optional<EntryHash> entry_hash(const LogKey& log, Number number) const;  // durable
+  // Chair: the feed ends for good with this entry, and so its branch is the one that counts; `last` 0: found by its
+  // hash. Errors (caller): unknown_channel, not_chair, unknown_feed, not_forked, unknown_entry, already_pinned,
+  // too_many_pins; needs_stewards (of pin_feed: it is to be proposed).
+  struct Chosen {
+    Number last;
+    NodeId node;                // whose feed it is
+    std::uint64_t dropped = 0;  // entries held here that are not of that branch, or above its end
+  };
+  Result<Chosen> may_pin(const ChannelId& channel, const LogKey& feed, Number last, const EntryHash& hash) const;
+  Result<void> pin_feed(const ChannelId& channel, const LogKey& feed, Number last, const EntryHash& hash,
+                        Done<void> done);
 
   // What waits for that node. Keys that it asked for (rule 33) are given out once.
   std::vector<Mail> mail_for(const OrgId& org, const NodeId& node) const;

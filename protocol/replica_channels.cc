@@ -168,6 +168,8 @@ Result<Channel*> chaired(ReplicaCore& core, const ChannelId& id) {
 
 }  // namespace
 
+Result<Channel*> ReplicaCore::chaired(const ChannelId& id) { return protocol::chaired(*this, id); }
+
 Result<void> ReplicaCore::check_peer(const OrgId& org) const {
   const auto peer = peers.find(org);
   if (peer == peers.end() || find_org(org) == nullptr) {

@@ -328,6 +328,7 @@ void Replica::handle_tick() {
     if (!impl_->catch_up()) impl_->catch_up_due = true;
   }
   impl_->name_waiting_feeds();
+  if (!impl_->forked.empty()) impl_->mend_branches();
 }
 
 }  // namespace tocsin::protocol

@@ -7,10 +7,12 @@
 #pragma once
 
 #include <set>
+#include <tuple>
 #include <unordered_map>
 
 #include "crypto/body.h"
 #include "protocol/channel.h"
+#include "protocol/entry_chunk.h"
 #include "protocol/receipt.h"
 #include "protocol/replica.h"
 
@@ -31,10 +33,35 @@ inline constexpr Code kNotAWriter{"not_a_writer"};
 inline constexpr Code kNeedsNewer{"needs_newer"};
 Error needs_newer_error(const ChannelState& state);  // rule 16
 
+// What is known of two histories of one log (rule 12); its record: replica_forks.cc.
+struct Fork {
+  // Where they part: both entries have this number and name the same entry before. 0: not known, only that some entries
+  // contradict each other or what signs them (rule 10); then all of the log is disputed, and nobody else is told.
+  Number number;
+  EntryHash previous;
+  std::array<EntryHash, 2> entries;  // the second is zero where one alone was kept
+  std::array<Epoch, 2> epochs;
+  Number seen;                         // of the entries kept
+  Time found;                          // local clock
+  bool convinces = false;              // whoever holds what comes before can check it: it is passed on
+  bool cutting = false;                // a pin chose the other branch, and what is held of this one is on its way out
+  std::shared_ptr<const Bytes> proof;  // the entries, without bodies: u32 size ‖ entry each
+
+  bool parted() const { return number.value != 0; }
+  bool disputes(Number n) const { return !parted() || n >= number; }
+  // Of two proofs of one log all replicas keep the same.
+  bool comes_before(const Fork& other) const {
+    if (!parted() || !other.parted()) return parted();
+    return std::tie(number, previous) < std::tie(other.number, other.previous);
+  }
+};
+
 struct LogState {
   LogRecord accepted;  // head 0: nothing yet
   LogRecord durable;
   std::optional<ChannelId> channel;  // nothing: organisation log
+  std::optional<Fork> fork, durable_fork;
+  EntryHash chosen;  // pin by which the branch held here was found to be the right one; zero: not looked at
   // Feeds.
   std::optional<FeedOwner> owner;  // nothing: no certificate could be opened here
   Number first_absent;             // first number held whose body never came; 0: none
@@ -160,6 +187,8 @@ struct Change {
   std::vector<LogKey> logs;         // whose accepted record changed
   std::vector<ChannelId> channels;  // whose accepted state changed
   std::vector<OrgId> orgs;          // whose log grew
+  std::vector<LogKey> forks;        // of which more is known
+  std::shared_ptr<EntryChunk> cut;  // what goes with the cut of the log that is named first
   std::vector<OrgId> peers;         // whose record changed or went
   bool mail = false;                // something waits to be carried
 };
@@ -199,7 +228,7 @@ struct ReplicaCore {
   std::size_t nameless_before = 0;  // feeds of nobody when the node was locked
   std::uint64_t failures = 0;
   std::uint64_t refused_entries = 0;
-  std::uint64_t fork_proofs = 0;
+  std::set<LogKey> forked;  // logs with a `fork`
   std::uint64_t checkpoint_conflicts = 0;
   // Answers to requests for keys in the hour that began then (steady), of each node and of all (rule 33).
   std::map<NodeId, std::size_t> keys_answered;
@@ -318,6 +347,8 @@ struct ReplicaCore {
   Result<void> check_peer(const OrgId& org) const;
   Result<void> check_invited(const Channel& channel, const OrgId& org, Role role) const;
   Result<void> check_alone(const Channel& channel) const;
+  // The channel, where this node may write its control log now.
+  Result<Channel*> chaired(const ChannelId& id);
   Result<Channel*> found_channel(Change& change, const NewChannel& channel, ChannelClass channel_class);
 
   // ---- replica_stewards.cc: proposals, answers, decisions (rule 22)
@@ -397,7 +428,32 @@ struct ReplicaCore {
                       std::optional<Receipt>& newest);
 
   // ---- replica_forks.cc
+  // Two entries that contradict each other, or one that contradicts what signs it; `held` is ours, where there is one.
   void keep_fork(Change& change, LogState& log, const EntryView* held, const EntryView& other);
+  void keep_fork(Change& change, LogState& log, Fork fork);
+  void put_fork(Change& change, LogState& log) const;
+  Result<void> load_forks();
+  // The organisation log up to the entry before `number`.
+  Result<OrgLog> org_log_below(const LogKey& log, Number number) const;
+  // Hash of an entry that is held or that the oldest one held names as its previous.
+  std::optional<EntryHash> hash_at(const LogState& log, Number number) const;
+
+  // ---- replica_branches.cc: where a log ends, and which branch of it counts (rules 12, 20)
+  // Newest number that is taken of it, as things stand; nothing: no limit.
+  std::optional<Number> ceiling(const Channel* channel, const LogState& log) const;
+  std::string fork_warning(const ForkInfo& fork) const;  // for people
+  Error above_ceiling(const Channel* channel, const LogState& log) const;
+  // The last entry that others are served; `pin`: of the durable state.
+  Number served_head(const LogState& log) const;
+  const FeedPin* pin_for(const ChannelState& state, const LogState& log) const;
+  // The leaf of a log of which a fork is known; false: it has none.
+  bool disputed_leaf(const LogState& log, Leaf& leaf) const;
+  // A pin chose: what is held of another branch goes, a piece with each write.
+  void mend_branches();
+  void cut_piece(LogState& log, Channel& channel);
+  void clamp_receipts(Change& change, Channel& channel, const LogState& log) const;
+  // What somebody says it holds of a log, as far as that is the branch that counts.
+  Number counted(const Channel& channel, const LogKey& log, Number number, Number head, const EntryHash& hash) const;
   Result<Entry> stored_entry(const LogKey& log, Number number) const;
   std::optional<EntryHash> stored_hash(const LogState& log, Number number) const;
 
@@ -484,11 +540,15 @@ Bytes missing_record_name(const ChannelId& channel, const NodeId& node);
 Bytes proposal_record_name(const ChannelId& channel, const ProposalId& proposal);
 inline constexpr std::string_view kSelfRecordName = "replica.self";
 inline constexpr std::string_view kPrekeyRecordName = "replica.prekey";       // u32: ReplicaCore::newest_prekey_used
+inline constexpr std::string_view kCutRecordName = "replica.cut";             // u64: Replica::newest_cut
 inline constexpr std::string_view kLockedRecordName = "replica.locked";       // u64: arrival (note_locked)
 inline constexpr std::string_view kUnnamedRecordPrefix = "replica.unnamed/";  // log key: u64 number each (unnamed)
 inline constexpr std::string_view kEndedRecordPrefix = "replica.ended/";  // log key: own feed that came while locked
 inline constexpr std::string_view kFeedRecordPrefix = "replica.feed/";
 inline constexpr std::string_view kCounterRecordPrefix = "replica.counter/";
+
+// In the leaf of a log that is known to part at `number`, beside the number before (docs/protocol.md, section 8).
+EntryHash fork_leaf_hash(const LogKey& log, Number number, const EntryHash& previous);
 
 // Records (replica_records.cc). Errors of decode: damaged_record.
 struct SelfRecord {

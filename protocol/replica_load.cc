@@ -85,7 +85,7 @@ Result<void> Replica::create_restored(const NodeId& own_node, Done<void> done) {
   Change change;
   change.batch.put_record(Table::kLocal, as_bytes(kSelfRecordName),
                           encode_self({self.org, own_node, self.private_channel}));
-  for (const auto name : {kPrekeyRecordName, kLockedRecordName})
+  for (const auto name : {kPrekeyRecordName, kLockedRecordName, kCutRecordName})
     change.batch.remove_record(Table::kLocal, as_bytes(name));
   TOCSIN_TRY(core.store.scan_records(Table::kLocal, [&](ByteView name, ByteView) {
     if (as_text(name).starts_with(kCounterRecordPrefix) || as_text(name).starts_with(kEndedRecordPrefix))
@@ -111,6 +111,7 @@ Result<void> Replica::load() {
   for (const auto& [id, channel] : impl_->channels) {
     if (channel->accepted.joined()) impl_->reserve_counters(*channel);
   }
+  impl_->mend_branches();
   return kOk;
 }
 
@@ -129,6 +130,7 @@ Result<void> ReplicaCore::reload() {
   orgs.clear();
   peers.clear();
   logs.clear();
+  forked.clear();
 
   auto self = store.get_record(Table::kLocal, as_bytes(kSelfRecordName));
   if (!self && self.error().code == kNotHeld) {
@@ -145,7 +147,6 @@ Result<void> ReplicaCore::reload() {
   private_channel = record.private_channel;
 
   newest_prekey_used = 0;
-  fork_proofs = 0;
   if (auto used = store.get_record(Table::kLocal, as_bytes(kPrekeyRecordName))) {
     TOCSIN_ASSIGN(month, decode_month(*used));
     newest_prekey_used = month;
@@ -159,6 +160,7 @@ Result<void> ReplicaCore::reload() {
   TOCSIN_TRY(load_peers());
   TOCSIN_TRY(load_channels());
   TOCSIN_TRY(load_feeds(records));
+  TOCSIN_TRY(load_forks());
   for (const auto& [id, channel] : channels) TOCSIN_TRY(replay_control(*channel));
   TOCSIN_TRY(load_mail());
   TOCSIN_TRY(load_receipts());
@@ -242,7 +244,6 @@ Result<void> ReplicaCore::load_feeds(const std::vector<LogRecord>& records) {
     if (at == by_pseudonym.end()) return damaged_store("a log belongs to no channel held here");
     LogState& log = add_log(record.log, record.type, at->second);
     log.accepted = log.durable = record;
-    if (record.frozen == kForked) ++fork_proofs;
   }
   std::vector<std::pair<LogKey, Bytes>> found;
   unnamed.clear();

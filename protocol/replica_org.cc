@@ -129,6 +129,12 @@ std::optional<FeedPin> ReplicaCore::revocation_pin_of(const Channel& channel, co
     return pins.contains(revocation_pin(id, key, last, hash));
   };
   if (pinned({0}, {})) return FeedPin{key, {0}, {}, log.owner->node};
+  if (log.fork && log.fork->parted()) {
+    // Of the branch that is not held here its first entry is known.
+    for (const EntryHash& hash : log.fork->entries) {
+      if (pinned(log.fork->number, hash)) return FeedPin{key, log.fork->number, hash, log.owner->node};
+    }
+  }
   // Ascending: of two pins the lower wins.
   std::optional<FeedPin> found;
   Number next = log.durable.low;

@@ -143,7 +143,9 @@ Result<OrgId> ReplicaCore::extend_org(Change& change, std::span<const EntryView>
   const LogKey key{id.bytes()};
   LogState* log = find_log(key);
   if (log == nullptr) log = &add_log(key, LogType::kOrganisation, std::nullopt);
-  if (log->accepted.frozen != 0) return peer_error(kFrozen, "a fork of this organisation log is known");
+  if (const auto most = ceiling(nullptr, *log); most && next->accepted.head() > *most) {
+    return peer_error(kFrozen, "a fork of this organisation log is known");
+  }
   for (const EntryView* entry : added) add_entry(change, *log, *entry, Checked::kSigned);
   orgs.insert_or_assign(id, std::move(*next));
   if (std::find(change.orgs.begin(), change.orgs.end(), id) == change.orgs.end()) change.orgs.push_back(id);

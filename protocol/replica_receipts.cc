@@ -47,7 +47,10 @@ Receipt ReplicaCore::next_receipt(Channel& channel, std::size_t heads_max) {
     Number body = leaf.head;
     if (log != nullptr && log->durable.low > leaf.head) body = {};
     if (log != nullptr && log->first_absent.value != 0) body = std::min(body, Number{log->first_absent.value - 1});
-    out.heads.push_back({key, leaf.head, leaf.hash, body});
+    // Its leaf says that a fork is known; what is held below it is not in dispute.
+    const bool told_fork = log != nullptr && log->durable_fork && log->durable_fork->number == leaf.head.next() &&
+                           leaf.hash == fork_leaf_hash(key, log->durable_fork->number, log->durable_fork->previous);
+    out.heads.push_back({key, leaf.head, told_fork ? log->durable_fork->previous : leaf.hash, body});
   }
   return out;
 }
@@ -133,7 +136,9 @@ void ReplicaCore::merge_receipt(Change& change, Channel& channel, const OrgId& o
       info.heads.emplace(log, number);
     }
   };
-  for (const ReceiptHead& head : receipt.heads) note(head.log, head.body);
+  for (const ReceiptHead& head : receipt.heads) {
+    note(head.log, counted(channel, head.log, head.body, head.head, head.hash));
+  }
   note(receipt.control_log, receipt.control_head);
   // Equal digests: it holds all that is held here, whatever its earlier receipts said.
   if (receipt.frontier == channel.frontier.digest()) {
@@ -153,6 +158,7 @@ void ReplicaCore::compare_heads(const Channel& channel, const Receipt& receipt) 
   for (const ReceiptHead& head : receipt.heads) {
     const LogState* log = find_log(head.log);
     if (log == nullptr || !log->channel || *log->channel != channel.accepted.id()) continue;
+    if (log->fork && log->fork->parted() && head.head >= log->fork->number) continue;  // proven, and shown as that
     const auto held = head.head <= log->durable.head ? stored_hash(*log, head.head) : std::nullopt;
     if (held && *held != head.hash) ++checkpoint_conflicts;
   }

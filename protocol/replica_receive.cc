@@ -24,8 +24,9 @@ struct RangeReceiver::State {
   Epoch epoch;                     // of the entry before `next`; 0: none, or not known
   std::uint64_t entries_left = 0;  // quota
   std::uint64_t bytes_left = 0;
-  Epoch absent_through;  // of a feed: up to here bodies may be left out
-  Epoch first_epoch;     // of a feed: what was wanted from; an earlier one may have been given since (rule 33)
+  Epoch absent_through;        // of a feed: up to here bodies may be left out
+  Epoch first_epoch;           // of a feed: what was wanted from; an earlier one may have been given since (rule 33)
+  std::optional<Number> most;  // when the chunk began: nothing above is taken
 
   // The chunk at hand.
   Batch batch;
@@ -67,7 +68,9 @@ Result<RangeReceiver> Replica::receive(const std::optional<ChannelId>& id, const
                                        Number first, const std::optional<EntryHash>& previous) {
   ReplicaCore& core = *impl_;
   const LogState* log = core.find_log(key);
-  if (log != nullptr && log->accepted.frozen != 0) return refused(kFrozen, "a fork of this log is known");
+  const Channel* in = id ? core.find_channel(*id) : nullptr;
+  const auto most = log == nullptr ? std::nullopt : core.ceiling(in, *log);
+  if (most && first > *most && log->accepted.frozen != 0) return core.above_ceiling(in, *log);
   const Number head = log == nullptr ? Number{} : log->accepted.head;
   if (first.value == 0) return refused(kWrongNumber, "entries are numbered from 1");
   // What is held already may come again (it is compared); else it has to be wanted.
@@ -141,6 +144,7 @@ void RangeReceiver::State::start_chunk() {
   overlap.clear();
   const LogState* held = core->find_log(log);
   held_head = held == nullptr ? Number{} : held->accepted.head;
+  if (held != nullptr) most = core->ceiling(channel ? core->find_channel(*channel) : nullptr, *held);
 }
 
 // ---- Adding
@@ -167,6 +171,10 @@ Result<void> RangeReceiver::State::add(ByteView signature, Epoch entry_epoch, By
   if (next <= held_head) {
     overlap.emplace_back(entry.header, entry.signature, entry.body);
   } else {
+    if (most && next > *most) {
+      ++core->refused_entries;
+      return core->above_ceiling(channel ? core->find_channel(*channel) : nullptr, *core->find_log(log));
+    }
     if (entries_left == 0 || body.size() > bytes_left) {
       ++core->refused_entries;
       return refused(kQuotaExceeded, "the log takes up all that it may here");
@@ -223,7 +231,10 @@ Result<void> RangeReceiver::State::check_live() const {
   }
   const LogState* held = core->find_log(log);
   if (held == nullptr) return kOk;
-  if (held->accepted.frozen != 0) return refused(kFrozen, "a fork of this log is known");
+  const Channel* in = channel ? core->find_channel(*channel) : nullptr;
+  if (const auto now = core->ceiling(in, *held); now && !batch.entries().empty()) {
+    if (batch.entries().back().number > *now && held->accepted.frozen != 0) return core->above_ceiling(in, *held);
+  }
   if (!batch.entries().empty()) {
     const Number begins = batch.entries().front().number;
     const bool follows = begins == held->accepted.head.next();
@@ -251,6 +262,9 @@ Result<void> RangeReceiver::State::check_overlap(Change& change, LogState& held)
     if (*hash == hash_entry(view.header, view.signature)) continue;
     if (type == LogType::kOrganisation || !verify_entry(view, core->verifier)) {
       return refused(kBadSignature, "an entry that differs from the one held here is not signed");
+    }
+    if (held.fork && held.fork->parted() && number >= held.fork->number) {
+      return refused(kFrozen, "a fork of this log is known: nothing is taken from where its histories part");
     }
     const EntryView ours_view = ours ? ours->view() : EntryView{};
     core->keep_fork(change, held, ours ? &ours_view : nullptr, view);
@@ -288,6 +302,9 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
   const Number last = writes.back().number;
   if (const auto limit = core->limit_of(in.accepted, log, owner); limit && last > *limit) {
     return refused(kPastPin, "the writer was dropped, and the feed is pinned below this entry");
+  }
+  if (const FeedPin* pin = core->pin_for(in.accepted, held); pin != nullptr && last == pin->last) {
+    if (previous != pin->hash) return refused(kPastPin, "the entry at the pin is of another branch than the pin's");
   }
   FeedUse added;
   if (!name_only) {

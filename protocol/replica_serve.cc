@@ -75,7 +75,11 @@ bool Replica::may_serve(const NodeId& peer, const std::optional<ChannelId>& id, 
 
 bool Replica::wants_log(const std::optional<ChannelId>& id, const LogKey& key, LogType type) const {
   const LogState* log = impl_->find_log(key);
-  if (log != nullptr && (log->accepted.frozen != 0 || log->accepted.type != type)) return false;
+  if (log != nullptr && log->accepted.type != type) return false;
+  if (log != nullptr) {
+    const auto most = impl_->ceiling(log->channel ? impl_->find_channel(*log->channel) : nullptr, *log);
+    if (most && log->accepted.head >= *most) return false;
+  }
   if (!id) return type == LogType::kOrganisation && log != nullptr;
   const Channel* channel = impl_->find_channel(*id);
   if (channel == nullptr) return false;
@@ -96,29 +100,13 @@ bool Replica::wants_log(const std::optional<ChannelId>& id, const LogKey& key, L
   if (!state.joined() || (log != nullptr && log->channel != *id)) return false;
   if (log == nullptr && impl_->secrets.locked() && impl_->nameless_room(*channel) == 0) return false;
   if (log == nullptr) return channel->feeds < std::min<std::uint64_t>(impl_->quotas.feeds, kLogsPerChannelMax);
-  const auto limit = impl_->limit_of(state, key, log->owner);
-  return !limit || log->accepted.head < *limit;
+  return true;
 }
 
 Number Replica::accepted_head(const LogKey& key) const {
   const LogState* log = impl_->find_log(key);
   return log == nullptr ? Number{} : log->accepted.head;
 }
-
-namespace {
-
-// The last entry that counts for others: the head, or where the feed was pinned.
-Number served_head(const ReplicaCore& core, const LogState& log) {
-  Number head = log.durable.head;
-  const Channel* channel = log.channel ? core.find_channel(*log.channel) : nullptr;
-  if (channel == nullptr || channel->durable == nullptr) return head;
-  if (const Term* term = channel->durable->term_over(log.durable.log)) return std::min(head, term->last);
-  if (log.durable.type != LogType::kFeed) return head;
-  const auto limit = core.limit_of(*channel->durable, log.durable.log, log.owner);
-  return limit ? std::min(head, *limit) : head;
-}
-
-}  // namespace
 
 Result<Number> ReplicaCore::first_number_at(const LogState& log, Epoch epoch, Number head) const {
   if (log.durable.head_epoch < epoch || head < log.durable.low) return head;
@@ -140,7 +128,7 @@ Result<Number> ReplicaCore::first_number_at(const LogState& log, Epoch epoch, Nu
 Result<Number> Replica::first_number_at(const LogKey& key, Epoch epoch) const {
   const LogState* log = impl_->find_log(key);
   if (log == nullptr || log->durable.head.value == 0) return caller_error(kNotHeld, "no such log is held here");
-  return impl_->first_number_at(*log, epoch, served_head(*impl_, *log));
+  return impl_->first_number_at(*log, epoch, impl_->served_head(*log));
 }
 
 Result<void> Replica::read_log(const LogKey& key, Number from, Number to, std::size_t bytes_max,
@@ -153,7 +141,7 @@ Result<void> Replica::serve(const LogKey& key, Number from, Number to, std::size
   const LogState* log = impl_->find_log(key);
   if (log == nullptr || log->durable.head.value == 0) return caller_error(kNotHeld, "no such log is held here");
   if (from < log->durable.low) return caller_error(kNotHeld, "the copy here begins later");
-  to = std::min(to, served_head(*impl_, *log));
+  to = std::min(to, impl_->served_head(*log));
   if (from > to) return kOk;
   // Rule 10: the last of an answer stands by its own signature. Those before it are covered by it, or by one that the
   // receiver's chunk ends with.
@@ -168,7 +156,7 @@ Result<void> Replica::serve(const LogKey& key, Number from, Number to, std::size
   if (!bad) return kOk;
   // A bad signature under a good one is proof against the author (rule 10).
   LogState& broken = *impl_->find_log(key);
-  if (broken.accepted.frozen == 0) {
+  if (!broken.fork) {
     TOCSIN_ASSIGN(entry, impl_->stored_entry(key, to));
     Change change;
     impl_->keep_fork(change, broken, nullptr, entry.view());
@@ -208,10 +196,33 @@ std::optional<Replica::EndOfFeed> Replica::pin_of(const LogKey& key) const {
 
 // ---- What people are told
 
+std::string ReplicaCore::fork_warning(const ForkInfo& fork) const {
+  std::string in;
+  if (const Channel* channel = fork.channels.empty() ? nullptr : find_channel(fork.channels.front())) {
+    if (fork.type != LogType::kOrganisation) in = "channel " + channel->accepted.genesis->name + ": ";
+  }
+  const OrgState* org = fork.org ? find_org(*fork.org) : nullptr;
+  const std::string name = org != nullptr ? org->accepted.profile().name : "a member";
+  const std::string log = to_hex(fork.log.view()).substr(0, 16);
+  const std::string from = fork.parted ? " from entry " + std::to_string(fork.number.value) + " on" : "";
+  if (fork.type == LogType::kOrganisation) {
+    return "the roots of " + name + " signed two histories of their organisation's log" + from +
+           "; nothing new of it is taken: see tocsin fork show " + log;
+  }
+  if (fork.type == LogType::kControl) {
+    return in + "its chair, " + name + ", signed two histories of the control log" + from +
+           "; nothing new of it is taken: see tocsin fork show " + log;
+  }
+  return in + name + " signed two histories of feed " + log + from +
+         "; nothing there is taken, and what it says is shown as forked, until the chair chooses: see tocsin fork "
+         "show " +
+         log;
+}
+
 ReplicaStatus Replica::status() const {
   ReplicaStatus out;
   out.refused_entries = impl_->refused_entries;
-  out.fork_proofs = impl_->fork_proofs;
+  out.fork_proofs = impl_->forked.size();
   for (const auto& [key, log] : impl_->logs) {
     if (log.durable.head.value != 0) out.entries += log.durable.head.value + 1 - log.durable.low.value;
   }
@@ -262,15 +273,11 @@ ReplicaStatus Replica::status() const {
       const LogState* log = impl_->find_log(key);
       if (log != nullptr && log->accepted.frozen == kUnreadable) {
         warn(in + "its chair signed an entry that says nothing valid; nothing new of its control log is taken");
-      } else if (log != nullptr && log->accepted.frozen == kForked) {
-        const OrgState* org = log->owner ? impl_->find_org(log->owner->org) : nullptr;
-        const std::string whose = log->accepted.type == LogType::kControl ? "its chair"
-                                  : org != nullptr                        ? org->accepted.profile().name
-                                                                          : "a member";
-        warn(in + whose + " signed two histories of log " + to_hex(key.view()).substr(0, 16) +
-             "; nothing new of it is taken, and what it says is shown as forked");
       }
     }
+  }
+  for (const ForkInfo& fork : forks()) {
+    if (!fork.resolved && !(fork.pin && fork.parted && fork.pin->last < fork.number)) warn(impl_->fork_warning(fork));
   }
   if (impl_->checkpoint_conflicts > 0) {
     warn("checkpoints of others name entries that differ from those held here");

@@ -243,8 +243,16 @@ Result<void> ReplicaCore::check_change(const Channel& channel, const ProposedCha
 Approval ReplicaCore::own_answer(const Channel& channel, const Proposal& proposal, bool approve,
                                  const std::string& reason) const {
   const ChannelState& state = channel.accepted;
-  return {state.id(), proposal.id, proposal.steward_set, own_org,    own_node,
-          approve,    reason,      state.control_log(),  state.head, state.head_hash};
+  Approval out{state.id(), proposal.id, proposal.steward_set, own_org,    own_node,
+               approve,    reason,      state.control_log(),  state.head, state.head_hash};
+  // Of two histories of the control log nothing counts from where they part.
+  const LogState* log = find_log(state.control_log());
+  if (log != nullptr && log->fork && log->fork->parted() && log->fork->number.value > 1 &&
+      state.head >= log->fork->number) {
+    out.head = {log->fork->number.value - 1};
+    out.head_hash = log->fork->previous;
+  }
+  return out;
 }
 
 Result<ProposalId> Replica::propose(const ChannelId& id, ProposedChange wanted, const std::string& reason,

@@ -139,13 +139,14 @@ Result<void> ReplicaCore::choose_approvals(const Channel& channel, const HeldPro
   const ChannelState& state = channel.accepted;
   const LogState* log = find_log(state.control_log());
   std::vector<std::pair<Number, Bytes>> named;
-  named.emplace_back(state.head, sign_approval(own_answer(channel, *held.proposal, true, {}), secrets.tier2->signing));
+  const Approval own = own_answer(channel, *held.proposal, true, {});
+  named.emplace_back(own.head, sign_approval(own, secrets.tier2->signing));
   bool higher = false;
   for (Bytes& bytes : approvals_of(channel, held, kStewardsMax)) {
     TOCSIN_ASSIGN(approval, decode_approval(bytes));
     if (approval.org == own_org || approval.head_log != state.control_log()) continue;
-    higher = higher || approval.head > state.head;
-    const auto hash = log == nullptr || approval.head > state.head ? std::nullopt : stored_hash(*log, approval.head);
+    higher = higher || approval.head > own.head;
+    const auto hash = log == nullptr || approval.head > own.head ? std::nullopt : stored_hash(*log, approval.head);
     if (hash && *hash == approval.head_hash) named.emplace_back(approval.head, std::move(bytes));
   }
   const std::size_t quorum = state.newest->quorum;
@@ -153,8 +154,8 @@ Result<void> ReplicaCore::choose_approvals(const Channel& channel, const HeldPro
     return higher ? peer_error(kUnknownEpoch, "a steward holds more of the term before")
                   : peer_error(kNotApproved, "stewards name another history of the term before");
   }
-  certificate.last = state.head;
-  certificate.last_hash = state.head_hash;
+  certificate.last = own.head;
+  certificate.last_hash = own.head_hash;
   for (std::size_t i = 0; i < quorum; ++i) certificate.approvals.push_back(std::move(named[i].second));
   return kOk;
 }

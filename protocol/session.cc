@@ -93,6 +93,8 @@ Result<void> Session::Impl::dispatch(const wire::Message& message) {
       return handle_pong(payload);
     case MessageType::kBye:
       return handle_bye(payload);
+    case MessageType::kForkProof:
+      return handle_fork_proof(payload);
   }
   return peer_error(wire::kUnknownMessage);
 }
@@ -147,6 +149,7 @@ void Session::Impl::fill(wire::FrameWriter& out) {
   put_compare(out);
   put_credit(out);
   if (!done_sent) {
+    put_fork_proofs(out);
     put_asks(out);
     schedule();
     put_wants(out);
@@ -230,12 +233,17 @@ bool Session::Impl::nothing_to_send() const {
   if (!answers.empty() || !wants_out.empty() || !not_held.empty() || !pongs.empty() || !mail_out.empty()) return false;
   if (servings_count() > 0) return false;
   return std::none_of(channels.begin(), channels.end(), [](const auto& each) {
-    return each.second.peer_slot && (each.second.send_root || !each.second.changed.empty());
+    const SharedChannel& channel = each.second;
+    return channel.peer_slot && (channel.send_root || !channel.changed.empty() || !channel.proofs_due.empty());
   });
 }
 
 bool Session::Impl::settled() const {
   if (!nothing_to_fetch() || !nothing_to_send()) return false;
+  if (std::any_of(proofs_awaited.begin(), proofs_awaited.end(),
+                  [this](const LogKey& log) { return !replica.fork_is_durable(log); })) {
+    return false;
+  }
   return std::none_of(channels.begin(), channels.end(), [this](const auto& each) {
     const auto time = receipt_time(each.second, true);
     return time && *time <= now();
@@ -254,6 +262,7 @@ void Session::handle_heads(const ChannelId& channel, const LogKey& log) { impl_-
 void Session::handle_org_log(const OrgId& org) { impl_->org_log_changed(org); }
 void Session::handle_channels() { impl_->channels_due = true; }
 void Session::handle_mail() { impl_->mail_due = true; }
+void Session::handle_cut(const ChannelId& channel, const LogKey& log) { impl_->log_cut(channel, log); }
 void Session::resync() { impl_->new_round(); }
 void Session::close(ByeReason reason) { impl_->end(reason); }
 bool Session::poll_frame(Bytes& out) { return impl_->poll_frame(out); }

@@ -75,6 +75,7 @@ class Session {
   void handle_org_log(const OrgId& org);
   void handle_channels();
   void handle_mail();
+  void handle_cut(const ChannelId& channel, const LogKey& log);
 
   // ---- command
   void resync();  // compare everything again (`sync now`)

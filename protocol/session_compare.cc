@@ -28,7 +28,7 @@ Result<void> Session::Impl::handle_frontier(ByteView payload) {
 }
 
 void Session::Impl::compare_leaves(const ChannelId& id, const wire::FrontierNode& frontier, std::uint64_t depth) {
-  peer_lacks(replica.frontier(id), frontier.prefix, frontier.node.leaves);
+  peer_lacks(id, frontier.prefix, frontier.node.leaves);
   for (const Leaf& leaf : frontier.node.leaves) note_leaf(id, leaf, depth);
 }
 
@@ -39,7 +39,7 @@ Result<void> Session::Impl::compare_children(const ChannelId& id, SharedChannel&
     const Prefix child = frontier.prefix.child(nibble);
     const TrieDigest& theirs = frontier.node.children[nibble];
     if (theirs.is_zero()) {
-      peer_lacks(own, child, {});
+      peer_lacks(id, child, {});
     } else if (theirs != own.digest(child)) {
       channel.places.push_back({child, depth});
     }
@@ -49,13 +49,15 @@ Result<void> Session::Impl::compare_children(const ChannelId& id, SharedChannel&
 }
 
 // Logs below `prefix` that are held here and that the peer did not name.
-void Session::Impl::peer_lacks(const Frontier& own, const Prefix& prefix, const std::vector<Leaf>& but) {
+void Session::Impl::peer_lacks(const ChannelId& id, const Prefix& prefix, const std::vector<Leaf>& but) {
+  const Frontier& own = replica.frontier(id);
   auto theirs = but.begin();
   const auto& leaves = own.leaves();
   for (auto at = leaves.lower_bound(LogKey{prefix.nibbles}); at != leaves.end() && prefix.covers(at->first); ++at) {
     while (theirs != but.end() && theirs->log < at->first) ++theirs;
     const bool named = theirs != but.end() && theirs->log == at->first;
     if (!named && !peer_heads.contains(at->first)) note_peer_head(at->first, {0});
+    if (!named) offer_proof(id, at->first);
     if (peer_heads.size() >= kPeerHeadsMax) return;
   }
 }
@@ -71,6 +73,10 @@ void Session::Impl::note_peer_head(const LogKey& log, Number head) {
 
 void Session::Impl::note_leaf(const std::optional<ChannelId>& id, const Leaf& leaf, std::uint64_t depth) {
   note_peer_head(leaf.log, leaf.head);
+  if (id) {
+    const Leaf* ours = replica.frontier(*id).find(leaf.log);
+    if (ours == nullptr || *ours != leaf) offer_proof(*id, leaf.log);
+  }
   const Number own = replica.accepted_head(leaf.log);
   if (leaf.head > own) {
     const auto known = targets.find(leaf.log);
@@ -92,12 +98,7 @@ void Session::Impl::note_leaf(const std::optional<ChannelId>& id, const Leaf& le
     queue_target(leaf.log, target);
     return;
   }
-  // Two entries of one number (rule 12): the other one is asked for, once in a round.
-  const Leaf* ours = id ? replica.frontier(*id).find(leaf.log) : nullptr;
-  if (ours == nullptr || ours->head != leaf.head || ours->hash == leaf.hash || fetches.contains(leaf.log)) return;
-  const auto record = replica.log_record(leaf.log);
-  if (!record || record->frozen != 0 || probed.size() >= kRefusalsMax || !probed.insert(leaf.log).second) return;
-  start_probe(leaf.log, FetchPurpose::kFork, id, leaf.type, leaf.head, {}, depth);
+  if (id) look_at_leaf(*id, leaf, depth);
 }
 
 Result<void> Session::Impl::handle_ask(ByteView payload) {
@@ -225,6 +226,8 @@ void Session::Impl::own_head_changed(const ChannelId& id, const LogKey& log) {
   const auto found = channels.find(id);
   if (found == channels.end()) return;
   SharedChannel& channel = found->second;
+  offer_proof(id, log);
+  retry_proofs(log);
   announce(channel, log);
   const Leaf* leaf = replica.frontier(id).find(log);
   if (leaf != nullptr && leaf->type == LogType::kControl) unpark();
@@ -237,10 +240,12 @@ void Session::Impl::org_log_changed(const OrgId& org) {
   bool told = false;
   for (auto& [id, channel] : channels) {
     if (replica.frontier(id).find(log) == nullptr) continue;
+    offer_proof(id, log);
     announce(channel, log);
     told = told || channel.peer_slot;
   }
   if (org == replica.own_org().id() && !told && hello_sent) own_org_changed = true;
+  retry_proofs(log);
   unpark();
 }
 

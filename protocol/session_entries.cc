@@ -83,7 +83,9 @@ Result<void> Session::Impl::take_range(const LogKey& log, Fetch& fetch, wire::En
     if (!added) {
       // What stands before an entry without its body is good, and nobody else need send it.
       const bool missing = entry.absent && added.error().code == Code("not_acceptable");
-      if (missing && fetch.receiver->pending_entries() > 0) TOCSIN_TRY(commit_chunk(log, fetch));
+      // Nor where a pin or a fork ends what is taken.
+      const bool ends = added.error().code == Code("past_pin") || added.error().code == Code("frozen");
+      if ((missing || ends) && fetch.receiver->pending_entries() > 0) TOCSIN_TRY(commit_chunk(log, fetch));
       return fetch.draining ? kOk : entries_failed(log, fetch, added.error());
     }
     if (fetch.receiver->full()) TOCSIN_TRY(commit_chunk(log, fetch));
@@ -219,11 +221,17 @@ Result<void> Session::Impl::take_probe(const LogKey& log, Fetch& fetch, wire::En
   rebuilt.body_hash = entry.absent ? *BodyHash::from(entry.body_hash) : hash_body(entry.body);
   const auto bytes = rebuilt.encode();
   const EntryView view{ByteView(bytes), entry.signature, entry.body};
-  const bool same = record->head == header.first && record->head_hash == hash_entry(view.header, view.signature);
-  const auto kept = replica.fork_candidate(*fetch.channel, view);
-  if (!kept && kept.error().code == kBadSignature) return peer_error(kBadEntries, "the entry asked for is not signed");
-  if (!kept) refused(kept.error());
-  if (!same) fetch.suspect = {};  // two histories: the proof is kept, and the author is to blame
+  fetch.answered = true;
+  const auto step = replica.fork_candidate(*fetch.channel, view);
+  if (!step && step.error().code == kBadSignature) return peer_error(kBadEntries, "the entry asked for is not signed");
+  if (!step) refused(step.error());
+  if (step && *step == ForkStep::kSame) {
+    fetch.same_at = header.first;
+    return kOk;
+  }
+  fetch.suspect = {};  // two histories, and the author is to blame
+  if (!replica.fork_is_durable(log)) proofs_awaited.insert(log);
+  fetch.differs_at = step && *step == ForkStep::kDiffers ? header.first : Number{};
   return kOk;
 }
 

@@ -142,7 +142,8 @@ void Session::Impl::start_range(const LogKey& log, Target& target) {
 }
 
 void Session::Impl::start_probe(const LogKey& log, FetchPurpose purpose, const std::optional<ChannelId>& channel,
-                                LogType type, Number number, Number suspect, std::uint64_t depth) {
+                                LogType type, Number number, Number suspect, std::uint64_t depth, Number same_at,
+                                Number differs_at) {
   Fetch fetch;
   fetch.purpose = purpose;
   fetch.channel = channel;
@@ -151,6 +152,8 @@ void Session::Impl::start_probe(const LogKey& log, FetchPurpose purpose, const s
   fetch.announced = 1;
   fetch.depth = depth + 1;
   fetch.suspect = suspect;
+  fetch.same_at = same_at;
+  fetch.differs_at = differs_at;
   open_fetch(log, std::move(fetch));
 }
 
@@ -229,6 +232,7 @@ void Session::Impl::finish_if_done(const LogKey& log) {
       channel != channels.end() && fetch.type != LogType::kFeed) {
     channel->second.control_depth = std::max(channel->second.control_depth, fetch.depth);
   }
+  if (walk_on(log, fetch)) return;
   if (fetch.suspect.value != 0) {
     const bool fork_first = fetch.fork_at.value != 0;
     return start_probe(log, fork_first ? FetchPurpose::kFork : FetchPurpose::kSuspect, fetch.channel, fetch.type,

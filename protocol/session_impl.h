@@ -5,6 +5,7 @@
 //   session_fetch.cc    which of them is wanted when, and how an answer ends
 //   session_below.cc    ranges below what is held, once keys of older epochs have come
 //   session_entries.cc  entries that arrive: chunks, commits, credit, forks
+//   session_forks.cc    where two histories part: walking down to it, telling of it (rule 12)
 //   session_serve.cc    what the peer wants of us
 //   session_side.cc     receipts, mail, prekeys, pings
 //
@@ -38,6 +39,8 @@ inline constexpr std::size_t kNotHeldMax = 1280;  // one for each of both
 inline constexpr std::size_t kPongsMax = 16;
 inline constexpr std::int64_t kPingLaterMs = 15'000;
 inline constexpr std::size_t kMailsMax = 1024;       // taken in a session
+inline constexpr std::size_t kProofsMax = 4096;      // of forks, taken in a session
+inline constexpr std::size_t kEarlyProofsMax = 64;   // of logs that are not here yet
 inline constexpr std::size_t kPrekeyListsMax = 8;    // taken in a session
 inline constexpr std::size_t kRefusalsMax = 256;     // what is refused without ending the session, before it is ended
 inline constexpr std::uint64_t kReceiptsBurst = 16;  // beside four a minute for each shared channel
@@ -99,6 +102,10 @@ struct Fetch {
   // A chunk did not verify. It may follow another entry than our head (a fork, rule 12): that one is looked at first,
   // then the chunk's last.
   Number fork_at, suspect;
+  // kFork: the peer's entry of `differs_at` is another than ours, and follows another; that of `same_at` is the same
+  // (or is not here, or not there). 0: not known.
+  Number same_at, differs_at;
+  bool answered = false;  // the entry asked for came
 };
 
 // A want of the peer's.
@@ -138,7 +145,8 @@ struct SharedChannel {
 
   // Announcing.
   std::set<LogKey> changed;
-  std::set<LogKey> orgs;  // logs of organisations in the roster that the peer can know of
+  std::set<LogKey> orgs;        // logs of organisations in the roster that the peer can know of
+  std::set<LogKey> proofs_due;  // of which the peer is to hear that they fork
 
   // Receipts.
   bool receipt_due = false;
@@ -237,7 +245,7 @@ struct Session::Impl {
   void compare_leaves(const ChannelId& id, const wire::FrontierNode& frontier, std::uint64_t depth);
   Result<void> compare_children(const ChannelId& id, SharedChannel& channel, const wire::FrontierNode& frontier,
                                 std::uint64_t depth);
-  void peer_lacks(const Frontier& own, const Prefix& prefix, const std::vector<Leaf>& but);
+  void peer_lacks(const ChannelId& id, const Prefix& prefix, const std::vector<Leaf>& but);
   void note_leaf(const std::optional<ChannelId>& id, const Leaf& leaf, std::uint64_t depth);
   void note_peer_head(const LogKey& log, Number head);
   void put_compare(wire::FrameWriter& out);
@@ -274,7 +282,7 @@ struct Session::Impl {
   bool blocked(const ChannelId& id) const { return pending_org > 0 || pending_control.contains(id); }
   void start_range(const LogKey& log, Target& target);
   void start_probe(const LogKey& log, FetchPurpose purpose, const std::optional<ChannelId>& channel, LogType type,
-                   Number number, Number suspect, std::uint64_t depth);
+                   Number number, Number suspect, std::uint64_t depth, Number same_at = {}, Number differs_at = {});
   Fetch& open_fetch(const LogKey& log, Fetch fetch);
   void put_wants(wire::FrameWriter& out);
   void drain(const LogKey& log, Fetch& fetch);
@@ -311,6 +319,20 @@ struct Session::Impl {
   void store_failed();
   void credit_back(std::size_t bytes) { credit_due += static_cast<std::uint32_t>(bytes); }
   void put_credit(wire::FrameWriter& out);
+
+  // ---- session_forks.cc
+  std::map<LogKey, std::pair<Number, EntryHash>> proofs_known;  // that went either way in this session
+  std::map<std::pair<ChannelId, LogKey>, Bytes> early_proofs;   // came before the log, or what is below in it
+  std::size_t proofs_taken = 0;
+  std::set<LogKey> proofs_awaited;  // found here, not durable yet: the peer is told before this side is done
+
+  void look_at_leaf(const ChannelId& id, const Leaf& leaf, std::uint64_t depth);
+  void offer_proof(const ChannelId& id, const LogKey& log);
+  void put_fork_proofs(wire::FrameWriter& out);
+  Result<void> handle_fork_proof(ByteView payload);
+  void retry_proofs(const LogKey& log);
+  bool walk_on(const LogKey& log, const Fetch& fetch);
+  void log_cut(const ChannelId& id, const LogKey& log);
 
   // ---- session_serve.cc
   std::array<std::deque<Serving>, 3> servings;  // control and organisation logs, alert channels, others

@@ -43,7 +43,7 @@ class Cursor {
 };
 
 Error bad(MessageType type) {
-  return peer_error(kBadMessage, std::string(type_rules()[static_cast<std::size_t>(type)].name));
+  return peer_error(kBadMessage, std::string(rule_of(static_cast<std::uint8_t>(type))->name));
 }
 
 std::size_t prefix_bytes(const Prefix& prefix) { return 1 + (prefix.depth + 1u) / 2; }
@@ -311,6 +311,23 @@ Result<Mail> decode_mail(ByteView payload) {
   out.prekey_month = in.u32();
   out.envelope = in.rest();
   if (!in.good() || out.kind < 1 || out.envelope.empty()) return bad(MessageType::kMail);
+  return out;
+}
+
+bool put(FrameWriter& out, const ForkProof& proof) {
+  if (!out.begin(MessageType::kForkProof, 2 + proof.proof.size())) return false;
+  out.put16(proof.slot);
+  out.put(proof.proof);
+  out.end();
+  return true;
+}
+
+Result<ForkProof> decode_fork_proof(ByteView payload) {
+  Cursor in(payload);
+  ForkProof out;
+  out.slot = in.u16();
+  out.proof = in.rest();
+  if (!in.good() || out.proof.empty()) return bad(MessageType::kForkProof);
   return out;
 }
 

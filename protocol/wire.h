@@ -58,7 +58,8 @@ enum class MessageType : std::uint8_t {
   kPrekeys = 12,
   kPing = 13,
   kPong = 14,
-  kBye = 15
+  kBye = 15,
+  kForkProof = 64  // skipped by who does not know it
 };
 // Types from here on that are not known are skipped: a later minor version may add what an older one can do without.
 inline constexpr std::uint8_t kIgnorableFrom = 64;
@@ -71,8 +72,10 @@ struct TypeRule {
 };
 inline constexpr std::size_t kMessageHeaderBytes = 4;  // u8 type ‖ 3-byte size
 inline constexpr std::size_t kPayloadBytesMax = kFrameBytesMax - kMessageHeaderBytes;
-// By type, without a gap.
+// By type, without a gap; those that may be skipped are behind.
 std::span<const TypeRule> type_rules();
+// Null: this version does not know it.
+const TypeRule* rule_of(std::uint8_t type);
 
 // ---- Frames ----
 
@@ -221,6 +224,13 @@ struct Mail {
 };
 bool put(FrameWriter& out, const Mail& mail);
 Result<Mail> decode_mail(ByteView payload);
+
+struct ForkProof {
+  std::uint16_t slot = 0;
+  ByteView proof;  // Replica::fork_proof
+};
+bool put(FrameWriter& out, const ForkProof& proof);
+Result<ForkProof> decode_fork_proof(ByteView payload);
 
 bool put_prekeys(FrameWriter& out, ByteView signed_list);
 bool put_number(FrameWriter& out, MessageType ping_or_pong, std::uint64_t value);

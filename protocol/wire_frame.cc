@@ -27,7 +27,12 @@ constexpr std::size_t kReceiptBytesMin = 2 + 8 + 32 + 8 + 1;
 constexpr std::size_t kPrekeysBytesMin = 64 + 8;
 constexpr std::size_t kPrekeysBytesMax = 2048;  // twelve keys take 560
 
-constexpr std::array<TypeRule, 16> kRules = {{
+// Twice: size, header, signature field of one root or of as many as there may be.
+constexpr std::size_t kForkProofBytesMin = 2 + 2 * (2 + 2 + kEntryHeaderBytes + kSignatureBytes);
+constexpr std::size_t kForkProofBytesMax = 2 + 2 * (2 + 2 + kEntryHeaderBytes + kSignatureFieldBytesMax);
+
+constexpr std::size_t kRequiredTypes = 16;  // 0 to 15
+constexpr std::array<TypeRule, kRequiredTypes + 1> kRules = {{
     {MessageType::kPadding, "padding", 0, kPayloadBytesMax},
     {MessageType::kHello, "hello", kHelloBytes, kHelloBytesMax},
     {MessageType::kSlots, "slots", 6 + kSlotsMin* kSlotBytes, 6 + kSlotsMax* kSlotBytes},
@@ -44,6 +49,7 @@ constexpr std::array<TypeRule, 16> kRules = {{
     {MessageType::kPing, "ping", 8, 8},
     {MessageType::kPong, "pong", 8, 8},
     {MessageType::kBye, "bye", 2, 2},
+    {MessageType::kForkProof, "fork proof", kForkProofBytesMin, kForkProofBytesMax},
 }};
 
 std::size_t load_size(const std::uint8_t* from) {
@@ -54,6 +60,11 @@ std::size_t load_size(const std::uint8_t* from) {
 
 std::span<const TypeRule> type_rules() { return kRules; }
 
+const TypeRule* rule_of(std::uint8_t type) {
+  if (type < kRequiredTypes) return &kRules[type];
+  return type == kIgnorableFrom ? &kRules[kRequiredTypes] : nullptr;
+}
+
 Result<std::optional<Message>> FrameReader::next() {
   if (whole_.empty()) return peer_error(kBadFrame, "an empty frame");
   while (!rest_.empty()) {
@@ -63,11 +74,12 @@ Result<std::optional<Message>> FrameReader::next() {
     if (size > rest_.size() - kMessageHeaderBytes) return peer_error(kBadFrame, "the frame ends inside a message");
     const ByteView payload = rest_.subspan(kMessageHeaderBytes, size);
     rest_ = rest_.subspan(kMessageHeaderBytes + size);
-    if (type >= kRules.size()) {
+    const TypeRule* known = rule_of(type);
+    if (known == nullptr) {
       if (type < kIgnorableFrom) return peer_error(kUnknownMessage);
       continue;
     }
-    const TypeRule& rule = kRules[type];
+    const TypeRule& rule = *known;
     if (size < rule.bytes_min || size > rule.bytes_max) return peer_error(kBadMessage, std::string(rule.name));
     if (rule.type != MessageType::kPadding) return std::optional<Message>{{rule.type, payload}};
     if (std::any_of(payload.begin(), payload.end(), [](std::uint8_t b) { return b != 0; })) {

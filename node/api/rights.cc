@@ -24,6 +24,8 @@ constexpr Right kRights[] = {
     {"GET", "/channels/{channel}", Least::kReader},
     {"GET", "/proposals", Least::kReader},
     {"GET", "/proposals/{proposal}", Least::kReader},
+    {"GET", "/forks", Least::kReader},
+    {"GET", "/forks/{log}", Least::kReader},
     {"GET", "/reports", Least::kReader},
     {"GET", "/reports/{report}", Least::kReader},
     {"GET", "/reports/{report}/history", Least::kReader},

@@ -109,6 +109,7 @@ const std::vector<Route>& routes() {
     add_peer_routes(out);
     add_channel_routes(out);
     add_proposal_routes(out);
+    add_fork_routes(out);
     add_exchange_routes(out);  // before reports: /reports/import is no report
     add_report_routes(out);
     add_bundle_routes(out);

@@ -34,6 +34,7 @@ void add_org_routes(std::vector<Route>& out);
 void add_peer_routes(std::vector<Route>& out);
 void add_channel_routes(std::vector<Route>& out);
 void add_proposal_routes(std::vector<Route>& out);
+void add_fork_routes(std::vector<Route>& out);
 void add_report_routes(std::vector<Route>& out);
 void add_exchange_routes(std::vector<Route>& out);
 void add_bundle_routes(std::vector<Route>& out);

@@ -26,9 +26,8 @@ Json page_json(Json items, const std::string& next) {
 
 Json standing_json(App& app, const index::ReportRow& row) {
   const auto& s = row.standing;
-  // Its writer showed two histories (rule 12). Where they part is not known for certain, so all of the log is marked.
-  const auto log = app.replica().log_record(row.location.log);
-  const bool forked = log && log->frozen == protocol::kForked;
+  // Its writer showed two histories, and this stands where they part or above (rule 12).
+  const bool forked = app.replica().is_disputed(row.location.log, row.location.number);
   std::string current = s.withdrawn   ? "withdrawn"
                         : forked      ? "forked"
                         : s.conflict  ? "conflict"

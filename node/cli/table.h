@@ -62,6 +62,7 @@ void add_org_commands(std::vector<Command>& out);   // org
 void add_peer_commands(std::vector<Command>& out);  // card, peer
 void add_channel_commands(std::vector<Command>& out);
 void add_proposal_commands(std::vector<Command>& out);
+void add_fork_commands(std::vector<Command>& out);
 void add_report_commands(std::vector<Command>& out);
 void add_exchange_commands(std::vector<Command>& out);  // report import, report export
 void add_bundle_commands(std::vector<Command>& out);

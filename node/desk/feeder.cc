@@ -15,6 +15,12 @@ Feeder::Feeder(protocol::Replica& replica, index::IndexThread& index, protocol::
 
 void Feeder::start() {
   stopped_ = false;
+  // What was cut out of a log since the snapshot was made stands in it, and cannot be read any more to be forgotten.
+  const auto cut = replica_.newest_cut();
+  if (cut && cursor_.value > 0 && cursor_ <= *cut && !rebuilt_) {
+    rebuild([](const Result<void>&) {});
+    return;
+  }
   keys_changed_ = true;  // a snapshot may hold entries that waited for a key that is here now
   pump();
 }
@@ -34,6 +40,12 @@ void Feeder::on_erased(std::span<const protocol::Batch::BodyErase> bodies) {
     else
       to_forget_.push_back({body.log, body.number, body.number});
   }
+  pump();
+}
+
+void Feeder::on_cut(const protocol::ChannelId&, const protocol::LogKey&, const protocol::EntryChunk& entries) {
+  cut_.push_back(std::make_unique<protocol::EntryChunk>(entries));
+  cut_.back()->after = cut_.back()->last = {};
   pump();
 }
 
@@ -70,6 +82,7 @@ void Feeder::rebuild(std::function<void(Result<void>)> done) {
                cursor_ = {};
                to_revisit_.clear();
                to_forget_.clear();
+               cut_.clear();
                pump();
              });
 }
@@ -78,6 +91,12 @@ void Feeder::rebuild(std::function<void(Result<void>)> done) {
 void Feeder::pump() {
   if (under_way_ || stopped_ || failed_ || clearing_) return;
   if (pins_changed_) look_for_pins();
+  if (!cut_.empty()) {
+    auto chunk = std::move(cut_.front());
+    cut_.pop_front();
+    chunk->newest = replica_.newest_arrival();
+    return hand_over(std::move(chunk), index::FeedAs::kForget);
+  }
   if (!to_forget_.empty()) return forget_next();
   if (cursor_ < replica_.newest_arrival())
     return read_and_feed(cursor_, replica_.newest_arrival(), index::FeedAs::kNext);

@@ -43,6 +43,7 @@ class Feeder final : public protocol::ReplicaListener {
   void on_mail() override {}
   void on_arrival(protocol::Arrival newest) override;
   void on_erased(std::span<const protocol::Batch::BodyErase> bodies) override;  // their reports leave the index
+  void on_cut(const protocol::ChannelId&, const protocol::LogKey&, const protocol::EntryChunk& entries) override;
 
  private:
   void pump();
@@ -79,7 +80,8 @@ class Feeder final : public protocol::ReplicaListener {
     protocol::Number next, end;  // entries [next, end]
   };
   std::deque<Forget> to_forget_;
-  std::map<protocol::LogKey, protocol::Number> pins_;  // that were looked at: the last entry that counts
+  std::deque<std::unique_ptr<protocol::EntryChunk>> cut_;  // of branches that were not chosen; they are gone already
+  std::map<protocol::LogKey, protocol::Number> pins_;      // that were looked at: the last entry that counts
   std::deque<std::pair<protocol::Arrival, std::function<void()>>> waiters_;
   std::function<void(Result<void>)> rebuilt_;
 };

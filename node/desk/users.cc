@@ -70,10 +70,7 @@ void Users::on_channels() {
     const auto pin = replica_.pin_of(feed);
     if (pin ? read.pin == pin->last : !read.pin) continue;
     // What stood above the pin counts no more (rule 20): begin anew without it.
-    users_.clear();
-    tokens_.clear();
-    audit_.clear();
-    read_.clear();
+    begin_anew();
     break;
   }
   if (const auto generation = replica_.reading_table().generation(); generation != keys_seen_) {
@@ -86,6 +83,20 @@ void Users::on_channels() {
   post_([this, alive = std::weak_ptr(alive_)] {
     if (!alive.expired()) announce();
   });
+}
+
+void Users::begin_anew() {
+  users_.clear();
+  tokens_.clear();
+  audit_.clear();
+  read_.clear();
+}
+
+// Of a feed that forked the other branch was chosen (rule 12): what this one said counts no more.
+void Users::on_cut(const ChannelId&, const LogKey& feed, const EntryChunk&) {
+  if (!started_ || !read_.contains(feed)) return;
+  begin_anew();
+  read_on();
 }
 
 void Users::read_on() {

@@ -128,6 +128,7 @@ class Users final : public protocol::ReplicaListener {
   void on_peers() override {}
   void on_mail() override {}
   void on_arrival(protocol::Arrival) override { read_on(); }
+  void on_cut(const protocol::ChannelId&, const protocol::LogKey& feed, const protocol::EntryChunk&) override;
 
  private:
   template <class Record>
@@ -144,6 +145,7 @@ class Users final : public protocol::ReplicaListener {
     unsigned failed = 0;
     std::int64_t not_before_ms = 0;
   };
+  void begin_anew();
   void read_on();
   void read_feed(const protocol::LogRecord& log, Read& read);
   protocol::Number read_entries(const protocol::LogKey& log, protocol::Number from, protocol::Number to, Read& read);

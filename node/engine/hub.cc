@@ -274,6 +274,11 @@ void Hub::on_arrival(protocol::Arrival newest) {
   impl_->tell([newest](protocol::ReplicaListener& listener) { listener.on_arrival(newest); });
 }
 
+void Hub::on_cut(const protocol::ChannelId& channel, const protocol::LogKey& log, const protocol::EntryChunk& entries) {
+  impl_->each_session([&](protocol::Session& session) { session.handle_cut(channel, log); });
+  impl_->tell([&](protocol::ReplicaListener& listener) { listener.on_cut(channel, log, entries); });
+}
+
 void Hub::on_erased(std::span<const protocol::Batch::BodyErase> bodies) {
   impl_->tell([bodies](protocol::ReplicaListener& listener) { listener.on_erased(bodies); });
 }

@@ -174,6 +174,8 @@ class Hub final : public transport::LinkUser, public protocol::ReplicaListener {
   void on_peers() override;
   void on_mail() override;
   void on_arrival(protocol::Arrival newest) override;
+  void on_cut(const protocol::ChannelId& channel, const protocol::LogKey& log,
+              const protocol::EntryChunk& entries) override;
   void on_erased(std::span<const protocol::Batch::BodyErase> bodies) override;
 
  private:

@@ -63,12 +63,17 @@ Result<Bytes> BackupRun::next() {
       number_ = log.low;
     }
     const Number before = number_;
+    bool other_branch = false;
     if (number_ <= log.head) {
       TOCSIN_TRY(store_.read(log.log, number_, log.head, kPieceBytes, [&](const StoredEntry& stored) {
         writer_.entry(stored, ready_);
         number_ = stored.number.next();
+        other_branch =
+            stored.number == log.head && hash_entry(stored.entry.header, stored.entry.signature) != log.head_hash;
         return true;
       }));
+      // A pin chose another branch of a feed meanwhile (rule 12).
+      if (other_branch) return environment_error(kStoreFailed, "a log was changed meanwhile; make the backup again");
       if (number_ == before) return environment_error(kStoreFailed, "a log is shorter than its record says");
     }
     if (number_ > log.head) {

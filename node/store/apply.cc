@@ -38,6 +38,9 @@ Applied Application::add(const Batch& batch) {
   for (const LogRecord& record : batch.logs()) {
     if (Applied error = add_log(record)) return error;
   }
+  for (const Batch::LogCut& cut : batch.cuts()) {
+    if (Applied error = cut_log(cut)) return error;
+  }
   for (const Batch::EntryWrite& write : batch.entries()) {
     if (Applied error = add_entry(batch, write)) return error;
   }
@@ -169,6 +172,31 @@ Applied Application::find_entry(LogNumber log, Number number, std::optional<Held
   const EntryView& entry = opened->entry;
   out = Held{*arrival, opened->prefix, Entry(entry.header, entry.signature, entry.body)};
   return std::nullopt;
+}
+
+// The newest arrival may go, too: its number is kept, so that whoever follows the arrivals misses nothing that comes
+// after.
+Applied Application::cut_log(const Batch::LogCut& cut) {
+  LogState* log = find_log(cut.log);
+  if (log == nullptr || log->empty() || log->high <= cut.keep.value) return std::nullopt;
+  for (std::uint64_t number = log->high; number > cut.keep.value && number >= log->low; --number) {
+    const auto key = index_key(log->number, {number});
+    MDB_val value;
+    int rc = txn_.get(database_.dbs().index, key, value);
+    const auto arrival = rc == 0 ? read_integer<std::uint64_t>(value) : std::nullopt;
+    if (rc == 0 && !arrival) rc = MDB_CORRUPTED;
+    if (rc == 0) rc = txn_.remove(database_.dbs().entries, integer_key(*arrival));
+    if (rc == 0) rc = txn_.remove(database_.dbs().index, key);
+    if (rc != 0) return lmdb_failed(rc);
+  }
+  if (cut.keep.value < log->low) {
+    log->low = 1;
+    log->high = 0;
+  } else {
+    log->high = cut.keep.value;
+  }
+  const std::uint64_t newest = next_arrival_ - 1;
+  return lmdb_failed(txn_.put(database_.dbs().meta, as_bytes(kArrivalName), integer_key(newest)));
 }
 
 Applied Application::erase(const Batch::BodyErase& erased) {

@@ -32,6 +32,7 @@ class Application {
   Applied replace_bodiless(const protocol::EntryView& entry, LogNumber log);
   Applied put_index(LogNumber log, protocol::Number number);
   Applied put_entry(const protocol::EntryView& entry, protocol::Checked checked, LogNumber log);
+  Applied cut_log(const protocol::Batch::LogCut& cut);
   Applied erase(const protocol::Batch::BodyErase& erase);
   Applied write_record(const protocol::Batch::RecordWrite& write);
   LogState* find_log(const protocol::LogKey& log);

@@ -186,11 +186,17 @@ Result<void> Database::load_state(const lmdb::Txn& txn) {
   }
   MDB_val key;
   MDB_val value;
+  // What was cut out of a log may have been the newest.
+  if (txn.get(dbs_.meta, as_bytes(kArrivalName), value) == 0) {
+    const auto given_out = read_integer<std::uint64_t>(value);
+    if (!given_out) return damaged_store("its newest arrival cannot be read");
+    newest_arrival_ = *given_out;
+  }
   rc = entries.get(key, value, MDB_LAST);
   if (rc == MDB_NOTFOUND) return kOk;
   const auto newest = rc == 0 ? read_integer<std::uint64_t>(key) : std::nullopt;
   if (!newest) return damaged_store("its newest entry cannot be read");
-  newest_arrival_ = *newest;
+  newest_arrival_ = std::max(newest_arrival_.load(), *newest);
   return kOk;
 }
 

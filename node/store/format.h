@@ -4,6 +4,7 @@
 //
 //   meta      "schema" -> u32 version (1)
 //             "check" -> sealed value (kLabelStoreCheck) of 16 random bytes: opens under the store key only
+//             "arrival" -> u64 (native order): given out by the time that a log was last cut; there since then
 //   logs      u32 log number (native order) -> sealed LogRecord; numbers count from 1 in the order in which logs came
 //   entries   u64 arrival (native order) -> entry value; arrivals count from 1, rise, and are never reused
 //   index     u32 log number ‖ u64 number -> u64 arrival; the key is big-endian, so that it sorts by log, then number
@@ -39,6 +40,8 @@ inline constexpr std::size_t kEntryPrefixBytes = 8;
 inline constexpr std::size_t kIndexKeyBytes = 12;
 inline constexpr std::size_t kRecordKeyBytes = 33;
 inline constexpr std::size_t kLogRecordBytes = 168;
+
+inline constexpr std::string_view kArrivalName = "arrival";
 
 inline constexpr std::uint8_t kFlagChecked = 0x03;
 inline constexpr std::uint8_t kFlagSealed = 0x04;

@@ -516,6 +516,29 @@ TEST_F(Bundle, rule_12_another_history_in_a_file_is_kept_as_proof_and_stops_the_
   }
 }
 
+TEST_F(Bundle, rule_12_a_file_brings_the_proof_of_a_fork_and_what_lies_below_it) {
+  const ChannelId id = test::make_channel(a, {&b, &c});
+  const Epoch epoch = info(a, id).epoch;
+  test::ForgedFeed feed(a, id), other(a, id);  // the same key
+  std::vector<Entry> first;
+  first.push_back(feed.next(epoch, "one", feed.signed_certificate()));
+  first.push_back(feed.next(epoch, "two"));
+  other.head = feed.head;
+  other.head_hash = feed.head_hash;
+  first.push_back(feed.next(epoch, "three"));
+  must(test::give(b, id, first));
+  must(b.replica().fork_candidate(id, other.next(epoch, "another three").view()));
+  b.store.sync();
+  const BundleSummary summary = read_bundle(c, bundle(b, clock, {id}));
+  EXPECT_TRUE(summary.complete);
+  EXPECT_TRUE(summary.refused.empty());
+  EXPECT_EQ(c.text_set(id), (std::multiset<std::string>{"one", "two"}));
+  ASSERT_EQ(c.replica().forks().size(), 1u);
+  EXPECT_EQ(c.replica().forks()[0].number, Number{3});
+  EXPECT_TRUE(c.replica().forks()[0].parted);
+  EXPECT_EQ(b.replica().frontier(id).digest(), c.replica().frontier(id).digest());
+}
+
 TEST_F(Bundle, a_look_changes_nothing_and_tells_what_would_come) {
   const ChannelId id = test::make_channel(a, {&b});
   write_many(a, id, 30);

@@ -91,6 +91,8 @@ Result<void> decode_any(const Message& message) {
       return drop(decode_number(message.payload));
     case MessageType::kBye:
       return drop(decode_bye(message.payload));
+    case MessageType::kForkProof:
+      return drop(decode_fork_proof(message.payload));
     default:
       return kOk;
   }
@@ -109,11 +111,14 @@ Result<void> decode_frame(ByteView frame) {
 TEST(WireTable, TypesStandInOrderWithBoundsThatFitAFrame) {
   for (std::size_t i = 0; i < type_rules().size(); ++i) {
     const TypeRule& rule = type_rules()[i];
-    EXPECT_EQ(static_cast<std::size_t>(rule.type), i);
+    const auto type = static_cast<std::uint8_t>(rule.type);
+    EXPECT_EQ(type, i < 16 ? i : kIgnorableFrom + i - 16);
+    EXPECT_EQ(rule_of(type), &rule);
     EXPECT_LE(rule.bytes_min, rule.bytes_max);
     EXPECT_LE(rule.bytes_max, kPayloadBytesMax);
   }
-  EXPECT_LT(type_rules().size(), kIgnorableFrom);
+  EXPECT_EQ(rule_of(16), nullptr);
+  EXPECT_EQ(rule_of(kIgnorableFrom + 1), nullptr);
 }
 
 TEST(WireTable, ReasonsHaveNames) {
@@ -146,7 +151,7 @@ TEST(WireFrame, rule_06_messages_are_bounded_before_they_are_looked_at) {
 }
 
 TEST(WireFrame, UnknownTypesAreSkippedFromSixtyFourOnAndRefusedBelow) {
-  EXPECT_EQ(code_of(hex("40020000"
+  EXPECT_EQ(code_of(hex("41020000"
                         "0102"
                         "ff000000"
                         "0d080000"

@@ -48,8 +48,14 @@ class Pair {
       for (auto* session : sessions) session->handle_mail();
     }
     void on_arrival(protocol::Arrival) override {}
+    void on_cut(const protocol::ChannelId& channel, const protocol::LogKey& log,
+                const protocol::EntryChunk& entries) override {
+      removed += entries.items.size();
+      for (auto* session : sessions) session->handle_cut(channel, log);
+    }
 
     Party& party;
+    std::size_t removed = 0;  // entries of branches that were not chosen
     protocol::WantTable wants;
     std::vector<protocol::Session*> sessions;
     bool chores = true;

@@ -131,8 +131,8 @@ class Sharing(NodesTestCase):
         owner.end()
         stays.start()
         stays.run("peer", "connect", goes.org_id, goes.listen)
-        wait_until("Stays shows the fork", lambda: states(stays) == {"common": "forked", "told to Stays": "forked"}, 30)
-        wait_until("Goes shows the fork", lambda: states(goes) == {"common": "forked", "told to Goes": "forked"}, 30)
+        wait_until("Stays shows the fork", lambda: states(stays) == {"common": "current", "told to Stays": "forked"}, 30)
+        wait_until("Goes shows the fork", lambda: states(goes) == {"common": "current", "told to Goes": "forked"}, 30)
         for node in (stays, goes):
             self.assertTrue([w for w in node.run("status")["warnings"] if "Owner signed two histories" in w])
 

@@ -116,6 +116,42 @@ TEST_F(Fsck, ErasedBodiesAndLogsHeldInPartAreSound) {
   EXPECT_EQ(problems(), Problems{});
 }
 
+TEST_F(Fsck, rule_12_a_branch_that_was_cut_out_leaves_a_sound_store_and_no_arrival_twice) {
+  // The feed's are the newest of all: what comes after them must not get their numbers, also after a restart.
+  Batch last = feed_.batch(3);
+  const auto newest = bench_.commit(std::move(last));
+  ASSERT_TRUE(newest.ok());
+  feed_.cut(3);
+  Batch cut;
+  cut.cut_log(feed_.key(), {3});
+  cut.set_log(feed_.record());
+  ASSERT_TRUE(bench_.commit(std::move(cut)).ok());
+  EXPECT_EQ(problems(), Problems{});
+  EXPECT_EQ(numbers_of(*bench_.store, feed_.key()), (std::vector<std::uint64_t>{1, 2, 3}));
+  bench_.reopen();
+  EXPECT_EQ(bench_.store->newest_arrival(), *newest);
+  EXPECT_EQ(code_of(bench_.commit(feed_.batch(2))), "ok") << "the same numbers, of another branch";
+  EXPECT_EQ(bench_.store->newest_arrival().value, newest->value + 2);
+  EXPECT_EQ(problems(), Problems{});
+  std::vector<std::uint64_t> read;
+  ASSERT_TRUE(bench_.store
+                  ->read_arrivals({newest->value}, SIZE_MAX,
+                                  [&](const StoredEntry& stored) {
+                                    read.push_back(stored.number.value);
+                                    return true;
+                                  })
+                  .ok());
+  EXPECT_EQ(read, (std::vector<std::uint64_t>{4, 5}));
+  // All of it, and the other branch in the same batch.
+  feed_.cut(0);
+  Batch other;
+  other.cut_log(feed_.key(), {0});
+  feed_.add_to(other, 1);
+  ASSERT_EQ(code_of(bench_.commit(std::move(other))), "ok");
+  EXPECT_EQ(numbers_of(*bench_.store, feed_.key()), (std::vector<std::uint64_t>{1}));
+  EXPECT_EQ(problems(), Problems{});
+}
+
 TEST_F(Fsck, AChangedBodyIsFound) {
   {
     Surgery surgery(bench_);

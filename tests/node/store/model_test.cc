@@ -40,6 +40,7 @@ class Player {
     Batch batch;
     const auto steps = *rc::gen::inRange(1, 6);
     std::map<std::pair<LogKey, std::uint64_t>, int> erased;
+    if (*rc::gen::inRange(0, 8) == 0) cut(batch);
     for (int i = 0; i < steps; ++i) {
       switch (*rc::gen::inRange(0, 5)) {
         case 0:
@@ -79,6 +80,16 @@ class Player {
       batch.add_entry(log.key(), log.record().head, entry.view(), Checked::kSigned);
       model.entries[{log.key(), log.record().head.value}] = {++model.arrival, encode_entry(entry.view())};
     }
+    batch.set_log(log.record());
+    model.logs[log.key()] = log.record();
+  }
+  void cut(Batch& batch) {
+    LogWriter& log = writers_[*rc::gen::inRange<std::size_t>(0, writers_.size())];
+    if (log.record().head.value == 0) return;
+    const auto keep = *rc::gen::inRange<std::uint64_t>(0, log.record().head.value + 2);
+    for (auto number = keep + 1; number <= log.record().head.value; ++number) model.entries.erase({log.key(), number});
+    batch.cut_log(log.key(), {keep});
+    log.cut(keep);
     batch.set_log(log.record());
     model.logs[log.key()] = log.record();
   }

@@ -146,6 +146,19 @@ class LogWriter {
     return entries.back();
   }
 
+  // Takes back what stands above `keep`.
+  void cut(std::uint64_t keep) {
+    while (record_.head.value > keep) {
+      record_.bytes -= entries.back().view().body.size();
+      entries.pop_back();
+      record_.head = {record_.head.value - 1};
+    }
+    record_.head_hash = entries.empty()
+                            ? protocol::EntryHash{}
+                            : protocol::hash_entry(entries.back().view().header, entries.back().view().signature);
+    if (entries.empty()) record_.head_epoch = {};
+  }
+
   // Adds `count` entries with bodies of `body_bytes` and the log's record.
   void add_to(protocol::Batch& batch, std::size_t count, std::size_t body_bytes = 300) {
     for (std::size_t i = 0; i < count; ++i) {

@@ -1,0 +1,112 @@
+// Forks as a session sees them (rule 12): from a difference down to the number where two histories part, and the proof
+// of it to whoever has not heard.
+#include <algorithm>
+
+#include "protocol/codes.h"
+#include "protocol/session_impl.h"
+
+namespace tocsin::protocol {
+
+// ---- Finding
+
+// The peer's newest entry is not above ours: then ours of that number is the same, or there are two histories, and the
+// peer's is asked for, once in a round.
+void Session::Impl::look_at_leaf(const ChannelId& id, const Leaf& leaf, std::uint64_t depth) {
+  const Leaf* ours = replica.frontier(id).find(leaf.log);
+  if (ours == nullptr || *ours == leaf || fetches.contains(leaf.log)) return;
+  const auto record = replica.log_record(leaf.log);
+  if (!record || (record->frozen != 0 && record->frozen != kForked)) return;
+  const auto known = replica.parting(leaf.log);
+  if (known && leaf.head >= known->first) return;
+  const auto hash = replica.entry_hash(leaf.log, leaf.head);
+  if (!hash || *hash == leaf.hash || replica.is_fork_leaf(leaf)) return;
+  if (probed.size() >= kRefusalsMax || !probed.insert(leaf.log).second) return;
+  start_probe(leaf.log, FetchPurpose::kFork, id, leaf.type, leaf.head, {}, depth);
+}
+
+// The peer's entry differs from ours and follows another: halves what lies between until both follow the same. Each
+// step is one entry, and there are at most 64.
+bool Session::Impl::walk_on(const LogKey& log, const Fetch& fetch) {
+  if (fetch.purpose != FetchPurpose::kFork || fetch.differs_at.value == 0 || fetch.draining) return false;
+  const auto record = replica.log_record(log);
+  if (!record || !fetch.channel) return false;
+  const std::uint64_t lowest = record->low.value == 0 ? 0 : record->low.value - 1;
+  const std::uint64_t low = std::max(fetch.answered ? fetch.same_at.value : fetch.first.value, lowest);
+  const std::uint64_t high = fetch.differs_at.value;
+  // They part below what is held here, or the peer holds pieces of more histories than one: others will find it.
+  if (low + 1 >= high) return false;
+  start_probe(log, FetchPurpose::kFork, fetch.channel, fetch.type, Number{low + (high - low) / 2}, {}, fetch.depth,
+              Number{low}, fetch.differs_at);
+  return true;
+}
+
+// ---- Telling
+
+void Session::Impl::offer_proof(const ChannelId& id, const LogKey& log) {
+  const auto parting = replica.parting(log);
+  if (!parting) return;
+  const auto known = proofs_known.find(log);
+  if (known != proofs_known.end() && known->second <= *parting) return;
+  if (const auto channel = channels.find(id); channel != channels.end()) channel->second.proofs_due.insert(log);
+}
+
+void Session::Impl::put_fork_proofs(wire::FrameWriter& out) {
+  if (!compared_round) return;
+  for (auto& [id, channel] : channels) {
+    if (!channel.peer_slot) channel.proofs_due.clear();
+    while (!channel.proofs_due.empty()) {
+      const LogKey log = *channel.proofs_due.begin();
+      const auto parting = replica.parting(log);
+      const auto known = proofs_known.find(log);
+      const bool told = parting && known != proofs_known.end() && known->second <= *parting;
+      const auto proof = parting && !told ? replica.fork_proof(id, log) : std::nullopt;
+      if (proof) {
+        if (!wire::put(out, wire::ForkProof{channel.own_slot, *proof})) return;
+        if (proofs_known.size() < kProofsMax) proofs_known.insert_or_assign(log, *parting);
+      }
+      channel.proofs_due.erase(log);
+    }
+  }
+}
+
+Result<void> Session::Impl::handle_fork_proof(ByteView payload) {
+  TOCSIN_ASSIGN(message, wire::decode_fork_proof(payload));
+  ChannelId id;
+  if (find_channel(message.slot, &id) == nullptr) return kOk;  // of a channel that was shared a moment ago
+  if (++proofs_taken > kProofsMax) return peer_error(kTooMuch, "more proofs of forks than there are logs");
+  const auto taken = replica.take_fork_proof(id, message.proof);
+  if (taken) {
+    proofs_known.insert_or_assign(taken->log, std::pair(taken->number, taken->previous));
+    if (!taken->early) return kOk;
+    if (early_proofs.size() < kEarlyProofsMax) early_proofs.insert_or_assign({id, taken->log}, to_bytes(message.proof));
+    return kOk;
+  }
+  refused(taken.error());
+  const std::string_view code = taken.error().code.text();
+  // Nobody passes on what he has not checked.
+  if (code == "bad_entry" || code == "bad_signature") return peer_error(kBadEntries, taken.error().detail);
+  return kOk;
+}
+
+// More of the log is here.
+void Session::Impl::retry_proofs(const LogKey& log) {
+  for (auto at = early_proofs.begin(); at != early_proofs.end();) {
+    bool done = false;
+    if (at->first.second == log) {
+      const auto taken = replica.take_fork_proof(at->first.first, at->second);
+      if (!taken) refused(taken.error());
+      done = !taken || !taken->early;
+    }
+    at = done ? early_proofs.erase(at) : std::next(at);
+  }
+}
+
+// ---- The branch that was held here is gone: the other one is to be had
+
+void Session::Impl::log_cut(const ChannelId& id, const LogKey& log) {
+  if (over || done_sent || !channels.contains(id) || !replica.wants_log(id, log, LogType::kFeed)) return;
+  erase_target(log);
+  new_round();
+}
+
+}  // namespace tocsin::protocol
