@@ -70,6 +70,7 @@ inline constexpr Personal kPersonalEqual{"tocsin equal"};           // equality 
 inline constexpr Personal kPersonalTrie{"tocsin trie"};             // frontier digest
 inline constexpr Personal kPersonalMail{"tocsin mail id"};          // tells apart what a node has sent; never leaves it
 inline constexpr Personal kPersonalBundle{"tocsin bundle"};         // clear start of a bundle; what its author signs
+inline constexpr Personal kPersonalErasure{"tocsin erasure"};       // names an order to erase a body
 
 // ---- Signatures and envelopes of the protocol layer ----
 inline constexpr Label kLabelEntry{"tocsin.v1.entry"};
@@ -91,6 +92,7 @@ inline constexpr Label kLabelBundle{"tocsin.v1.bundle"};              // a frame
 inline constexpr Label kLabelBundleKey{"tocsin.v1.bundle-key"};       // slot of a node that may open it
 inline constexpr Label kLabelBundleChunk{"tocsin.v1.bundle-chunk"};   // sealed under the key in the slots
 inline constexpr Label kLabelNotice{"tocsin.v1.notice"};
+inline constexpr Label kLabelErasure{"tocsin.v1.erasure"};         // an organisation takes a body back
 inline constexpr Label kLabelNoticeMail{"tocsin.v1.notice-mail"};  // envelope of a notice to a node of whom it is about
 
 // ---- What a node keeps on its own disk (node/store) ----

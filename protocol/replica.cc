@@ -14,6 +14,7 @@ struct Snapshot {
   std::vector<std::pair<ChannelId, std::shared_ptr<const ChannelState>>> channels;
   std::vector<std::pair<OrgId, std::shared_ptr<const OrgLog>>> orgs;
   std::vector<Batch::BodyErase> erased;
+  std::vector<TakenBack> taken_back;
   bool peers = false;
   bool mail = false;
   bool entries = false;
@@ -51,6 +52,7 @@ void ReplicaCore::commit(Change change, std::function<void(Result<Arrival>)> don
   snapshot->mail = change.mail;
   snapshot->entries = !change.batch.entries().empty();
   snapshot->erased = change.batch.erases();
+  snapshot->taken_back = std::move(change.taken_back);
 
   store.commit(std::move(change.batch), [this, lives = std::weak_ptr<int>(alive), made_at = failures, snapshot,
                                          done = std::move(done)](Result<Arrival> stored) {
@@ -123,6 +125,8 @@ void ReplicaCore::notify(const Snapshot& snapshot, Arrival newest) {
   }
   if (snapshot.peers) tell([](ReplicaListener& to) { to.on_peers(); });
   if (snapshot.mail) tell([](ReplicaListener& to) { to.on_mail(); });
+  // Whoever kept something of it needs the body to find what that was.
+  if (!snapshot.taken_back.empty()) tell([&](ReplicaListener& to) { to.on_taken_back(snapshot.taken_back); });
   if (!snapshot.erased.empty()) tell([&](ReplicaListener& to) { to.on_erased(snapshot.erased); });
   if (snapshot.entries) tell([&](ReplicaListener& to) { to.on_arrival(newest); });
   if (lives.expired()) return;
@@ -135,6 +139,12 @@ void ReplicaCore::notify(const Snapshot& snapshot, Arrival newest) {
     if (!channel->pending.empty() || !channel->missing.empty()) waiting.push_back(channel.get());
   }
   for (Channel* channel : waiting) chores(*channel);
+  if (secrets.locked()) return;
+  for (const LogRecord& record : snapshot.logs) {
+    const LogState* log = find_log(record.log);
+    Channel* channel = log == nullptr || !log->channel ? nullptr : find_channel(*log->channel);
+    if (channel != nullptr && channel->erasures.contains(record.log)) follow_awaited(*channel, kFollowedAtOnce);
+  }
 }
 
 Result<void> ReplicaCore::check_unlocked() const {

@@ -45,6 +45,21 @@ Bytes counter_record_name(const ChannelId& channel) { return named(kCounterRecor
 Bytes pending_record_name(const ChannelId& channel, const OrgId& org) { return mail_name(channel, 'a', org.view()); }
 Bytes missing_record_name(const ChannelId& channel, const NodeId& node) { return mail_name(channel, 'm', node.view()); }
 
+namespace {
+
+Bytes entry_name(std::string_view prefix, const LogKey& feed, Number number) {
+  Bytes out = named(prefix, feed.view());
+  out.resize(out.size() + 8);
+  store_le64(&out[out.size() - 8], number.value);
+  return out;
+}
+
+}  // namespace
+
+Bytes erasure_record_name(const LogKey& feed, Number number) { return entry_name(kErasureRecordPrefix, feed, number); }
+Bytes erased_record_name(const LogKey& feed, Number number) { return entry_name(kErasedRecordPrefix, feed, number); }
+Bytes hold_record_name(const ReportId& report) { return named(kHoldRecordPrefix, report.view()); }
+
 Bytes encode_month(std::uint32_t month) {
   Bytes out(4);
   store_le32(out.data(), month);

@@ -72,7 +72,9 @@ void ReplicaCore::erase_old_bodies(Channel& channel) {
     if (!end) return;
     Number& at = channel.erased_below[key];
     at = std::max(at, log->durable.low);
-    for (; at < *end && left > 0; at = at.next(), --left) change.batch.erase_body(key, at);
+    for (; at < *end && left > 0; at = at.next(), --left) {
+      if (!is_held({key, at})) change.batch.erase_body(key, at);  // evidence stays
+    }
     if (left == 0) break;
   }
   if (left > 0) {  // the pass came to its end

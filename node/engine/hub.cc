@@ -274,6 +274,10 @@ void Hub::on_arrival(protocol::Arrival newest) {
   impl_->tell([newest](protocol::ReplicaListener& listener) { listener.on_arrival(newest); });
 }
 
+void Hub::on_taken_back(std::span<const protocol::TakenBack> bodies) {
+  impl_->tell([bodies](protocol::ReplicaListener& listener) { listener.on_taken_back(bodies); });
+}
+
 void Hub::on_erased(std::span<const protocol::Batch::BodyErase> bodies) {
   impl_->tell([bodies](protocol::ReplicaListener& listener) { listener.on_erased(bodies); });
 }

@@ -175,6 +175,7 @@ class Hub final : public transport::LinkUser, public protocol::ReplicaListener {
   void on_mail() override;
   void on_arrival(protocol::Arrival newest) override;
   void on_erased(std::span<const protocol::Batch::BodyErase> bodies) override;
+  void on_taken_back(std::span<const protocol::TakenBack> bodies) override;
 
  private:
   struct Impl;
