@@ -149,7 +149,10 @@ void ReplicaCore::follow_order_at_once(Change& change, Channel& channel, const E
   if (erasure->entry != hash_entry(entry.header, entry.signature) || (body && !may_be_erased(channel, entry))) {
     return drop_erasure(change, channel, key);
   }
-  if (body && !is_held(key)) change.batch.erase_body(key.first, key.second);
+  if (body && !is_held(key)) {
+    change.batch.erase_body(key.first, key.second);
+    free_room(change, channel, *find_log(key.first), entry.body.size());
+  }
   set_erasure(change, channel, key,
               !body          ? ErasureState::kNotHeld
               : is_held(key) ? ErasureState::kHeld
@@ -290,15 +293,14 @@ void ReplicaCore::take_hold(Change& change, const HoldRecord& hold) {
     Channel* channel = find_channel(entry.channel);
     if (channel == nullptr) continue;
     const Erasure* erasure = find_erasure(*channel, key.first, key.second);
-    if (erasure != nullptr && erasure->state == ErasureState::kHeld) {
-      change.batch.erase_body(key.first, key.second);
-      set_erasure(change, *channel, key, ErasureState::kErased);
-      continue;
-    }
+    const bool ordered = erasure != nullptr && erasure->state == ErasureState::kHeld;
     const auto stored = stored_entry(key.first, key.second);
-    if (stored && Epoch{load_le64(&stored->view().header[16])} <= channel->accepted.erased_through) {
-      change.batch.erase_body(key.first, key.second);  // its retention has ended meanwhile
+    const bool old = stored && Epoch{load_le64(&stored->view().header[16])} <= channel->accepted.erased_through;
+    if (stored && (ordered || old) && !stored->view().body.empty()) {
+      change.batch.erase_body(key.first, key.second);
+      free_room(change, *channel, *find_log(key.first), stored->view().body.size());
     }
+    if (ordered) set_erasure(change, *channel, key, ErasureState::kErased);
   }
 }
 

@@ -328,6 +328,8 @@ struct ReplicaCore {
   // Up to which epoch an entry of a feed is taken without its body: one that may have been erased elsewhere.
   Epoch absent_through(Channel& channel);
   void erase_old_bodies(Channel& channel);
+  // What bodies took up that go with this change (rule 15).
+  void free_room(Change& change, Channel& channel, LogState& log, std::uint64_t bytes);
 
   // ---- replica_erasure.cc
   // An order that stands in a feed of `owner`. Errors (peer): bad_erasure, not_authorised, quota_exceeded.

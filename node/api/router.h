@@ -34,6 +34,8 @@ void add_org_routes(std::vector<Route>& out);
 void add_peer_routes(std::vector<Route>& out);
 void add_channel_routes(std::vector<Route>& out);
 void add_report_routes(std::vector<Route>& out);
+void add_taken_back_routes(std::vector<Route>& out);
+void add_waiting_routes(std::vector<Route>& out);
 void add_exchange_routes(std::vector<Route>& out);
 void add_bundle_routes(std::vector<Route>& out);
 void add_alert_routes(std::vector<Route>& out);

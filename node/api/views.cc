@@ -29,11 +29,11 @@ Json standing_json(App& app, const index::ReportRow& row) {
   // Its writer showed two histories (rule 12). Where they part is not known for certain, so all of the log is marked.
   const auto log = app.replica().log_record(row.location.log);
   const bool forked = log && log->frozen == protocol::kForked;
-  std::string current = s.withdrawn   ? "withdrawn"
-                        : forked      ? "forked"
-                        : s.conflict  ? "conflict"
-                        : s.corrected ? "corrected"
-                                      : "current";
+  std::string current = s.withdrawn || row.erased ? "withdrawn"
+                        : forked                  ? "forked"
+                        : s.conflict              ? "conflict"
+                        : s.corrected             ? "corrected"
+                                                  : "current";
   Json out{{"current", current},
            {"disputed", s.disputed},
            {"corroborated", s.corroborated},
@@ -116,8 +116,17 @@ Json made_json(App& app, const desk::Made& made) {
     out["held"] = held;
   }
   if (!made.advice.empty()) out["advice"] = advice_json(made.advice);
+  if (!made.waiting.empty()) {
+    out["state"] = "waiting";
+    out["code"] = "waiting";
+    out["waiting_for"] = hex_list(made.waiting);
+    out["detail"] =
+        "others read it once a second person has released it: tocsin report release " + hex(made.id).substr(0, 12);
+  }
   return out;
 }
+
+int made_status(const desk::Made& made, int whole) { return made.waiting.empty() ? whole : 207; }
 
 Json peer_json(App& app, const Peer& peer) {
   std::uint64_t shared = 0;

@@ -10,6 +10,7 @@ const std::vector<Command>& commands() {
     add_peer_commands(out);
     add_channel_commands(out);
     add_report_commands(out);
+    add_hold_commands(out);
     add_exchange_commands(out);
     add_bundle_commands(out);
     add_source_commands(out);

@@ -62,6 +62,7 @@ void add_org_commands(std::vector<Command>& out);   // org
 void add_peer_commands(std::vector<Command>& out);  // card, peer
 void add_channel_commands(std::vector<Command>& out);
 void add_report_commands(std::vector<Command>& out);
+void add_hold_commands(std::vector<Command>& out);      // report withdrawal, report recall, hold
 void add_exchange_commands(std::vector<Command>& out);  // report import, report export
 void add_bundle_commands(std::vector<Command>& out);
 void add_source_commands(std::vector<Command>& out);
