@@ -75,6 +75,7 @@ inline constexpr Personal kPersonalTrie{"tocsin trie"};             // frontier 
 inline constexpr Personal kPersonalFork{"tocsin fork"};             // leaf of a log that two histories are known of
 inline constexpr Personal kPersonalMail{"tocsin mail id"};          // tells apart what a node has sent; never leaves it
 inline constexpr Personal kPersonalBundle{"tocsin bundle"};         // clear start of a bundle; what its author signs
+inline constexpr Personal kPersonalErasure{"tocsin erasure"};       // names an order to erase a body
 
 // ---- Signatures and envelopes of the protocol layer ----
 inline constexpr Label kLabelEntry{"tocsin.v1.entry"};
@@ -98,6 +99,7 @@ inline constexpr Label kLabelBundleChunk{"tocsin.v1.bundle-chunk"};   // sealed 
 inline constexpr Label kLabelKeyRequest{"tocsin.v1.key-request"};     // envelopes of epochs wrapped again (rule 33)
 inline constexpr Label kLabelKeyAnswer{"tocsin.v1.key-answer"};
 inline constexpr Label kLabelNotice{"tocsin.v1.notice"};
+inline constexpr Label kLabelErasure{"tocsin.v1.erasure"};         // an organisation takes a body back
 inline constexpr Label kLabelNoticeMail{"tocsin.v1.notice-mail"};  // envelope of a notice to a node of whom it is about
 
 // ---- What a node keeps on its own disk (node/store) ----

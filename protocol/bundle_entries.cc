@@ -88,7 +88,7 @@ void BundleReader::Impl::take_entry(const wire::WireEntry& entry) {
   }
   const auto add = [&] {
     return entry.absent ? at.receiver->add_without_body(entry.signature, entry.epoch, *BodyHash::from(entry.body_hash),
-                                                        entry.body_bytes)
+                                                        entry.body_bytes, entry.order)
                         : at.receiver->add(entry.signature, entry.epoch, entry.body);
   };
   const auto added = add();

@@ -284,7 +284,8 @@ Result<void> BundleWriter::put_range(Bytes& out) {
       EntryView entry = stored.entry;
       // Of a feed that ended before the recipient's time its name alone (rule 34).
       if (Epoch{load_le64(&entry.header[16])} < range.from_epoch) entry.body = {};
-      full = !entries.add(entry);
+      full =
+          !entries.add(entry, body_absent(stored.entry) ? replica_.erasure_order(range.log, stored.number) : Bytes{});
       return !full;
     });
     // What its author signed wrongly is no reason to give nothing of the others.

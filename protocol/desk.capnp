@@ -49,3 +49,20 @@ struct AuditRecord {
   names @5 :List(Text);            # what it was done to, as it was called
   outcome @6 :UInt16;              # AuditOutcome
 }
+
+struct WaitingRecord {
+  # Feed kind 11. What one person wants to share and a second has to release. Of all records of one id one is in force: a decision
+  # before anything else, then the latest `written`, then the greatest bytes.
+  formatVersion @0 :UInt16;        # 1
+  waitingId @1 :Data;              # 16 random bytes
+  written @2 :Int64;               # milliseconds since 1970 UTC, as claimed
+  state @3 :UInt16;                # WaitingState
+  subject @4 :Data;                # 32 bytes: the report that people name
+  correction @5 :Data;             # 32 bytes: what is to be shared, where it is a correction of the subject; else empty
+  channels @6 :List(Data);         # 32 bytes each, at most 256: where it is to go
+  askedById @7 :Data;              # 16 bytes: user; empty: the owner of the node's home
+  askedBy @8 :Text;                # name of that user
+  askedAt @9 :Int64;               # milliseconds since 1970 UTC, as claimed
+  decidedById @10 :Data;           # as askedById, once it is decided
+  decidedBy @11 :Text;
+}

@@ -118,6 +118,35 @@ Result<AuditRecord> read_audit_record(schema::AuditRecord::Reader in) {
   return out;
 }
 
+Result<WaitingRecord> read_waiting_record(schema::WaitingRecord::Reader in) {
+  const auto bad = [](std::string detail) { return peer_error(kBadWaitingRecord, std::move(detail)); };
+  if (in.getFormatVersion() != kFormatVersion) return bad("a version unknown here");
+  WaitingRecord out;
+  if (!take(out.id, in.getWaitingId()) || !take(out.subject, in.getSubject())) return bad("an id has a wrong size");
+  out.written = {in.getWritten()};
+  if (in.getState() < 1 || in.getState() > 3) return bad("a state unknown here");
+  out.state = static_cast<WaitingState>(in.getState());
+  if (in.getCorrection().size() != 0 && !take(out.correction.emplace(), in.getCorrection())) {
+    return bad("an id has a wrong size");
+  }
+  if (in.getChannels().size() == 0 || in.getChannels().size() > kWaitingChannelsMax) return bad("1 to 256 channels");
+  for (const auto channel : in.getChannels()) {
+    if (!take(out.channels.emplace_back(), channel)) return bad("an id has a wrong size");
+  }
+  if (in.getAskedById().size() != 0 && !take(out.asked_by_id.emplace(), in.getAskedById())) {
+    return bad("a user id has a wrong size");
+  }
+  if (in.getDecidedById().size() != 0 && !take(out.decided_by_id.emplace(), in.getDecidedById())) {
+    return bad("a user id has a wrong size");
+  }
+  out.decided_by = std::string(canonical::view(in.getDecidedBy()));  // empty until then
+  if (!take_line(out.asked_by, in.getAskedBy(), kUserNameBytesMax) || !is_line(out.decided_by, kUserNameBytesMax)) {
+    return bad("a text is no line");
+  }
+  out.asked_at = {in.getAskedAt()};
+  return out;
+}
+
 // Not in the middle of a character of UTF-8.
 void cut(std::string& text, std::size_t bytes_max) {
   if (text.size() <= bytes_max) return;
@@ -217,6 +246,35 @@ Bytes encode_audit_record(AuditRecord record) {
 
 Result<AuditRecord> decode_audit_record(ByteView message) {
   return canonical::decode<schema::AuditRecord>(message, kAuditRecordBytesMax, read_audit_record);
+}
+
+Bytes encode_waiting_record(const WaitingRecord& record) {
+  return canonical::encode<schema::WaitingRecord>([&](schema::WaitingRecord::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    out.setWaitingId(canonical::data(record.id));
+    out.setWritten(record.written.ms);
+    out.setState(static_cast<std::uint16_t>(record.state));
+    out.setSubject(canonical::data(record.subject));
+    if (record.correction) out.setCorrection(canonical::data(*record.correction));
+    auto channels = out.initChannels(static_cast<unsigned>(record.channels.size()));
+    for (unsigned i = 0; i < channels.size(); ++i) channels.set(i, canonical::data(record.channels[i]));
+    if (record.asked_by_id) out.setAskedById(canonical::data(*record.asked_by_id));
+    out.setAskedBy(canonical::text(record.asked_by));
+    out.setAskedAt(record.asked_at.ms);
+    if (record.decided_by_id) out.setDecidedById(canonical::data(*record.decided_by_id));
+    out.setDecidedBy(canonical::text(record.decided_by));
+  });
+}
+
+Result<WaitingRecord> decode_waiting_record(ByteView message) {
+  return canonical::decode<schema::WaitingRecord>(message, kWaitingRecordBytesMax, read_waiting_record);
+}
+
+bool outranks(const WaitingRecord& a, const WaitingRecord& b) {
+  const bool a_decided = a.state != WaitingState::kWaiting, b_decided = b.state != WaitingState::kWaiting;
+  if (a_decided != b_decided) return a_decided;
+  if (a.written != b.written) return a.written > b.written;
+  return encode_waiting_record(a) > encode_waiting_record(b);
 }
 
 }  // namespace tocsin::protocol

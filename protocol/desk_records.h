@@ -17,6 +17,10 @@ namespace tocsin::protocol {
 inline constexpr Code kBadPeopleRecord{"bad_people_record"};  // peer: a field is out of bounds, or of a later version
 inline constexpr Code kBadAuditRecord{"bad_audit_record"};    // likewise
 
+inline constexpr Code kBadWaitingRecord{"bad_waiting_record"};  // likewise
+
+inline constexpr std::size_t kWaitingRecordBytesMax = 16 * 1024;
+inline constexpr std::size_t kWaitingChannelsMax = 256;
 inline constexpr std::size_t kPeopleRecordBytesMax = 2048;  // today at most some 700
 inline constexpr std::size_t kAuditRecordBytesMax = 4096;
 inline constexpr std::size_t kUserNameBytesMax = 200;   // as every other name
@@ -26,6 +30,7 @@ inline constexpr std::size_t kAuditNameBytesMax = 200;  // longer ones are cut b
 
 using UserId = FixedBytes<struct UserIdTag, 16>;
 using TokenId = FixedBytes<struct TokenIdTag, 16>;
+using WaitingId = FixedBytes<struct WaitingIdTag, 16>;
 
 // By rising rights.
 enum class UserRole : std::uint16_t { kReader = 1, kTrainee = 2, kAnalyst = 3, kAdmin = 4 };
@@ -90,5 +95,27 @@ struct AuditRecord {
 Bytes encode_audit_record(AuditRecord record);
 // Errors (peer): not_canonical, bad_audit_record.
 Result<AuditRecord> decode_audit_record(ByteView message);
+
+// What waits for a second person (four eyes). An alert never does (rule 52).
+enum class WaitingState : std::uint16_t { kWaiting = 1, kReleased = 2, kDropped = 3 };
+struct WaitingRecord {
+  WaitingId id;
+  Time written;
+  WaitingState state = WaitingState::kWaiting;
+  ReportId subject;
+  std::optional<ReportId> correction;
+  std::vector<ChannelId> channels;
+  std::optional<UserId> asked_by_id;  // nothing: the owner of the home
+  std::string asked_by;
+  Time asked_at;
+  std::optional<UserId> decided_by_id;
+  std::string decided_by;
+  friend bool operator==(const WaitingRecord&, const WaitingRecord&) = default;
+};
+Bytes encode_waiting_record(const WaitingRecord& record);
+// Errors (peer): not_canonical, bad_waiting_record.
+Result<WaitingRecord> decode_waiting_record(ByteView message);
+// Is `a` in force, of two different records of one id?
+bool outranks(const WaitingRecord& a, const WaitingRecord& b);
 
 }  // namespace tocsin::protocol

@@ -16,10 +16,14 @@ enum class FeedKind : std::uint16_t {
   kCarriedAcceptance = 3,
   kCheckpoint = 4,
   kKeyMissing = 5,
-  kPeople = 6,    // desk_records.h; in the private channel alone
-  kAudit = 7,     // likewise
-  kProposal = 8,  // canonical Proposal (stewards.h)
-  kApproval = 9,  // signed Approval
+  kPeople = 6,         // desk_records.h; in the private channel alone
+  kAudit = 7,          // likewise
+  kErasureOrder = 8,   // erasure.h
+  kConfirmations = 9,  // likewise
+  kHold = 10,          // likewise; in the private channel alone
+  kWaiting = 11,       // desk_records.h; likewise
+  kProposal = 12,      // canonical Proposal (stewards.h)
+  kApproval = 13,      // signed Approval
   // Others are kept, forwarded and shown as unknown (rule 16).
 };
 

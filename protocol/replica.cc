@@ -17,6 +17,7 @@ struct Snapshot {
   std::vector<std::pair<LogKey, std::optional<Fork>>> forks;
   std::shared_ptr<EntryChunk> cut;
   LogKey cut_log;
+  std::vector<TakenBack> taken_back;
   bool peers = false;
   bool mail = false;
   bool entries = false;
@@ -59,6 +60,7 @@ void ReplicaCore::commit(Change change, std::function<void(Result<Arrival>)> don
     snapshot->cut = std::move(change.cut);
     snapshot->cut_log = change.batch.cuts().front().log;
   }
+  snapshot->taken_back = std::move(change.taken_back);
 
   store.commit(std::move(change.batch), [this, lives = std::weak_ptr<int>(alive), made_at = failures, snapshot,
                                          done = std::move(done)](Result<Arrival> stored) {
@@ -134,6 +136,8 @@ void ReplicaCore::notify(const Snapshot& snapshot, Arrival newest) {
   }
   if (snapshot.peers) tell([](ReplicaListener& to) { to.on_peers(); });
   if (snapshot.mail) tell([](ReplicaListener& to) { to.on_mail(); });
+  // Whoever kept something of it needs the body to find what that was.
+  if (!snapshot.taken_back.empty()) tell([&](ReplicaListener& to) { to.on_taken_back(snapshot.taken_back); });
   if (!snapshot.erased.empty()) tell([&](ReplicaListener& to) { to.on_erased(snapshot.erased); });
   if (snapshot.cut != nullptr) {
     const LogState* log = lives.expired() ? nullptr : find_log(snapshot.cut_log);
@@ -154,6 +158,12 @@ void ReplicaCore::notify(const Snapshot& snapshot, Arrival newest) {
     if (!channel->pending.empty() || !channel->missing.empty() || proposed) waiting.push_back(channel.get());
   }
   for (Channel* channel : waiting) chores(*channel);
+  if (secrets.locked()) return;
+  for (const LogRecord& record : snapshot.logs) {
+    const LogState* log = find_log(record.log);
+    Channel* channel = log == nullptr || !log->channel ? nullptr : find_channel(*log->channel);
+    if (channel != nullptr && channel->erasures.contains(record.log)) follow_awaited(*channel, kFollowedAtOnce);
+  }
 }
 
 Result<void> ReplicaCore::check_unlocked() const {

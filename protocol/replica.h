@@ -26,6 +26,7 @@
 #include "protocol/clock.h"
 #include "protocol/entry_chunk.h"
 #include "protocol/entry_store.h"
+#include "protocol/erasure.h"
 #include "protocol/feed.h"
 #include "protocol/frontier.h"
 #include "protocol/node_secrets.h"
@@ -123,6 +124,15 @@ struct EntryRange {
   LogKey log;
   Number first, last;
 };
+// A body that was taken back by its author's organisation, as it was: for whoever keeps something of it.
+struct TakenBack {
+  Arrival arrival;
+  Number number;
+  Checked checked = Checked::kChained;
+  Entry entry;
+  ErasureCause cause = ErasureCause::kWithdrawn;
+  bool subject = false;  // it is the report itself; else a correction of it
+};
 
 class ReplicaListener {
  public:
@@ -136,6 +146,7 @@ class ReplicaListener {
   virtual void on_erased(std::span<const Batch::BodyErase>) {}  // these bodies are gone, for whoever read them
   // These entries of a feed are gone, the newest that were held: a pin chose another branch of it (rule 12).
   virtual void on_cut(const ChannelId&, const LogKey&, const EntryChunk&) {}
+  virtual void on_taken_back(std::span<const TakenBack>) {}  // likewise; or kept under a hold, and shown no more
 };
 
 class Replica;
@@ -150,9 +161,11 @@ class RangeReceiver {
   // The next entry of the range. `signature` is the signature field, `epoch` the entry's. Errors (peer): bad_entry,
   // bad_epoch (it fell), body_too_large, quota_exceeded.
   Result<void> add(ByteView signature, Epoch epoch, ByteView body);
-  // An entry whose body is not given. Error (peer) beside those of add, of a feed: not_acceptable, where it may not
-  // have been erased yet (rule 25): the body is to be had from somebody else.
-  Result<void> add_without_body(ByteView signature, Epoch epoch, const BodyHash& hash, std::uint32_t body_bytes);
+  // An entry whose body is not given, with the order that had it erased, or nothing. Error (peer) beside those of add,
+  // of a feed: not_acceptable, where it may not have been erased yet (rule 25) and nobody ordered it: the body is to be
+  // had from somebody else. commit answers the same where the order is not good.
+  Result<void> add_without_body(ByteView signature, Epoch epoch, const BodyHash& hash, std::uint32_t body_bytes,
+                                ByteView order = {});
   // True when a chunk is complete (1,024 entries or 1 MiB): commit before adding more.
   bool full() const;
   std::size_t pending_entries() const;
@@ -384,6 +397,20 @@ class Replica {
   // unknown_channel, not_a_writer, payload_too_large, needs_newer.
   Result<void> append(const ChannelId& channel, std::span<const FeedItem> items, Done<std::vector<EntryRef>> done);
 
+  // ---- taking back (erasure.h)
+  // The order to erase an entry of the own organisation; who appends it, has the body erased with it. Errors (caller):
+  // not_held, not_the_author, locked.
+  Result<Bytes> make_erasure_order(const LogKey& feed, Number number, const ReportId& report, const ReportId& subject,
+                                   ErasureCause cause) const;
+  // The signed order that is in force for an entry, or nothing.
+  Bytes erasure_order(const LogKey& feed, Number number) const;
+  bool is_taken_back(const LogKey& feed, Number number) const;
+  // How many bodies were erased, or are kept under a hold, because their authors took them back. Never falls.
+  std::uint64_t taken_back() const;
+  // Newest record of each report, removed ones too.
+  std::vector<HoldRecord> holds() const;
+  bool is_held(const LogKey& feed, Number number) const;
+
   // ---- reading
   const ReadingTable& reading_table() const;
   Result<void> read_arrivals(Arrival cursor, std::size_t bytes_max, const EntryVisitor& visit) const;
@@ -430,7 +457,8 @@ class Replica {
   Number accepted_head(const LogKey& log) const;  // 0: nothing
   // First number of the log whose entry has `epoch` or a later one; the head when none has.
   Result<Number> first_number_at(const LogKey& log, Epoch epoch) const;
-  // Entries for a session; verifies the signature of the last one visited when it is only chained (rule 10).
+  // Entries for a session; verifies the signature of the last one visited when it is only chained (rule 10). What was
+  // taken back comes without its body, also where that is kept under a hold.
   Result<void> serve(const LogKey& log, Number from, Number to, std::size_t bytes_max, const EntryVisitor& visit) const;
   // `previous` when the range does not begin right above what is held. Errors (peer): not_acceptable, frozen,
   // wrong_number.
@@ -509,7 +537,8 @@ class Replica {
   Epoch first_epoch_of(const ChannelId& channel, const OrgId& org);
 
   // For whoever opens all arrivals anyway (the index): give it the checkpoints (kind 4), which are compared with the
-  // heads held here (rule 13). Of long ranges the replica itself looks only where one has to stand. Writes nothing.
+  // heads held here (rule 13), and the orders and holds (kinds 8 and 10), which are followed; any of them as often as
+  // one likes. Of long ranges the replica itself looks only where a checkpoint has to stand.
   void handle_opened(const OpenedEntry& opened);
 
   // Chair's chores (answer acceptances, rotate after 30 days or when a member's node was added or revoked) and prekey

@@ -152,6 +152,12 @@ Result<void> ReplicaCore::append_items(Change& change, Channel& channel, std::sp
     certificate.clear();
     if (refs != nullptr) refs->push_back(ref);
   }
+  for (const FeedItem& item : items) {
+    if (item.kind == FeedKind::kErasureOrder) TOCSIN_TRY(take_order(change, channel, *log.owner, item.payload));
+    if (item.kind == FeedKind::kHold && state.id() == private_channel) {
+      if (const auto hold = decode_hold(item.payload)) take_hold(change, *hold);
+    }
+  }
   return kOk;
 }
 

@@ -84,7 +84,14 @@ Result<std::optional<FeedOwner>> ReplicaCore::authorise(Channel& channel, const 
   if (!parsed || parsed->certificate.empty()) {
     return peer_error(kNotAuthorised, "the first entry of an epoch carries no certificate");
   }
-  TOCSIN_ASSIGN(certificate, decode_feed_certificate(parsed->certificate));
+  return authorise_by(channel, log, epoch, parsed->certificate);
+}
+
+Result<std::optional<FeedOwner>> ReplicaCore::authorise_by(Channel& channel, const LogState& log, Epoch epoch,
+                                                           ByteView signed_certificate) {
+  const ChannelState& state = channel.accepted;
+  const LogKey& feed = log.accepted.log;
+  TOCSIN_ASSIGN(certificate, decode_feed_certificate(signed_certificate));
   if (certificate.channel != state.id() || certificate.feed != feed) {
     return peer_error(kBadFeedCertificate, "the certificate is for another feed or channel");
   }
@@ -101,7 +108,7 @@ Result<std::optional<FeedOwner>> ReplicaCore::authorise(Channel& channel, const 
   const auto pin = state.pins.find(feed);
   const bool vouched = find_org(owner.org) == nullptr && pin != state.pins.end() && pin->second.node == owner.node;
   const bool is_signed = vouched || signed_by_node(owner.org, owner.node, [&](const crypto::VerifyKey& key) {
-                           return verify_feed_certificate(parsed->certificate, key, verifier);
+                           return verify_feed_certificate(signed_certificate, key, verifier);
                          });
   // By the keys that are known here: its organisation may have certified it, or new keys of it, since.
   if (!is_signed) {

@@ -323,6 +323,8 @@ void Replica::handle_tick() {
     impl_->tell_key_missing(*channel);
     impl_->ask_for_keys(*channel);
     impl_->erase_old_bodies(*channel);
+    impl_->follow_awaited(*channel, kFollowedPerTick);
+    impl_->confirm_erasures(*channel);
   }
   if (impl_->catch_up_due && impl_->clock.steady_ms() >= impl_->chores_not_before_ms) {
     if (!impl_->catch_up()) impl_->catch_up_due = true;

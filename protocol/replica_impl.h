@@ -136,6 +136,24 @@ struct KeyAnswer {
   std::uint32_t attempt = 0;  // of the request
   std::int64_t until_ms = 0;  // steady
 };
+// What became of an entry that its author's organisation took back.
+enum class ErasureState : std::uint8_t {
+  kAwaited = 0,  // the entry is not here yet
+  kErased = 1,   // as ErasureOutcome from here on
+  kNotHeld = 2,
+  kHeld = 3,
+};
+struct Erasure {
+  OrgId org;
+  NodeId node;  // that signed the order
+  EntryHash entry;
+  crypto::Hash order;
+  ErasureCause cause = ErasureCause::kWithdrawn;
+  bool subject = false;
+  ErasureState state = ErasureState::kAwaited;
+  bool confirmed = false;  // by this node, as `state` has it
+};
+using EntryKey = std::pair<LogKey, Number>;
 
 struct Channel {
   ChannelState accepted;
@@ -171,6 +189,13 @@ struct Channel {
   Epoch erasing;
   std::map<LogKey, Number> erased_below;
 
+  // Entries that were taken back (erasure.h), those whose entry is awaited, and those to be confirmed.
+  std::map<LogKey, std::map<Number, Erasure>> erasures;
+  std::map<OrgId, std::size_t> erasures_of;
+  std::set<EntryKey> awaited, unconfirmed;
+  EntryKey awaited_next;  // where the next turn goes on
+  Number orders_checked;  // head of the own organisation log up to which no order needs another signature
+
   std::map<NodeId, std::int64_t> missing_answered_ms;  // steady: bounds how often one node makes the key new
 
   // Keys that were given late (rule 33): by whom, until the control log reaches down to what they are compared with.
@@ -191,6 +216,7 @@ struct Change {
   std::shared_ptr<EntryChunk> cut;  // what goes with the cut of the log that is named first
   std::vector<OrgId> peers;         // whose record changed or went
   bool mail = false;                // something waits to be carried
+  std::vector<TakenBack> taken_back;
 };
 
 // What becomes durable with a Change.
@@ -234,6 +260,9 @@ struct ReplicaCore {
   std::map<NodeId, std::size_t> keys_answered;
   std::size_t keys_answered_all = 0;
   std::int64_t keys_answered_since_ms = INT64_MIN;
+  std::map<ReportId, HoldRecord> holds;
+  std::map<EntryKey, std::size_t> held;                   // by how many holds
+  std::uint64_t taken_back = 0;                           // entries in the states kErased and kHeld
   std::int64_t chores_not_before_ms = INT64_MIN;          // steady: a full disk is not asked again at once
   std::shared_ptr<int> alive = std::make_shared<int>(0);  // callbacks of a destroyed replica do nothing
 
@@ -397,6 +426,9 @@ struct ReplicaCore {
   // The owner that the first entry of an epoch names; nothing when it cannot be opened here and has to be taken as a
   // relay takes it. Errors (peer): unknown_epoch, wrong_epoch, not_authorised, bad_feed_certificate.
   Result<std::optional<FeedOwner>> authorise(Channel& channel, const LogState& log, const EntryView& entry);
+  // The same by the certificate itself, where an order gives it because the body is gone.
+  Result<std::optional<FeedOwner>> authorise_by(Channel& channel, const LogState& log, Epoch epoch,
+                                                ByteView certificate);
   // First number from the copy's low on whose entry has that epoch or a later one; `head` when none has.
   Result<Number> first_number_at(const LogState& log, Epoch epoch, Number head) const;
   // Newest number that counts (rule 20); nothing: no limit.
@@ -417,6 +449,33 @@ struct ReplicaCore {
   // Up to which epoch an entry of a feed is taken without its body: one that may have been erased elsewhere.
   Epoch absent_through(Channel& channel);
   void erase_old_bodies(Channel& channel);
+  // What bodies took up that go with this change (rule 15).
+  void free_room(Change& change, Channel& channel, LogState& log, std::uint64_t bytes);
+
+  // ---- replica_erasure.cc
+  // An order that stands in a feed of `owner`. Errors (peer): bad_erasure, not_authorised, quota_exceeded.
+  Result<void> take_order(Change& change, Channel& channel, const FeedOwner& owner, ByteView signed_order);
+  // Is it signed by a node, revoked or not, of the organisation that it names?
+  Result<void> check_order(const ErasureOrder& order, ByteView signed_order) const;
+  Erasure* find_erasure(Channel& channel, const LogKey& feed, Number number);
+  const Erasure* find_erasure(const LogKey& feed, Number number) const;
+  // Keeps an order. Error (peer): quota_exceeded.
+  Result<Erasure*> keep_order(Change& change, Channel& channel, const ErasureOrder& order, ByteView signed_order);
+  void set_erasure(Change& change, Channel& channel, const EntryKey& key, ErasureState state);
+  void drop_erasure(Change& change, Channel& channel, const EntryKey& key);
+  // Follows an order whose entry is here by now.
+  void follow_order(Change& change, Channel& channel, const EntryKey& key);
+  // The same for one that comes with this change: nothing of it is ever to be read.
+  void follow_order_at_once(Change& change, Channel& channel, const EntryKey& key, const EntryView& entry);
+  bool may_be_erased(Channel& channel, const EntryView& entry);
+  void follow_awaited(Channel& channel, std::size_t count_max);
+  void confirm_erasures(Channel& channel);
+  void sign_orders_again(Channel& channel);
+  void take_hold(Change& change, const HoldRecord& hold);
+  bool is_held(const EntryKey& key) const { return held.contains(key); }
+  void load_erasures(const std::vector<std::pair<Bytes, Bytes>>& orders,
+                     const std::vector<std::pair<Bytes, Bytes>>& states);
+  void load_hold(ByteView value);
 
   // ---- replica_inspect.cc
   // Looks into entries of a feed that have just been checked, for what concerns the replica itself.
@@ -517,9 +576,13 @@ struct Replica::Impl final : ReplicaCore {
 };
 
 inline constexpr Code kChairRevoked{"chair_revoked"};
-inline constexpr std::size_t kInvitationsPerChairMax = 8;  // unanswered or refused, of one organisation (rule 15)
-inline constexpr std::size_t kInvitationsMax = 64;         // of all
-inline constexpr std::size_t kCarriedPerOrgMax = 4;        // answers to one invitation in the own feed
+inline constexpr std::size_t kInvitationsPerChairMax = 8;   // unanswered or refused, of one organisation (rule 15)
+inline constexpr std::size_t kInvitationsMax = 64;          // of all
+inline constexpr std::size_t kCarriedPerOrgMax = 4;         // answers to one invitation in the own feed
+inline constexpr std::size_t kErasuresPerOrgMax = 200'000;  // entries of one organisation in one channel, taken back
+inline constexpr std::size_t kFollowedPerTick = 1'000;      // orders looked at, so that no tick takes long
+inline constexpr std::size_t kFollowedAtOnce = 64;          // the same after a write
+inline constexpr std::size_t kHoldsMax = 100'000;           // of the own organisation
 
 // How many receipt counters are set aside with one write.
 inline constexpr std::uint64_t kCountersReserved = 256;
@@ -538,12 +601,18 @@ Bytes counter_record_name(const ChannelId& channel);
 Bytes pending_record_name(const ChannelId& channel, const OrgId& org);
 Bytes missing_record_name(const ChannelId& channel, const NodeId& node);
 Bytes proposal_record_name(const ChannelId& channel, const ProposalId& proposal);
+Bytes erasure_record_name(const LogKey& feed, Number number);
+Bytes erased_record_name(const LogKey& feed, Number number);
+Bytes hold_record_name(const ReportId& report);
 inline constexpr std::string_view kSelfRecordName = "replica.self";
 inline constexpr std::string_view kPrekeyRecordName = "replica.prekey";       // u32: ReplicaCore::newest_prekey_used
 inline constexpr std::string_view kCutRecordName = "replica.cut";             // u64: Replica::newest_cut
 inline constexpr std::string_view kLockedRecordName = "replica.locked";       // u64: arrival (note_locked)
 inline constexpr std::string_view kUnnamedRecordPrefix = "replica.unnamed/";  // log key: u64 number each (unnamed)
 inline constexpr std::string_view kEndedRecordPrefix = "replica.ended/";  // log key: own feed that came while locked
+inline constexpr std::string_view kErasureRecordPrefix = "replica.erasure/";  // log key, u64: signed order
+inline constexpr std::string_view kErasedRecordPrefix = "replica.erased/";    // likewise: what became of it
+inline constexpr std::string_view kHoldRecordPrefix = "replica.hold/";        // report id: message HoldRecord
 inline constexpr std::string_view kFeedRecordPrefix = "replica.feed/";
 inline constexpr std::string_view kCounterRecordPrefix = "replica.counter/";
 

@@ -75,12 +75,25 @@ void ReplicaCore::inspect_opened(Change& change, Channel& channel, const FeedOwn
     compare_heads(channel, *receipt);
     // Merged once for the whole chunk: a writer may put one behind the other.
     if (!newest || newest->counter < receipt->counter) newest = std::move(*receipt);
+  } else if (kind == FeedKind::kErasureOrder) {
+    if (!take_order(change, channel, owner, payload)) ++refused_entries;
+  } else if (kind == FeedKind::kHold && owner.org == own_org && state.id() == private_channel) {
+    if (const auto hold = decode_hold(payload)) take_hold(change, *hold);
   }
 }
 
 void Replica::handle_opened(const OpenedEntry& opened) {
-  const Channel* channel = impl_->find_channel(opened.channel);
-  if (channel == nullptr || opened.kind != FeedKind::kCheckpoint || opened.node == impl_->own_node) return;
+  Channel* channel = impl_->find_channel(opened.channel);
+  if (channel == nullptr) return;
+  if (opened.kind == FeedKind::kErasureOrder || opened.kind == FeedKind::kHold) {
+    Change change;
+    std::optional<Receipt> none;
+    impl_->inspect_opened(change, *channel, {opened.channel, opened.org, opened.node, 0}, opened.kind, opened.payload,
+                          none);
+    if (!change.batch.empty()) impl_->commit_for(std::move(change), nullptr);
+    return;
+  }
+  if (opened.kind != FeedKind::kCheckpoint || opened.node == impl_->own_node) return;
   const auto receipt = decode_receipt(opened.payload);
   if (receipt && receipt->channel == opened.channel && receipt->node == opened.node) {
     impl_->compare_heads(*channel, *receipt);

@@ -131,6 +131,8 @@ Result<void> ReplicaCore::reload() {
   peers.clear();
   logs.clear();
   forked.clear();
+  holds.clear();
+  held.clear();
 
   auto self = store.get_record(Table::kLocal, as_bytes(kSelfRecordName));
   if (!self && self.error().code == kNotHeld) {
@@ -249,6 +251,7 @@ Result<void> ReplicaCore::load_feeds(const std::vector<LogRecord>& records) {
   unnamed.clear();
   unnamed_due = true;
   std::vector<std::pair<ChannelId, std::uint64_t>> counters;
+  std::vector<std::pair<Bytes, Bytes>> orders, states;
   TOCSIN_TRY(store.scan_records(Table::kLocal, [&](ByteView name, ByteView value) {
     const std::string_view text = as_text(name);
     if (text.starts_with(kFeedRecordPrefix)) {
@@ -256,6 +259,12 @@ Result<void> ReplicaCore::load_feeds(const std::vector<LogRecord>& records) {
         found.emplace_back(*key, to_bytes(value));
     } else if (text.starts_with(kUnnamedRecordPrefix)) {
       if (const auto key = LogKey::from(name.subspan(kUnnamedRecordPrefix.size()))) load_unnamed(*key, value);
+    } else if (text.starts_with(kErasureRecordPrefix)) {
+      orders.emplace_back(to_bytes(name), to_bytes(value));
+    } else if (text.starts_with(kErasedRecordPrefix)) {
+      states.emplace_back(to_bytes(name), to_bytes(value));
+    } else if (text.starts_with(kHoldRecordPrefix)) {
+      load_hold(value);
     } else if (text.starts_with(kCounterRecordPrefix) && value.size() == 8) {
       if (const auto id = ChannelId::from(name.subspan(kCounterRecordPrefix.size()))) {
         counters.emplace_back(*id, load_le64(value.data()));
@@ -277,6 +286,7 @@ Result<void> ReplicaCore::load_feeds(const std::vector<LogRecord>& records) {
     }
     if (log->owner) table.set_feed(key, *log->owner);
   }
+  load_erasures(orders, states);
   for (const auto& [key, log] : logs) {
     if (log.accepted.type == LogType::kFeed) note_feed(*find_channel(*log.channel), log);
   }

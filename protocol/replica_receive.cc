@@ -35,12 +35,25 @@ struct RangeReceiver::State {
   EntryHash before_first;
   std::vector<std::size_t> epoch_starts;  // places in batch.entries() where the epoch changes, or the copy begins
   Number first_absent;                    // whose body is not given; 0: none
-  bool begins_copy = false;               // nothing is held below `first` (rule 34)
-  Number held_head;                       // when the chunk began: up to here entries are compared, not stored
+  struct Claim {
+    std::size_t at;  // in batch.entries()
+    Bytes order;     // empty: one that is kept here
+  };
+  std::vector<Claim> claims;  // bodies that are said to have been taken back
+  bool begins_copy = false;   // nothing is held below `first` (rule 34)
+  Number held_head;           // when the chunk began: up to here entries are compared, not stored
   std::vector<Entry> overlap;
 
-  Result<void> add(ByteView signature, Epoch entry_epoch, ByteView body, const BodyHash& hash,
-                   std::uint32_t body_bytes);
+  Result<void> add(ByteView signature, Epoch entry_epoch, ByteView body, const BodyHash& hash, std::uint32_t body_bytes,
+                   ByteView order = {});
+  struct GoodClaim {
+    std::size_t at;
+    ErasureOrder order;
+    Bytes signed_order;
+  };
+  Result<std::vector<GoodClaim>> check_claims() const;
+  Result<void> follow_orders(Change& change, Channel& in, const std::vector<GoodClaim>& claims,
+                             const std::optional<FeedOwner>& owner) const;
   Result<void> check_live() const;
   Result<void> check_overlap(Change& change, LogState& held);
   Result<Change> finish_feed(LogState& held);
@@ -141,6 +154,7 @@ void RangeReceiver::State::start_chunk() {
   before_first = previous;
   epoch_starts.clear();
   first_absent = {};
+  claims.clear();
   overlap.clear();
   const LogState* held = core->find_log(log);
   held_head = held == nullptr ? Number{} : held->accepted.head;
@@ -150,7 +164,7 @@ void RangeReceiver::State::start_chunk() {
 // ---- Adding
 
 Result<void> RangeReceiver::State::add(ByteView signature, Epoch entry_epoch, ByteView body, const BodyHash& hash,
-                                       std::uint32_t body_bytes) {
+                                       std::uint32_t body_bytes, ByteView order) {
   const bool organisation = type == LogType::kOrganisation;
   const bool size_fits = organisation ? !signature.empty() && signature.size() % kRootSignatureBytes == 0 &&
                                             signature.size() <= kSignatureFieldBytesMax
@@ -181,15 +195,18 @@ Result<void> RangeReceiver::State::add(ByteView signature, Epoch entry_epoch, By
     }
     const bool absent = body.empty() && body_bytes != 0;
     // Kept once without its body, an entry would never be wanted again: somebody may have it still (rules 11, 52).
-    if (absent && type == LogType::kFeed && entry_epoch > absent_through) {
+    const bool claimed =
+        absent && type == LogType::kFeed && (!order.empty() || (channel && core->find_erasure(log, next) != nullptr));
+    if (absent && type == LogType::kFeed && entry_epoch > absent_through && !claimed) {
       return refused(kNotAcceptable, "the body is missing; it is wanted from somebody who has it");
     }
+    if (claimed) claims.push_back({batch.entries().size(), to_bytes(order)});
     --entries_left;
     bytes_left -= body.size();
     if (batch.entries().empty()) batch.reserve(kChunkEntriesMax, kChunkReserveBytes);
     const bool begins = begins_copy && batch.entries().empty();
     if (entry_epoch > epoch || begins) epoch_starts.push_back(batch.entries().size());
-    if (first_absent.value == 0 && absent) first_absent = next;
+    if (first_absent.value == 0 && absent && !claimed) first_absent = next;
     batch.add_entry(log, next, entry, Checked::kChained);
   }
   previous = hash_entry(entry.header, entry.signature);
@@ -205,11 +222,11 @@ Result<void> RangeReceiver::add(ByteView signature, Epoch epoch, ByteView body) 
 }
 
 Result<void> RangeReceiver::add_without_body(ByteView signature, Epoch epoch, const BodyHash& hash,
-                                             std::uint32_t body_bytes) {
+                                             std::uint32_t body_bytes, ByteView order) {
   if (body_bytes > kBodyBytesMax) return refused(Code("body_too_large"), "an entry's body is at most 49152 bytes");
   if (body_bytes == 0) return refused(kBadEntry, "an empty body cannot be left out");
   if (state_->type == LogType::kOrganisation) return refused(kBadEntry, "an organisation log keeps its bodies");
-  return state_->add(signature, epoch, {}, hash, body_bytes);
+  return state_->add(signature, epoch, {}, hash, body_bytes, order);
 }
 
 bool RangeReceiver::full() const {
@@ -273,6 +290,62 @@ Result<void> RangeReceiver::State::check_overlap(Change& change, LogState& held)
   return kOk;
 }
 
+// Whoever leaves out a body has to show that its author's organisation wanted that (rules 11, 52).
+Result<std::vector<RangeReceiver::State::GoodClaim>> RangeReceiver::State::check_claims() const {
+  std::vector<GoodClaim> out;
+  for (const Claim& claim : claims) {
+    const auto& write = batch.entries()[claim.at];
+    const EntryView entry = batch.entry(write);
+    const auto missing = [](std::string detail) { return refused(kNotAcceptable, "the body is missing; " + detail); };
+    Bytes signed_order = claim.order;
+    if (signed_order.empty()) {
+      auto kept = core->store.get_record(Table::kLocal, erasure_record_name(log, write.number));
+      if (!kept) return missing("the order that it went by is not durable here yet");
+      signed_order = std::move(*kept);
+    }
+    auto order = decode_erasure_order(signed_order);
+    if (!order || order->channel != *channel || order->feed != log || order->number != write.number ||
+        order->entry != hash_entry(entry.header, entry.signature)) {
+      return missing("the order beside it is for another entry");
+    }
+    const Erasure* known = core->find_erasure(log, write.number);
+    if (known == nullptr || known->entry != order->entry) {
+      // In its feed a pin ends what a revoked node may say; beside an entry nothing does.
+      const OrgState* org = core->find_org(order->org);
+      if (org == nullptr || org->accepted.live_node(order->node) == nullptr ||
+          !core->check_order(*order, signed_order)) {
+        return missing("the order beside it is not signed by a node of its organisation");
+      }
+    }
+    out.push_back({claim.at, std::move(*order), std::move(signed_order)});
+  }
+  return out;
+}
+
+Result<void> RangeReceiver::State::follow_orders(Change& change, Channel& in, const std::vector<GoodClaim>& orders,
+                                                 const std::optional<FeedOwner>& owner) const {
+  for (const GoodClaim& claim : orders) TOCSIN_TRY(core->keep_order(change, in, claim.order, claim.signed_order));
+  const auto of = in.erasures.find(log);
+  if (of == in.erasures.end() || !owner) return kOk;
+  const Number from = change.batch.entries().front().number;
+  std::vector<Number> numbers;
+  for (auto at = of->second.lower_bound(from); at != of->second.end(); ++at) numbers.push_back(at->first);
+  for (const Number number : numbers) {
+    const std::size_t place = number.value - from.value;
+    if (place >= change.batch.entries().size()) break;
+    const auto write = change.batch.entries()[place];
+    const EntryView entry = change.batch.entry(write);
+    if (of->second.at(number).org != owner->org) {
+      core->drop_erasure(change, in, {log, number});
+      if (!in.erasures.contains(log)) break;
+      continue;
+    }
+    core->follow_order_at_once(change, in, {log, number}, entry);
+    if (!in.erasures.contains(log)) break;
+  }
+  return kOk;
+}
+
 Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
   Channel& in = *core->find_channel(*channel);
   Change change;
@@ -283,12 +356,17 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
   const bool name_only = writes.size() == 1 && begins_copy && body_absent(last_view) && epoch < first_epoch &&
                          overlap.empty();  // as it was wanted: older keys may have come since
   std::optional<FeedOwner> owner = held.owner;
+  TOCSIN_ASSIGN(orders, check_claims());
   if (!name_only) {
     bool in_no_log = false;
     for (const std::size_t at : epoch_starts) {
+      const auto order = std::ranges::find(orders, at, &GoodClaim::at);
+      // The certificate went with the body, and stands in the order.
+      const bool by_order = order != orders.end() && !order->order.certificate.empty();
       const Epoch begun{load_le64(&batch.entry(writes[at]).header[16])};
       in_no_log = in_no_log || (begun >= in.accepted.first_epoch() && in.accepted.epoch(begun) == nullptr);
-      TOCSIN_ASSIGN(named, core->authorise(in, held, batch.entry(writes[at])));
+      TOCSIN_ASSIGN(named, by_order ? core->authorise_by(in, held, begun, order->order.certificate)
+                                    : core->authorise(in, held, batch.entry(writes[at])));
       if (owner && named && *owner != *named) {
         return refused(kBadFeedCertificate, "the feed changes its owner inside the range");
       }
@@ -310,6 +388,11 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
   if (!name_only) {
     added.entries = writes.size();
     for (const auto& write : writes) added.bytes += write.body_bytes;
+  }
+  for (const GoodClaim& claim : orders) {
+    if (!owner || owner->org != claim.order.org) {
+      return refused(kNotAcceptable, "the body is missing, and who took it back did not write it");
+    }
   }
   TOCSIN_TRY(core->take_room(in, held, owner, added));
   LogRecord& record = held.accepted;
@@ -336,6 +419,7 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
     }
     batch.mark_last_signed();
     change.batch = std::move(batch);
+    TOCSIN_TRY(follow_orders(change, in, orders, owner));
   }
   change.logs.push_back(log);
   if (core->secrets.locked() && owner && owner->node == core->own_node) {

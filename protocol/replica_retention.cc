@@ -15,6 +15,7 @@ namespace {
 constexpr std::int64_t kDayMs = 24 * 3'600'000;
 constexpr std::int64_t kClocksDifferMs = 3'600'000;
 constexpr std::size_t kErasedPerTick = 5'000;  // so that no tick takes long
+constexpr std::size_t kErasedBytesRead = 1024 * 1024;
 
 }  // namespace
 
@@ -56,6 +57,14 @@ Epoch ReplicaCore::absent_through(Channel& channel) {
   return out;
 }
 
+void ReplicaCore::free_room(Change& change, Channel& channel, LogState& log, std::uint64_t bytes) {
+  log.accepted.bytes -= std::min(log.accepted.bytes, bytes);
+  if (change.logs.empty() || change.logs.back() != log.accepted.log) change.logs.push_back(log.accepted.log);
+  if (log.owner && log.owner->node == own_node) return;
+  FeedUse& use = channel.used[log.owner ? log.owner->org : OrgId{}];
+  use.bytes -= std::min(use.bytes, bytes);
+}
+
 void ReplicaCore::erase_old_bodies(Channel& channel) {
   const auto through = past_retention(channel);
   if (!through || clock.steady_ms() < chores_not_before_ms) return;
@@ -66,13 +75,27 @@ void ReplicaCore::erase_old_bodies(Channel& channel) {
   Change change;
   std::size_t left = kErasedPerTick;
   for (const LogKey& key : channel.logs) {
-    const LogState* log = find_log(key);
+    LogState* log = find_log(key);
     if (log == nullptr || log->durable.type != LogType::kFeed || log->durable.low > log->durable.head) continue;
     const auto end = first_number_at(*log, through->next(), log->durable.head.next());
     if (!end) return;
     Number& at = channel.erased_below[key];
     at = std::max(at, log->durable.low);
-    for (; at < *end && left > 0; at = at.next(), --left) change.batch.erase_body(key, at);
+    std::uint64_t freed = 0;
+    while (at < *end && left > 0) {
+      const Number before = at;
+      const auto read = store.read(key, at, {end->value - 1}, kErasedBytesRead, [&](const StoredEntry& stored) {
+        if (left == 0) return false;
+        --left;
+        at = stored.number.next();
+        if (stored.entry.body.empty() || is_held({key, stored.number})) return true;  // evidence stays
+        change.batch.erase_body(key, stored.number);
+        freed += stored.entry.body.size();
+        return true;
+      });
+      if (!read || at == before) return;  // the disk does not give it: with the next turn
+    }
+    if (freed > 0) free_room(change, channel, *log, freed);
     if (left == 0) break;
   }
   if (left > 0) {  // the pass came to its end

@@ -151,7 +151,11 @@ Result<void> Replica::serve(const LogKey& key, Number from, Number to, std::size
       bad = true;
       return false;
     }
-    return visit(stored);
+    if (body_absent(stored.entry) || impl_->find_erasure(key, stored.number) == nullptr) return visit(stored);
+    StoredEntry without = stored;
+    without.body_erased = true;
+    without.entry.body = {};
+    return visit(without);
   }));
   if (!bad) return kOk;
   // A bad signature under a good one is proof against the author (rule 10).

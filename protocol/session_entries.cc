@@ -76,10 +76,10 @@ Result<void> Session::Impl::take_range(const LogKey& log, Fetch& fetch, wire::En
   }
   for (std::uint16_t i = 0; i < header.count && !fetch.draining; ++i) {
     TOCSIN_ASSIGN(entry, reader.next());
-    const auto added = entry.absent
-                           ? fetch.receiver->add_without_body(entry.signature, entry.epoch,
-                                                              *BodyHash::from(entry.body_hash), entry.body_bytes)
-                           : fetch.receiver->add(entry.signature, entry.epoch, entry.body);
+    const auto added =
+        entry.absent ? fetch.receiver->add_without_body(entry.signature, entry.epoch, *BodyHash::from(entry.body_hash),
+                                                        entry.body_bytes, entry.order)
+                     : fetch.receiver->add(entry.signature, entry.epoch, entry.body);
     if (!added) {
       // What stands before an entry without its body is good, and nobody else need send it.
       const bool missing = entry.absent && added.error().code == Code("not_acceptable");

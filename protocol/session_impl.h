@@ -199,6 +199,7 @@ struct Session::Impl {
 
   // ---- session_opening.cc: slots
   bool hello_sent = false, hello_seen = false;
+  bool peer_takes_orders = false;
   bool slots_due = true;
   bool channels_due = false;     // the list of channels may have changed
   std::uint32_t next_round = 0;  // of the slots that are due

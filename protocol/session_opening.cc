@@ -172,6 +172,7 @@ Result<void> Session::Impl::handle_hello(ByteView payload) {
     return peer_error(kWrongNode, "hello names another sender or receiver than the handshake");
   }
   hello_seen = true;
+  peer_takes_orders = (hello.features & wire::kFeatureOrders) != 0;
   check_prekeys(hello.prekeys_held);
   const LogKey log{config.peer_org.bytes()};
   // The hash of its head is not known; number alone decides, as it does for a range of any log.

@@ -125,7 +125,10 @@ Session::Impl::Served Session::Impl::serve_some(Serving& serving, wire::FrameWri
     EntryView entry = stored.entry;
     // The head of a feed that ended before the asker's first epoch: its name, not what it says (rule 34).
     if (Epoch{load_le64(&entry.header[16])} < serving.from_epoch) entry.body = {};
-    full = !writer.add(entry);
+    // Why there is no body: else it would be wanted from somebody else (rules 11, 52).
+    Bytes order;
+    if (peer_takes_orders && body_absent(stored.entry)) order = replica.erasure_order(serving.log, stored.number);
+    full = !writer.add(entry, order);
     return !full;
   };
   const Number to = single ? serving.last : record->head;

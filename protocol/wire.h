@@ -129,6 +129,8 @@ class FrameWriter {
 
 inline constexpr std::uint16_t kNoChannel = 0xffff;  // slot: the organisation log of either side
 inline constexpr std::uint8_t kWireMinor = 0;
+// Hello: understands the order that stands beside an entry without its body.
+inline constexpr std::uint32_t kFeatureOrders = 1;
 inline constexpr std::size_t kSlotsMin = 8;
 inline constexpr std::size_t kSlotsMax = 512;  // power of two that holds kChannelsMax with as many random ones
 inline constexpr std::size_t kTokenBytes = 16;
@@ -143,7 +145,7 @@ using Seen = FixedBytes<struct SeenTag, kSeenBytes>;
 
 struct Hello {
   std::uint8_t minor = kWireMinor;
-  std::uint32_t features = 0;
+  std::uint32_t features = kFeatureOrders;
   NodeId sender;
   NodeId receiver;
   Number org_log_head;             // of the sender's organisation
@@ -256,6 +258,7 @@ struct WireEntry {
   bool absent = false;  // body not given: its hash and size instead
   ByteView body;
   ByteView body_hash;            // 32 bytes when absent
+  ByteView order;                // signed order that had the body erased (erasure.h), when absent; may be empty
   std::uint32_t body_bytes = 0;  // as the header has it
 };
 
@@ -284,8 +287,9 @@ class EntriesWriter {
   EntriesWriter(FrameWriter& out, std::uint16_t slot, const LogKey& log, LogType type, Number expected,
                 bool with_previous, std::size_t payload_max);
   bool began() const { return began_; }
-  // False: it does not fit, nothing was put. `entry` is of the log, with the number after the last one put.
-  bool add(const EntryView& entry);
+  // False: it does not fit, nothing was put. `entry` is of the log, with the number after the last one put. `order`
+  // goes along with an entry without its body.
+  bool add(const EntryView& entry, ByteView order = {});
   std::uint16_t count() const { return count_; }
   Number next() const { return next_; }
   // `end`: of the answer. With neither an entry nor the end the message is taken back. Returns its whole size with the

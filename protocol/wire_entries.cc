@@ -3,6 +3,7 @@
 #include <cassert>
 
 #include "protocol/entry_peek.h"
+#include "protocol/erasure.h"
 #include "protocol/wire.h"
 
 namespace tocsin::protocol::wire {
@@ -14,6 +15,7 @@ constexpr std::uint8_t kPreviousFollows = 2;
 // Flags of an entry.
 constexpr std::uint8_t kEpochFollows = 1;
 constexpr std::uint8_t kBodyAbsent = 2;
+constexpr std::uint8_t kOrderFollows = 4;
 
 // Where flags and count stand in the payload when there is no `previous`; it stands between first epoch and count.
 constexpr std::size_t kFlagsAt = 2 + 32 + 1;
@@ -75,7 +77,9 @@ Result<WireEntry> EntriesReader::next() {
   const std::size_t signature_bytes = organisation ? load_le16(&rest_[3]) : kSignatureBytes;
   out.absent = (flags & kBodyAbsent) != 0;
   const bool epoch_follows = (flags & kEpochFollows) != 0;
-  if ((flags & ~(kEpochFollows | kBodyAbsent)) != 0 || (organisation && epoch_follows)) return bad();
+  const bool order_follows = (flags & kOrderFollows) != 0;
+  if ((flags & ~(kEpochFollows | kBodyAbsent | kOrderFollows)) != 0 || (organisation && epoch_follows)) return bad();
+  if (order_follows && (!out.absent || header_.type != LogType::kFeed)) return bad();
   if (out.body_bytes > kBodyBytesMax || !good_signature_size(header_.type, signature_bytes)) return bad();
   if (out.absent && out.body_bytes == 0) return bad();
 
@@ -94,6 +98,12 @@ Result<WireEntry> EntriesReader::next() {
   const std::size_t body_bytes = out.absent ? BodyHash::kSize : out.body_bytes;
   (out.absent ? out.body_hash : out.body) = rest_.first(body_bytes);
   rest_ = rest_.subspan(body_bytes);
+  if (order_follows) {
+    const std::size_t order_bytes = rest_.size() < 2 ? 0 : load_le16(rest_.data());
+    if (order_bytes == 0 || order_bytes > kErasureOrderBytesMax || rest_.size() - 2 < order_bytes) return bad();
+    out.order = rest_.subspan(2, order_bytes);
+    rest_ = rest_.subspan(2 + order_bytes);
+  }
   if (++taken_ == header_.count && !rest_.empty()) return bad();
   return out;
 }
@@ -123,7 +133,8 @@ void EntriesWriter::put_header(Number first, Epoch epoch, const ByteView* previo
   epoch_ = epoch;
 }
 
-bool EntriesWriter::add(const EntryView& entry) {
+bool EntriesWriter::add(const EntryView& entry, ByteView order) {
+  assert(order.size() <= kErasureOrderBytesMax);
   if (count_ == kCountMax) return false;
   const Epoch epoch = peek_epoch(entry.header);
   const bool organisation = type_ == LogType::kOrganisation;
@@ -131,6 +142,8 @@ bool EntriesWriter::add(const EntryView& entry) {
   const bool epoch_follows = count_ > 0 && epoch != epoch_;
   std::size_t bytes = 1 + 2 + (organisation ? 2 : 0) + entry.signature.size() + (epoch_follows ? 8 : 0) +
                       (absent ? BodyHash::kSize : entry.body.size());
+  const bool with_order = absent && !order.empty() && type_ == LogType::kFeed;
+  if (with_order) bytes += 2 + order.size();
   if (count_ == 0) bytes += kEntriesHeaderBytes + EntryHash::kSize;
   if (bytes > limit_ - out_.position()) return false;
   if (count_ == 0) {
@@ -141,12 +154,17 @@ bool EntriesWriter::add(const EntryView& entry) {
     next_ = first;
   }
   assert(peek_number(entry.header) == next_);
-  out_.put8(static_cast<std::uint8_t>((epoch_follows ? kEpochFollows : 0) | (absent ? kBodyAbsent : 0)));
+  out_.put8(static_cast<std::uint8_t>((epoch_follows ? kEpochFollows : 0) | (absent ? kBodyAbsent : 0) |
+                                      (with_order ? kOrderFollows : 0)));
   out_.put16(static_cast<std::uint16_t>(peek_body_bytes(entry.header)));
   if (organisation) out_.put16(static_cast<std::uint16_t>(entry.signature.size()));
   out_.put(entry.signature);
   if (epoch_follows) out_.put64(epoch.value);
   out_.put(absent ? peek_body_hash(entry.header) : entry.body);
+  if (with_order) {
+    out_.put16(static_cast<std::uint16_t>(order.size()));
+    out_.put(order);
+  }
   epoch_ = epoch;
   next_ = next_.next();
   ++count_;

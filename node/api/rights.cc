@@ -30,6 +30,7 @@ constexpr Right kRights[] = {
     {"GET", "/reports/{report}", Least::kReader},
     {"GET", "/reports/{report}/history", Least::kReader},
     {"GET", "/reports/{report}/readers", Least::kReader},
+    {"GET", "/reports/{report}/withdrawal", Least::kReader},
     {"GET", "/alerts", Least::kReader},
     {"GET", "/inbox", Least::kReader},
     {"POST", "/reports", Least::kTrainee},  // the handler looks at the status
@@ -38,6 +39,11 @@ constexpr Right kRights[] = {
     {"POST", "/reports/{report}/share", Least::kAnalyst},
     {"POST", "/reports/{report}/correct", Least::kAnalyst},
     {"POST", "/reports/{report}/withdraw", Least::kAnalyst},
+    {"POST", "/reports/{report}/recall", Least::kAnalyst},
+    {"POST", "/reports/{report}/release", Least::kAnalyst},
+    {"GET", "/holds", Least::kAnalyst},
+    {"POST", "/holds", Least::kAnalyst},
+    {"DELETE", "/holds/{report}", Least::kAnalyst},
     {"POST", "/reports/{report}/corroborate", Least::kAnalyst},
     {"POST", "/reports/{report}/dispute", Least::kAnalyst},
     {"GET", "/bundles/exports/{export}", Least::kAnalyst},
@@ -61,10 +67,11 @@ constexpr Right kRights[] = {
     {"DELETE", "/sources/{reference}", Least::kOwner},
 };
 
-// They leave nothing behind that was not there before.
+// They leave nothing behind that was not there before, or write it down themselves.
 constexpr std::string_view kNoActs[] = {
-    "/sync/now",     "/peers/{peer}/connect", "/index/rebuild",
-    "/org/requests", "/bundles/imports",      "/bundles/imports/{import}",  // the end of an import is the act
+    "/reports/{report}/release", "/sync/now", "/peers/{peer}/connect", "/index/rebuild", "/org/requests",
+    "/bundles/imports",
+    "/bundles/imports/{import}",  // the end of an import is the act
 };
 
 Least of_role(UserRole role) {

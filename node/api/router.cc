@@ -112,6 +112,8 @@ const std::vector<Route>& routes() {
     add_fork_routes(out);
     add_exchange_routes(out);  // before reports: /reports/import is no report
     add_report_routes(out);
+    add_taken_back_routes(out);
+    add_waiting_routes(out);
     add_bundle_routes(out);
     add_alert_routes(out);
     add_source_routes(out);

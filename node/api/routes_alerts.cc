@@ -3,6 +3,7 @@
 
 #include "node/api/router.h"
 #include "node/api/views.h"
+#include "node/api/waiting.h"
 #include "node/reports/report_json.h"
 #include "node/reports/vocab.h"
 
@@ -157,7 +158,7 @@ void list_inbox(App& app, const Request& request, ResponderPtr responder) {
   if (!limit) return responder->problem(limit.error());
   index::InboxQuery query{app.replica().own_org().id(), app.desk.clock().now(), *limit, request.get("after")};
   app.desk.index().ask([query](index::Index& i) { return i.inbox(query); },
-                       [&app, responder](Result<index::ReportPage> page) {
+                       [&app, responder, after = query.after, by = request.actor.user](Result<index::ReportPage> page) {
                          if (!page) return responder->problem(page.error());
                          Json items = Json::array();
                          for (const auto& row : page->rows) {
@@ -170,7 +171,22 @@ void list_inbox(App& app, const Request& request, ResponderPtr responder) {
                              out[key] = item[key];
                            items.push_back(std::move(out));
                          }
-                         responder->json(page_json(std::move(items), page->next));
+                         // What waits for a second person comes first, but not to who wants to share it.
+                         if (!after.empty()) return responder->json(page_json(std::move(items), page->next));
+                         load_waiting(app, [&app, responder, by, items = std::move(items),
+                                            next = page->next](Result<std::vector<WaitingRow>> waiting) mutable {
+                           if (!waiting) return responder->problem(waiting.error());
+                           Json all = Json::array();
+                           for (const auto& each : *waiting) {
+                             if (each.record.asked_by_id == by) continue;
+                             auto item = waiting_json(app, each);
+                             item["report_id"] = item["id"];
+                             item["reason"] = "release";
+                             all.push_back(std::move(item));
+                           }
+                           for (auto& item : items) all.push_back(std::move(item));
+                           responder->json(page_json(std::move(all), next));
+                         });
                        });
 }
 

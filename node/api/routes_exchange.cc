@@ -11,8 +11,14 @@ Json outcome_json(const desk::ImportOutcome& outcome) {
   Json refused = Json::array();
   for (const auto& p : outcome.refused)
     refused.push_back({{"line", p.line}, {"column", p.column}, {"code", p.code.text()}, {"detail", p.detail}});
-  return {{"read", outcome.read},     {"new", outcome.fresh},           {"known", outcome.known},
-          {"shared", outcome.shared}, {"corrected", outcome.corrected}, {"refused", refused}};
+  Json out{{"read", outcome.read},     {"new", outcome.fresh},           {"known", outcome.known},
+           {"shared", outcome.shared}, {"corrected", outcome.corrected}, {"refused", refused}};
+  if (outcome.waiting > 0) {
+    out["waiting"] = outcome.waiting;
+    out["detail"] =
+        std::to_string(outcome.waiting) + " of these wait for a second person; see: tocsin report list --state waiting";
+  }
+  return out;
 }
 
 // Nothing was imported. Where rule 53 alone stands in the way the answer is the one of any other sharing.
@@ -63,6 +69,7 @@ void import_reports(App& app, const Request& request, ResponderPtr responder) {
   import.file_name = request.get("name");
   import.partial = request.get("partial") == "true";
   import.dry_run = request.dry_run;
+  import.by = request.actor;
   std::shared_ptr<desk::ImportProgress> progress;
   if (const auto found = app.operations.find(request.idempotency_key); found != app.operations.end())
     progress = found->second.progress;
@@ -84,7 +91,7 @@ void import_reports(App& app, const Request& request, ResponderPtr responder) {
     }
     auto answer = outcome_json(*outcome);
     if (target) answer["readers"] = readers_json(app, app.desk.readers_of(*target));
-    responder->json(answer, outcome->refused_count ? 207 : 200);
+    responder->json(answer, outcome->refused_count || outcome->waiting ? 207 : 200);
   });
 }
 

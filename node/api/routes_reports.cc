@@ -1,6 +1,8 @@
 // reports, but for import and export.
 #include "node/api/router.h"
+#include "node/api/taken_back.h"
 #include "node/api/views.h"
+#include "node/api/waiting.h"
 #include "node/reports/report_json.h"
 
 namespace tocsin::api {
@@ -19,7 +21,7 @@ void with_report(App& app, const Request& request, const ResponderPtr& responder
 }
 
 void answer_made(App& app, const ResponderPtr& responder, const Result<desk::Made>& made) {
-  if (made) return responder->json(made_json(app, *made), 201);
+  if (made) return responder->json(made_json(app, *made), made_status(*made, 201));
   responder->problem(made.error());
 }
 
@@ -36,6 +38,10 @@ void answer_problem(App& app, const ResponderPtr& responder, const Error& error,
 // alone.
 Json whole_row_json(App& app, const index::ReportRow& row, const std::vector<index::Location>& copies) {
   Json out = row_json(app, row);
+  if (row.erased) {
+    out["audience"] = Json::array();
+    return out;
+  }
   if (const auto report = app.desk.read_shown(row)) {
     const Json whole = reports::to_json_value(*report);
     out["place"] = whole["place"];
@@ -50,6 +56,7 @@ Json whole_row_json(App& app, const index::ReportRow& row, const std::vector<ind
 }
 
 void list_reports(App& app, const Request& request, ResponderPtr responder) {
+  if (request.get("state") == "waiting") return list_waiting(app, responder);
   auto query = query_from(app, request);
   if (!query) return responder->problem(query.error());
   if (const auto count = request.get("count"); !count.empty()) {
@@ -128,13 +135,36 @@ void new_report(App& app, const Request& request, ResponderPtr responder) {
     const auto warnings =
         channel ? warnings_json(app.desk.governments_against(*ready, *channel, *allowed)) : Json::array();
     return responder->json({{"readers", channel ? readers_json(app, app.desk.readers_of(*channel)) : Json::array()},
-                            {"warnings", warnings}});
+                            {"warnings", warnings},
+                            {"waits", channel && app.desk.needs_two(*ready, *channel)}});
   }
-  app.desk.create(*report, channel, *allowed,
-                  [&app, responder, countries = reports::named_countries(*report), channel](Result<desk::Made> made) {
-                    if (made) return answer_made(app, responder, made);
-                    answer_problem(app, responder, made.error(), countries, channel);
-                  });
+  app.desk.create(
+      *report, channel, *allowed,
+      [&app, responder, countries = reports::named_countries(*report), channel](Result<desk::Made> made) {
+        if (made) return answer_made(app, responder, made);
+        answer_problem(app, responder, made.error(), countries, channel);
+      },
+      request.actor);
+}
+
+// Its text is gone; what is known is that it was taken back, and what the nodes say. Where an evidence copy is kept
+// here, it is shown as that.
+void show_taken_back(App& app, const ResponderPtr& responder, const index::ReportRow& row) {
+  app.desk.index().ask([id = row.id](index::Index& i) { return i.withdrawal(id); },
+                       [&app, responder, row](Result<index::Withdrawal> withdrawal) {
+                         if (!withdrawal) return responder->problem(withdrawal.error());
+                         Json out{{"id", hex(row.id)}};
+                         if (const auto hold = app.desk.hold_of(row.id)) {
+                           if (const auto kept = app.desk.read_held(*hold))
+                             out = reports::to_json_value(*kept, {row.id, {}});
+                           out["hold"] = shown_hold(app, *hold);
+                         }
+                         out["author"] = hex(row.author);
+                         out["author_name"] = app.desk.org_name(row.author);
+                         out["state"] = standing_json(app, row);
+                         out["withdrawal"] = withdrawal_json(app, row, *withdrawal);
+                         responder->json(out);
+                       });
 }
 
 void show_report(App& app, const Request& request, ResponderPtr responder) {
@@ -142,6 +172,7 @@ void show_report(App& app, const Request& request, ResponderPtr responder) {
     app.desk.load(id, [&app, responder, id](Result<desk::Loaded> loaded) {
       if (!loaded) return responder->problem(loaded.error());
       const auto& row = loaded->found.row;
+      if (row.erased) return show_taken_back(app, responder, row);
       std::vector<std::string> audience;
       std::vector<ChannelId> channels;
       for (const auto& copy : loaded->found.copies) {
@@ -159,7 +190,14 @@ void show_report(App& app, const Request& request, ResponderPtr responder) {
       if (entry)
         if (auto header = EntryHeader::decode(entry->view().header)) place["epoch"] = count_of(header->epoch);
       out["entry"] = place;
-      responder->json(out);
+      if (const auto hold = app.desk.hold_of(id)) out["hold"] = shown_hold(app, *hold);
+      // A copy may have been recalled.
+      app.desk.index().ask([id](index::Index& i) { return i.withdrawal(id); },
+                           [&app, responder, row, out = std::move(out)](Result<index::Withdrawal> withdrawal) mutable {
+                             if (withdrawal && !withdrawal->orders.empty())
+                               out["withdrawal"] = withdrawal_json(app, row, *withdrawal);
+                             responder->json(out);
+                           });
     });
   });
 }
@@ -187,6 +225,7 @@ void show_history(App& app, const Request& request, ResponderPtr responder) {
                              for (const auto* field : {"title", "severity", "urgency", "certainty", "created", "tlp"})
                                first[field] = as_written.contains(field) ? as_written[field] : Json(nullptr);
                            }
+                           const auto row = history->row;
                            items.push_back(std::move(first));
                            for (const auto& act : history->acts) {
                              Json item{{"id", hex(act.id)},
@@ -203,7 +242,14 @@ void show_history(App& app, const Request& request, ResponderPtr responder) {
                              }
                              items.push_back(std::move(item));
                            }
-                           responder->json(page_json(std::move(items), {}));
+                           app.desk.index().ask([id = row.id](index::Index& i) { return i.withdrawal(id); },
+                                                [&app, responder, row,
+                                                 items = std::move(items)](Result<index::Withdrawal> said) mutable {
+                                                  auto out = page_json(std::move(items), {});
+                                                  if (said && !said->orders.empty())
+                                                    out["withdrawal"] = withdrawal_json(app, row, *said);
+                                                  responder->json(out);
+                                                });
                          });
   });
 }
@@ -243,25 +289,32 @@ void share_report(App& app, const Request& request, ResponderPtr responder) {
   if (!channel) return responder->problem(channel.error());
   const bool dry_run = request.dry_run;
   with_report(
-      app, request, responder, [&app, responder, channel = *channel, allowed = *allowed, dry_run](const ReportId& id) {
-        app.desk.load(id, [&app, responder, channel, allowed, dry_run, id](Result<desk::Loaded> loaded) {
+      app, request, responder,
+      [&app, responder, channel = *channel, allowed = *allowed, dry_run, by = request.actor](const ReportId& id) {
+        app.desk.load(id, [&app, responder, channel, allowed, dry_run, id, by](Result<desk::Loaded> loaded) {
           if (!loaded) return responder->problem(loaded.error());
           const Json readers = readers_json(app, app.desk.readers_of(channel));
           if (dry_run) {
             if (auto may = app.desk.may_share(*loaded, channel); !may) return responder->problem(may.error());
             const auto warnings =
                 warnings_json(app.desk.governments_against(desk::shared_countries(*loaded), channel, allowed));
-            return responder->json(
-                {{"id", hex(id)}, {"channel_id", hex(channel)}, {"readers", readers}, {"warnings", warnings}});
+            return responder->json({{"id", hex(id)},
+                                    {"channel_id", hex(channel)},
+                                    {"readers", readers},
+                                    {"warnings", warnings},
+                                    {"waits", app.desk.needs_two(*loaded, channel)}});
           }
           const auto countries = desk::shared_countries(*loaded);
-          app.desk.share(id, channel, allowed, [&app, responder, channel, readers, countries](Result<desk::Made> made) {
-            if (!made) return answer_problem(app, responder, made.error(), countries, channel);
-            auto out = made_json(app, *made);
-            out["channel_id"] = hex(channel);
-            out["readers"] = readers;
-            responder->json(out);
-          });
+          app.desk.share(
+              id, channel, allowed,
+              [&app, responder, channel, readers, countries](Result<desk::Made> made) {
+                if (!made) return answer_problem(app, responder, made.error(), countries, channel);
+                auto out = made_json(app, *made);
+                out["channel_id"] = hex(channel);
+                out["readers"] = made->waiting.empty() ? readers : Json::array();
+                responder->json(out, made_status(*made, 200));
+              },
+              by);
         });
       });
 }
@@ -282,12 +335,14 @@ void correct_report(App& app, const Request& request, ResponderPtr responder) {
   auto allowed = governments_from(*body);
   if (!allowed) return responder->problem(allowed.error());
   with_report(app, request, responder,
-              [&app, responder, patch, reason = text_or(*body, "reason"), allowed = *allowed,
-               dry_run = request.dry_run](const ReportId& id) {
-                app.desk.correct(id, patch, reason, allowed, dry_run,
-                                 [&app, responder, id, dry_run](Result<desk::Made> made) {
-                                   dry_run ? answer_plan(app, responder, id, made) : answer_made(app, responder, made);
-                                 });
+              [&app, responder, patch, reason = text_or(*body, "reason"), allowed = *allowed, dry_run = request.dry_run,
+               by = request.actor](const ReportId& id) {
+                app.desk.correct(
+                    id, patch, reason, allowed, dry_run,
+                    [&app, responder, id, dry_run](Result<desk::Made> made) {
+                      dry_run ? answer_plan(app, responder, id, made) : answer_made(app, responder, made);
+                    },
+                    by);
               });
 }
 

@@ -28,11 +28,11 @@ Json standing_json(App& app, const index::ReportRow& row) {
   const auto& s = row.standing;
   // Its writer showed two histories, and this stands where they part or above (rule 12).
   const bool forked = app.replica().is_disputed(row.location.log, row.location.number);
-  std::string current = s.withdrawn   ? "withdrawn"
-                        : forked      ? "forked"
-                        : s.conflict  ? "conflict"
-                        : s.corrected ? "corrected"
-                                      : "current";
+  std::string current = s.withdrawn || row.erased ? "withdrawn"
+                        : forked                  ? "forked"
+                        : s.conflict              ? "conflict"
+                        : s.corrected             ? "corrected"
+                                                  : "current";
   Json out{{"current", current},
            {"disputed", s.disputed},
            {"corroborated", s.corroborated},
@@ -115,8 +115,17 @@ Json made_json(App& app, const desk::Made& made) {
     out["held"] = held;
   }
   if (!made.advice.empty()) out["advice"] = advice_json(made.advice);
+  if (!made.waiting.empty()) {
+    out["state"] = "waiting";
+    out["code"] = "waiting";
+    out["waiting_for"] = hex_list(made.waiting);
+    out["detail"] =
+        "others read it once a second person has released it: tocsin report release " + hex(made.id).substr(0, 12);
+  }
   return out;
 }
+
+int made_status(const desk::Made& made, int whole) { return made.waiting.empty() ? whole : 207; }
 
 Json peer_json(App& app, const Peer& peer) {
   std::uint64_t shared = 0;

@@ -23,6 +23,8 @@ Json readers_json(App& app, const std::vector<reports::Reader>& readers);
 // What rule 53 would ask about, in sentences.
 Json warnings_json(const std::vector<reports::Reader>& governments);
 Json made_json(App& app, const desk::Made& made);
+// `whole`, or 207 where something waits for a second person.
+int made_status(const desk::Made& made, int whole);
 // The answer to the dry run of a statement about a report: where it would go, who reads it there, and whom rule 53
 // would ask about.
 void answer_plan(App& app, const ResponderPtr& responder, const protocol::ReportId& about,

@@ -37,13 +37,11 @@ int exchange_import(Context& c) {
   if (c.mode() == OutputMode::kTable && answer->json.contains("refused"))
     for (auto& row : answer->json["refused"]) row = refused_line(row);
   if (c.dry_run()) c.say("Nothing was imported. This would come of it:");
-  static constexpr Field fields[] = {{"read", "rows read", Show::kCount},
-                                     {"new", "new", Show::kCount},
-                                     {"known", "already known", Show::kCount},
-                                     {"shared", "of them shared here now", Show::kSome},
-                                     {"corrected", "corrected", Show::kSome},
-                                     {"refused", "refused", Show::kList},
-                                     {"detail", "incomplete"}};
+  static constexpr Field fields[] = {
+      {"read", "rows read", Show::kCount},      {"new", "new", Show::kCount},
+      {"known", "already known", Show::kCount}, {"shared", "of them shared here now", Show::kSome},
+      {"corrected", "corrected", Show::kSome},  {"waiting", "waiting for a second person", Show::kSome},
+      {"refused", "refused", Show::kList},      {"detail", "incomplete"}};
   return c.show_object(*answer, fields);
 }
 

@@ -17,8 +17,11 @@ constexpr Column kReportColumns[] = {{"id", "REPORT", Show::kId},
                                      {"tlp", "TLP"},
                                      {"title", "TITLE", Show::kText, 0, true},
                                      {"state", "STATE", Show::kText, 0, false, "current"}};
-constexpr Field kMadeFields[] = {
-    {"id", "report"}, {"channels", "channels", Show::kList}, {"channel_id", "channel"}, {"detail", "detail"}};
+constexpr Field kMadeFields[] = {{"id", "report"},
+                                 {"channels", "channels", Show::kList},
+                                 {"channel_id", "channel"},
+                                 {"state", "state"},
+                                 {"detail", "detail"}};
 std::string report_path(Context& c, const std::string& more = {}) {
   return "/reports/" + url_encode(c.get("report")) + more;
 }
@@ -128,9 +131,15 @@ int report_show(Context& c) {
                                      {"indicators", "risk indicators", Show::kList},
                                      {"channels", "channels", Show::kList},
                                      {"entry/received", "received", Show::kTime},
+                                     {"state/reason", "withdrawn because"},
+                                     {"hold/state", "evidence copy"},
+                                     {"hold/reason", "kept because"},
                                      {"text", "text"}};
   name_channels(c, answer->json);
-  return c.show_object(*answer, fields);
+  const int shown = c.show_object(*answer, fields);
+  if (c.mode() == OutputMode::kTable && answer->json.contains("withdrawal"))
+    show_withdrawal(c, answer->json["withdrawal"]);
+  return shown;
 }
 
 int report_history(Context& c) {
@@ -146,7 +155,10 @@ int report_history(Context& c) {
                                        {"created", "CLAIMED AT", Show::kTime},
                                        {"says", "TITLE OR REASON", Show::kText, 0, true},
                                        {"id", "REPORT", Show::kId}};
-  return c.show_list(*answer, columns, "Nothing refers to this report.");
+  const int shown = c.show_list(*answer, columns, "Nothing refers to this report.");
+  if (c.mode() == OutputMode::kTable && answer->json.contains("withdrawal"))
+    show_withdrawal(c, answer->json["withdrawal"]);
+  return shown;
 }
 
 // With --channel: who would read it there.
@@ -165,6 +177,7 @@ int report_share(Context& c) {
   if (c.has("allow-government")) body["allow_government"] = c.all("allow-government");
   auto answer = c.call("POST", report_path(c, "/share"), body);
   if (!answer) return c.exit_code();
+  if (answer->status == 207) return show_made(c, *answer);
   c.say(c.dry_run() ? "These would read it:" : "Shared. These read it now:");
   return show_readers(c, answer->json);
 }
@@ -181,6 +194,19 @@ int report_correct(Context& c) {
   return c.dry_run() ? show_readers(c, answer->json) : show_made(c, *answer);
 }
 
+int report_release(Context& c) {
+  Json body = Json::object();
+  if (c.has("allow-government")) body["allow_government"] = c.all("allow-government");
+  auto answer = c.call("POST", report_path(c, "/release"), body);
+  if (!answer) return c.exit_code();
+  name_channels(c, answer->json);
+  static constexpr Field fields[] = {{"id", "report"},
+                                     {"channels", "shared in", Show::kList},
+                                     {"asked_by", "wanted by"},
+                                     {"released_by", "released by"}};
+  return c.show_object(*answer, fields);
+}
+
 // withdraw, corroborate, dispute: one sentence about another report.
 int report_say(Context& c) {
   const bool withdraw = c.command().verb == "withdraw";
@@ -191,7 +217,10 @@ int report_say(Context& c) {
   if (c.has("allow-government")) body["allow_government"] = c.all("allow-government");
   auto answer = c.call("POST", report_path(c, "/" + std::string(c.command().verb)), body);
   if (!answer) return c.exit_code();
-  return c.dry_run() ? show_readers(c, answer->json) : show_made(c, *answer);
+  if (c.dry_run()) return show_readers(c, answer->json);
+  const int shown = show_made(c, *answer);
+  if (withdraw) c.say("Each node is asked to erase it. What they say: tocsin report withdrawal " + c.get("report"));
+  return shown;
 }
 
 }  // namespace
@@ -214,15 +243,16 @@ std::string filter_query(Context& c, std::initializer_list<std::pair<std::string
 }
 
 std::vector<Option> filter_options(bool paging) {
-  std::vector<Option> out = {{"kind", "KIND", "of this kind"},
-                             {"country", "ISO3", "about this country"},
-                             {"since", "DATE", "observed on or after, YYYY-MM-DD or RFC 3339"},
-                             {"until", "DATE", "observed before the end of"},
-                             {"severity", "S", "at least: Minor, Moderate, Severe, Extreme"},
-                             {"channel", "C", "shared in this channel"},
-                             {"author", "ORG", "written by this organisation"},
-                             {"near", "LAT,LON,KM", "within so many kilometres of a point"},
-                             {"state", "STATE", "withdrawn, corrected, disputed, corroborated or conflict"}};
+  std::vector<Option> out = {
+      {"kind", "KIND", "of this kind"},
+      {"country", "ISO3", "about this country"},
+      {"since", "DATE", "observed on or after, YYYY-MM-DD or RFC 3339"},
+      {"until", "DATE", "observed before the end of"},
+      {"severity", "S", "at least: Minor, Moderate, Severe, Extreme"},
+      {"channel", "C", "shared in this channel"},
+      {"author", "ORG", "written by this organisation"},
+      {"near", "LAT,LON,KM", "within so many kilometres of a point"},
+      {"state", "STATE", "withdrawn, corrected, disputed, corroborated or conflict; waiting: for a second person"}};
   if (paging) {
     out.push_back({"limit", "N", "at most so many (default 50, at most 500)"});
     out.push_back({"after", "CURSOR", "go on behind an earlier answer"});
@@ -297,6 +327,13 @@ void add_report_commands(std::vector<Command>& out) {
   corrected.push_back(government);
   out.push_back(
       {"report", "correct", "Replace an own report by a corrected one", {report}, corrected, "", report_correct});
+  out.push_back({"report",
+                 "release",
+                 "Release what another person wants to share, where a second one has to (four_eyes)",
+                 {report},
+                 {government},
+                 "",
+                 report_release});
   out.push_back({"report",
                  "withdraw",
                  "Withdraw an own report",

@@ -7,6 +7,8 @@ namespace tocsin::cli {
 
 // The answer's `readers` and its `warnings` (rule 53): a government of a country that the report names is among them.
 int show_readers(Context& context, const Json& answer);
+// As a table: which nodes were asked to erase a report, and what each has said.
+void show_withdrawal(const Context& context, const Json& withdrawal);
 // In a table: the channel ids in `channels` become names. The other modes keep the ids.
 void name_channels(Context& context, Json& answer);
 // Adds `warnings` (rule 53) to an answer with `readers`, from what sharing would say of the channels that they read.

@@ -12,6 +12,7 @@ const std::vector<Command>& commands() {
     add_proposal_commands(out);
     add_fork_commands(out);
     add_report_commands(out);
+    add_hold_commands(out);
     add_exchange_commands(out);
     add_bundle_commands(out);
     add_source_commands(out);

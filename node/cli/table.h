@@ -64,6 +64,7 @@ void add_channel_commands(std::vector<Command>& out);
 void add_proposal_commands(std::vector<Command>& out);
 void add_fork_commands(std::vector<Command>& out);
 void add_report_commands(std::vector<Command>& out);
+void add_hold_commands(std::vector<Command>& out);      // report withdrawal, report recall, hold
 void add_exchange_commands(std::vector<Command>& out);  // report import, report export
 void add_bundle_commands(std::vector<Command>& out);
 void add_source_commands(std::vector<Command>& out);

@@ -165,7 +165,7 @@ Result<protocol::Report> Desk::prepare(protocol::Report report) const {
 }
 
 void Desk::create(protocol::Report report, std::optional<protocol::ChannelId> channel, AllowedGovernments allowed,
-                  Done<Made> done) {
+                  Done<Made> done, const Actor& by) {
   auto ready = prepare(std::move(report));
   if (!ready) return done(ready.error());
   finish(*ready);
@@ -175,21 +175,39 @@ void Desk::create(protocol::Report report, std::optional<protocol::ChannelId> ch
     return done(government_error(against));
   auto canonical = protocol::encode_report(*ready);
   if (!canonical) return done(canonical.error());
-  const Made made{protocol::report_id(*canonical), {}, {}, reports::validate(*ready).advice};
+  Made made{protocol::report_id(*canonical), {}, {}, reports::validate(*ready).advice};
+  if (needs_two(*ready, target)) {
+    made.waiting = {target};
+    std::vector<Item> of{{protocol::FeedKind::kReport, std::move(*canonical)},
+                         {protocol::FeedKind::kWaiting,
+                          protocol::encode_waiting_record(ask_second(made.id, std::nullopt, made.waiting, by))}};
+    Items items;
+    items.emplace_back(replica_.private_channel(), std::move(of));
+    return write_items(std::move(items), std::move(made), std::move(done));
+  }
   write({std::move(*canonical)}, {target}, made, std::move(done));
 }
 
 void Desk::write(std::vector<Bytes> canonical, std::vector<protocol::ChannelId> channels, Made made, Done<Made> done) {
+  Items items;
+  for (const auto& channel : channels) {
+    auto& of = items.emplace_back(channel, std::vector<Item>{}).second;
+    for (const auto& bytes : canonical) of.push_back({protocol::FeedKind::kReport, bytes});
+  }
+  write_items(std::move(items), std::move(made), std::move(done));
+}
+
+void Desk::write_items(Items items, Made made, Done<Made> done) {
   struct Pending {
     Made made;
-    std::size_t waiting = 0;
     std::optional<Error> failed;
+    std::size_t waiting = 0;
     Done<Made> done;
   };
   auto pending = std::make_shared<Pending>();
   pending->made = std::move(made);
   pending->done = std::move(done);
-  pending->waiting = channels.size();
+  pending->waiting = items.size();
   auto one_ended = [this, pending](const protocol::ChannelId& channel, const std::optional<Error>& error) {
     if (error) {
       pending->failed = error;
@@ -201,13 +219,13 @@ void Desk::write(std::vector<Bytes> canonical, std::vector<protocol::ChannelId> 
     if (pending->made.channels.empty()) return pending->done(*pending->failed);
     feeder_.when_indexed([pending] { pending->done(std::move(pending->made)); });
   };
-  std::vector<protocol::FeedItem> items;
-  for (const auto& bytes : canonical) items.push_back({protocol::FeedKind::kReport, bytes});
-  for (const auto& channel : channels) {
-    auto queued =
-        replica_.append(channel, items, [channel, one_ended](const Result<std::vector<protocol::EntryRef>>& refs) {
-          one_ended(channel, refs ? std::nullopt : std::optional(refs.error()));
-        });
+  for (const auto& [channel, of] : items) {
+    std::vector<protocol::FeedItem> views;
+    for (const auto& item : of) views.push_back({item.kind, item.payload});
+    auto queued = replica_.append(channel, views,
+                                  [channel = channel, one_ended](const Result<std::vector<protocol::EntryRef>>& refs) {
+                                    one_ended(channel, refs ? std::nullopt : std::optional(refs.error()));
+                                  });
     if (!queued) one_ended(channel, queued.error());
   }
 }
@@ -241,6 +259,14 @@ void Desk::load(const protocol::ReportId& report, Done<Loaded> done) {
       [this, done = std::move(done)](Result<Answer> answer) {
         if (!answer) return done(answer.error());
         Loaded out;
+        if (answer->found.row.erased) {  // that it was taken back is all that is known of it
+          out.original.author = answer->found.row.author;
+          out.content = out.original;
+          out.state.withdrawn = true;
+          out.state.withdrawal_reason = answer->found.row.standing.withdrawal_reason;
+          out.found = std::move(answer->found);
+          return done(std::move(out));
+        }
         auto original = read_at(answer->found.row.location, &out.canonical);
         if (!original) return done(original.error());
         out.original = std::move(*original);

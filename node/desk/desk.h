@@ -14,6 +14,7 @@
 
 #include "crypto/random.h"
 #include "node/desk/feeder.h"
+#include "node/desk/users.h"
 #include "node/index/index_thread.h"
 #include "node/reports/problem.h"
 #include "node/reports/readers.h"
@@ -39,6 +40,13 @@ inline constexpr Code kDraftStays{"draft_stays"};              // caller: a draf
 inline constexpr Code kMarkingStays{"marking_stays"};  // caller: TLP:AMBER+STRICT does not leave the organisation
 inline constexpr Code kChannelNameTaken{"channel_name_taken"};  // caller: a channel here is called that
 inline constexpr Code kBodyErased{"body_erased"};               // caller: the text is no longer held here
+inline constexpr Code kRecalled{"recalled"};                    // no error: the report was taken back there
+inline constexpr Code kNotSharedThere{"not_shared_there"};      // caller: that channel does not have it
+inline constexpr Code kPrivateStays{"private_stays"};           // caller: nobody else has it there
+inline constexpr Code kNothingWaits{"nothing_waits"};           // caller: nobody asked for this report to be released
+inline constexpr Code kSamePerson{"same_person"};    // caller: a second person releases what the first wants to share
+inline constexpr Code kUnknownHold{"unknown_hold"};  // caller: no evidence copy of that report is kept
+inline constexpr Code kBadHoldReason{"bad_reason"};  // caller
 
 // The answer to a sharing that rule 53 stops: who would read, and what to say.
 Error government_error(const std::vector<reports::Reader>& against);
@@ -56,7 +64,15 @@ struct Made {
   protocol::ReportId id;
   std::vector<protocol::ChannelId> channels;  // that took it
   std::vector<HeldBack> held;
-  std::vector<reports::Problem> advice;  // what was repaired or is worth knowing
+  std::vector<reports::Problem> advice;           // what was repaired or is worth knowing
+  std::vector<protocol::ChannelId> waiting = {};  // where it goes once a second person has released it
+};
+
+// What waits for a second person before others may read it: reports that are marked more strictly than `above_tlp`, or
+// are as severe as `from_severity` or more. Neither: nothing does.
+struct FourEyes {
+  std::optional<protocol::Tlp> above_tlp;
+  std::optional<protocol::Severity> from_severity;
 };
 
 // A yes to rule 53, country by country (ISO 3166-1 alpha-3).
@@ -79,12 +95,36 @@ std::set<std::string> shared_countries(const Loaded& loaded);
 // has been replaced. Errors: those of encode_report.
 Result<std::vector<Bytes>> shared_bytes(const Loaded& loaded);
 
+// What a report about another inherits from it.
+protocol::Report about(const Loaded& loaded, protocol::ReportKind kind);
+
 class Desk {
  public:
   // References outlive the desk.
   Desk(protocol::Replica& replica, index::IndexThread& index, Feeder& feeder, protocol::Clock& clock,
        crypto::Random& random);
   ~Desk();
+
+  // `users` knows what waits; it outlives the desk. Without users nothing waits.
+  void set_four_eyes(FourEyes rule, const Users* users) {
+    four_eyes_ = rule;
+    users_ = users;
+  }
+  // Does it need a second person before it goes there? Never an alert, nor what goes where alerts go (rule 52), nor
+  // what this organisation alone reads.
+  bool needs_two(const protocol::Report& report, const protocol::ChannelId& channel) const;
+  bool needs_two(const Loaded& loaded, const protocol::ChannelId& channel) const;
+  bool waits(const protocol::ReportId& report, const protocol::ChannelId& channel) const {
+    return users_ && users_->waits(report, channel);
+  }
+  // The record of what one person wants to share.
+  protocol::WaitingRecord ask_second(const protocol::ReportId& subject, std::optional<protocol::ReportId> correction,
+                                     std::vector<protocol::ChannelId> channels, const Actor& by) const;
+  // Shares what waits, by the word of a second person. Where the report was withdrawn meanwhile, that is the answer,
+  // and it waits no more. Errors: nothing_waits, same_person, already_withdrawn, government_named; those of may_share
+  // and append.
+  void release(const protocol::ReportId& report, AllowedGovernments allowed, const Actor& by,
+               Done<std::pair<Made, std::vector<protocol::WaitingRecord>>> done);
 
   // ---- names that people type
   // A name, a whole id, or at least eight digits of one. Joined channels come before others of the same name.
@@ -120,18 +160,36 @@ class Desk {
   Result<protocol::Report> prepare(protocol::Report report) const;
   // Writes it to the channel, or to the private one. Errors: those of prepare and may_share, government_named; those of
   // Replica::append.
+  // Where it needs a second person (needs_two) it is written to the private channel and waits, in the name of `by`; so
+  // with share and correct.
   void create(protocol::Report report, std::optional<protocol::ChannelId> channel, AllowedGovernments allowed,
-              Done<Made> done);
+              Done<Made> done, const Actor& by = owner_actor());
   // Sends the original and its author's corrections, all or none.
   void share(const protocol::ReportId& report, const protocol::ChannelId& channel, AllowedGovernments allowed,
-             Done<Made> done);
+             Done<Made> done, const Actor& by = owner_actor());
+  // A correction that marks a report for this organisation alone narrows who may have it: it stays at home, with the
+  // report, and that is recalled wherever others read (`held` of the answer names those, with kRecalled).
   // Statements about a report go wherever it went. `patch` is JSON that names the fields to change
   // (reports/report_json.h). What adds to a report asks again about governments (kGovernmentNamed, nothing is sent);
   // a withdrawal and an acknowledgement say nothing new and never wait. With `dry_run` nothing is written: the answer
   // says where it would go, and in `held` whom rule 53 would ask about.
   void correct(const protocol::ReportId& report, std::string patch, std::string reason, AllowedGovernments allowed,
-               bool dry_run, Done<Made> done);
+               bool dry_run, Done<Made> done, const Actor& by = owner_actor());
+  // Takes back an own report, or what this organisation said of another, in every channel that has it: the bodies,
+  // those of its corrections too, are erased at every node that gets the word (protocol/erasure.h).
   void withdraw(const protocol::ReportId& report, std::string reason, bool dry_run, Done<Made> done);
+  // Takes back the copy in one channel. The report stays in the others; where there is none, it is written to the
+  // private channel first. Errors: not_the_author, already_withdrawn, not_shared_there, private_stays; those of append.
+  void recall(const protocol::ReportId& report, const protocol::ChannelId& channel, bool dry_run, Done<Made> done);
+  // Keeps an evidence copy of a report, with its author's corrections, at the nodes of this organisation: neither its
+  // author nor retention has it erased there. Errors: unknown_report, body_erased, bad_reason; those of append.
+  void hold(const protocol::ReportId& report, std::string reason, std::string by, Done<protocol::HoldRecord> done);
+  // `report`: an id, or eight digits of one or more. Errors: unknown_hold; those of append.
+  void end_hold(std::string_view report, std::string by, Done<protocol::HoldRecord> done);
+  std::vector<protocol::HoldRecord> holds() const;  // in force, newest first
+  std::optional<protocol::HoldRecord> hold_of(const protocol::ReportId& report) const;
+  // What is kept of it here, as its author first wrote it. Error: body_erased.
+  Result<protocol::Report> read_held(const protocol::HoldRecord& hold);
   void corroborate(const protocol::ReportId& report, std::string note, AllowedGovernments allowed, bool dry_run,
                    Done<Made> done);
   void dispute(const protocol::ReportId& report, std::string reason, AllowedGovernments allowed, bool dry_run,
@@ -161,12 +219,38 @@ class Desk {
   crypto::Random& random() { return random_; }
 
  private:
+  // Where a report and its author's corrections stand.
+  struct Place {
+    protocol::ReportId report;
+    index::Location at;
+  };
+  void places_of(const Loaded& loaded, Done<std::vector<Place>> done);
+  // The orders to erase those in one channel. Errors: those of Replica::make_erasure_order.
+  Result<std::vector<Bytes>> orders_for(const std::vector<Place>& places, const protocol::ReportId& subject,
+                                        const protocol::ChannelId& channel, protocol::ErasureCause cause) const;
+  struct Item {
+    protocol::FeedKind kind;
+    Bytes payload;
+  };
+  using Items = std::vector<std::pair<protocol::ChannelId, std::vector<Item>>>;
+  // As `write`, with what is to stand in each channel.
+  void write_items(Items items, Made made, Done<Made> done);
+  void write_hold(protocol::HoldRecord hold, Done<protocol::HoldRecord> done);
   // Appends these canonical reports to each channel, in one piece there; then waits for the index. `made` says what
   // the answer already knows. A channel that fails is held back with its reason; when none takes it, that is the error.
   void write(std::vector<Bytes> canonical, std::vector<protocol::ChannelId> channels, Made made, Done<Made> done);
   // Without `allowed` nobody is asked about governments.
   void act_on(const protocol::ReportId& report, std::function<Result<protocol::Report>(const Loaded&)> make,
-              std::optional<AllowedGovernments> allowed, bool dry_run, Done<Made> done);
+              std::optional<AllowedGovernments> allowed, bool dry_run, Done<Made> done,
+              const Actor& by = owner_actor());
+  // The channels that may have a report no longer once this correction is in force: it is marked for this organisation
+  // alone, and others read there.
+  std::vector<protocol::ChannelId> narrowed(const protocol::Report& act,
+                                            const std::vector<protocol::ChannelId>& channels) const;
+  // Writes the correction to the private channel, and has the report erased in those.
+  void narrow(const Loaded& loaded, Bytes correction, std::vector<protocol::ChannelId> outside, bool dry_run,
+              Done<Made> done);
+  void release_one(protocol::WaitingRecord record, AllowedGovernments allowed, Actor by, Done<Made> done);
   std::vector<protocol::ChannelId> writable(const std::vector<index::Location>& copies) const;
   void finish(protocol::Report& report) const;  // salt, author, created
 
@@ -176,6 +260,8 @@ class Desk {
   protocol::Clock& clock_;
   crypto::Random& random_;
   protocol::EntryOpener opener_;
+  FourEyes four_eyes_;
+  const Users* users_ = nullptr;
 };
 
 }  // namespace tocsin::desk

@@ -37,8 +37,8 @@ Result<std::vector<Bytes>> shared_bytes(const Loaded& loaded) {
 }
 
 void Desk::share(const protocol::ReportId& report, const protocol::ChannelId& channel, AllowedGovernments allowed,
-                 Done<Made> done) {
-  load(report, [this, channel, allowed = std::move(allowed), done = std::move(done)](Result<Loaded> loaded) {
+                 Done<Made> done, const Actor& by) {
+  load(report, [this, channel, allowed = std::move(allowed), by, done = std::move(done)](Result<Loaded> loaded) {
     if (!loaded) return done(loaded.error());
     if (loaded->found.row.author != replica_.own_org().id())
       return done(
@@ -52,16 +52,29 @@ void Desk::share(const protocol::ReportId& report, const protocol::ChannelId& ch
     if (!canonical) return done(canonical.error());
     if (auto against = governments_against(shared_countries(*loaded), channel, allowed); !against.empty())
       return done(government_error(against));
-    write(std::move(*canonical), {channel}, {loaded->found.row.id, {}, {}, {}}, done);
+    Made made{loaded->found.row.id, {}, {}, {}};
+    if (needs_two(*loaded, channel)) {
+      made.waiting = {channel};
+      Items items;
+      if (!users_->waits(made.id, channel)) {
+        std::vector<Item> of{{protocol::FeedKind::kWaiting,
+                              protocol::encode_waiting_record(ask_second(made.id, std::nullopt, made.waiting, by))}};
+        items.emplace_back(replica_.private_channel(), std::move(of));
+      }
+      return items.empty() ? done(std::move(made)) : write_items(std::move(items), std::move(made), done);
+    }
+    write(std::move(*canonical), {channel}, std::move(made), done);
   });
 }
 
 // Makes a report about another and writes it wherever that one went.
 void Desk::act_on(const protocol::ReportId& report, std::function<Result<protocol::Report>(const Loaded&)> make,
-                  std::optional<AllowedGovernments> allowed, bool dry_run, Done<Made> done) {
-  load(report, [this, make = std::move(make), allowed = std::move(allowed), dry_run,
+                  std::optional<AllowedGovernments> allowed, bool dry_run, Done<Made> done, const Actor& by) {
+  load(report, [this, make = std::move(make), allowed = std::move(allowed), dry_run, by,
                 done = std::move(done)](Result<Loaded> loaded) {
     if (!loaded) return done(loaded.error());
+    if (loaded->found.row.erased)
+      return done(caller_error(reports::kAlreadyWithdrawn, "this report has been withdrawn, and its text erased"));
     auto act = make(*loaded);
     if (!act) return done(act.error());
     auto canonical = protocol::encode_report(*act);
@@ -69,6 +82,8 @@ void Desk::act_on(const protocol::ReportId& report, std::function<Result<protoco
     const auto channels = writable(loaded->found.copies);
     if (channels.empty())
       return done(caller_error(Code{"not_a_writer"}, "this node may not write in any channel that has the report"));
+    if (auto outside = narrowed(*act, channels); !outside.empty())
+      return narrow(*loaded, std::move(*canonical), std::move(outside), dry_run, done);
     for (const auto& channel : channels)
       if (auto may = may_share(*act, channel); !may) return done(may.error());
     Made made{protocol::report_id(*canonical), {}, {}, {}};
@@ -86,12 +101,34 @@ void Desk::act_on(const protocol::ReportId& report, std::function<Result<protoco
       made.channels = channels;
       return done(std::move(made));
     }
-    write({std::move(*canonical)}, channels, std::move(made), done);
+    // A correction says more: it is looked at like what it corrects.
+    if (const auto* correction = std::get_if<protocol::CorrectDetails>(&act->details)) {
+      const auto replacement = protocol::decode_replacement(*correction);
+      for (const auto& channel : channels)
+        if (needs_two(*loaded, channel) || (replacement && needs_two(*replacement, channel)))
+          made.waiting.push_back(channel);
+    }
+    if (made.waiting.empty()) return write({std::move(*canonical)}, channels, std::move(made), done);
+    Items items;
+    bool has_private = false;
+    const protocol::WaitingRecord record = ask_second(loaded->found.row.id, made.id, made.waiting, by);
+    auto put = [&](const protocol::ChannelId& channel) {
+      std::vector<Item> of{{protocol::FeedKind::kReport, *canonical}};
+      if (channel == replica_.private_channel()) {
+        of.push_back({protocol::FeedKind::kWaiting, protocol::encode_waiting_record(record)});
+        has_private = true;
+      }
+      items.emplace_back(channel, std::move(of));
+    };
+    for (const auto& channel : channels)
+      if (std::ranges::find(made.waiting, channel) == made.waiting.end()) put(channel);
+    if (!has_private) put(replica_.private_channel());
+    write_items(std::move(items), std::move(made), done);
   });
 }
 
 void Desk::correct(const protocol::ReportId& report, std::string patch, std::string reason, AllowedGovernments allowed,
-                   bool dry_run, Done<Made> done) {
+                   bool dry_run, Done<Made> done, const Actor& by) {
   act_on(
       report,
       [this, patch = std::move(patch), reason = std::move(reason)](const Loaded& loaded) -> Result<protocol::Report> {
@@ -106,12 +143,9 @@ void Desk::correct(const protocol::ReportId& report, std::string patch, std::str
             {crypto::random_fixed<protocol::ReportSalt>(random_), crypto::random_fixed<protocol::ReportSalt>(random_),
              replica_.own_org().id(), clock_.now(), reason});
       },
-      std::move(allowed), dry_run, std::move(done));
+      std::move(allowed), dry_run, std::move(done), by);
 }
 
-namespace {
-
-// What a report about another inherits from it.
 protocol::Report about(const Loaded& loaded, protocol::ReportKind kind) {
   protocol::Report out;
   out.kind = kind;
@@ -119,25 +153,6 @@ protocol::Report about(const Loaded& loaded, protocol::ReportKind kind) {
   out.tlp = loaded.content.tlp;
   out.language = loaded.content.language;
   return out;
-}
-
-}  // namespace
-
-void Desk::withdraw(const protocol::ReportId& report, std::string reason, bool dry_run, Done<Made> done) {
-  act_on(
-      report,
-      [this, reason = std::move(reason)](const Loaded& loaded) -> Result<protocol::Report> {
-        if (loaded.found.row.author != replica_.own_org().id())
-          return caller_error(reports::kNotTheAuthor,
-                              "only its author's organisation withdraws a report; to say that it is wrong: dispute it");
-        if (loaded.state.withdrawn)
-          return caller_error(reports::kAlreadyWithdrawn, "this report has been withdrawn already");
-        auto out = about(loaded, protocol::ReportKind::kWithdraw);
-        out.details = protocol::WithdrawDetails{loaded.found.row.id, reason};
-        finish(out);
-        return out;
-      },
-      std::nullopt, dry_run, std::move(done));
 }
 
 void Desk::corroborate(const protocol::ReportId& report, std::string note, AllowedGovernments allowed, bool dry_run,

@@ -5,6 +5,11 @@
 #include "protocol/entry_peek.h"
 
 namespace tocsin::desk {
+namespace {
+
+constexpr std::size_t kToldPage = 1'000;
+
+}  // namespace
 
 Feeder::Feeder(protocol::Replica& replica, index::IndexThread& index, protocol::Arrival cursor, Callbacks callbacks)
     : replica_(replica),
@@ -22,6 +27,7 @@ void Feeder::start() {
     return;
   }
   keys_changed_ = true;  // a snapshot may hold entries that waited for a key that is here now
+  tell_all({});          // and orders that were not followed before the power failed
   pump();
 }
 
@@ -49,6 +55,32 @@ void Feeder::on_cut(const protocol::ChannelId&, const protocol::LogKey&, const p
   pump();
 }
 
+void Feeder::on_taken_back(std::span<const protocol::TakenBack> bodies) {
+  for (const auto& body : bodies)
+    taken_back_.push_back(
+        {body.arrival, body.number, body.checked,
+         protocol::Entry(body.entry.view().header, body.entry.view().signature, body.entry.view().body), body.cause,
+         body.subject});
+  pump();
+}
+
+void Feeder::tell_replica(const std::vector<std::pair<protocol::LogKey, protocol::Number>>& entries) {
+  for (const auto& [log, number] : entries) {
+    const auto entry = replica_.read_entry(log, number);
+    const auto opened = entry ? opener_.open(entry->view()) : Result<protocol::OpenedEntry>(entry.error());
+    if (opened) replica_.handle_opened(*opened);  // else erased since
+  }
+}
+
+void Feeder::tell_all(protocol::Arrival after) {
+  index_.ask([after](index::Index& i) { return i.told(after, kToldPage); },
+             [this](Result<index::Index::ToldPage> page) {
+               if (!page || stopped_) return;
+               tell_replica(page->entries);
+               if (page->next.value != 0) tell_all(page->next);
+             });
+}
+
 void Feeder::on_channels() {
   keys_changed_ = pins_changed_ = true;
   pump();
@@ -56,12 +88,13 @@ void Feeder::on_channels() {
 
 void Feeder::when_indexed(std::function<void()> then) {
   const auto newest = replica_.newest_arrival();
-  if (failed_ || stopped_ || cursor_ >= newest) return then();
+  if (failed_ || stopped_ || (cursor_ >= newest && taken_back_waiting() == 0)) return then();
   waiters_.emplace_back(newest, std::move(then));
   pump();
 }
 
 void Feeder::release_waiters() {
+  if (!failed_ && taken_back_waiting() > 0) return;  // what was taken back is gone by then
   while (!waiters_.empty() && (failed_ || waiters_.front().first <= cursor_)) {
     auto then = std::move(waiters_.front().second);
     waiters_.pop_front();
@@ -83,6 +116,8 @@ void Feeder::rebuild(std::function<void(Result<void>)> done) {
                to_revisit_.clear();
                to_forget_.clear();
                cut_.clear();
+               taken_back_.clear();
+               taken_back_under_way_ = 0;
                pump();
              });
 }
@@ -97,6 +132,7 @@ void Feeder::pump() {
     chunk->newest = replica_.newest_arrival();
     return hand_over(std::move(chunk), index::FeedAs::kForget);
   }
+  if (!taken_back_.empty()) return take_back_next();
   if (!to_forget_.empty()) return forget_next();
   if (cursor_ < replica_.newest_arrival())
     return read_and_feed(cursor_, replica_.newest_arrival(), index::FeedAs::kNext);
@@ -158,6 +194,22 @@ void Feeder::forget_next() {
   pump();
 }
 
+// In chunks of one cause: of a withdrawn report a bare row stays, of a recalled copy none. Arrivals rise within a
+// chunk.
+void Feeder::take_back_next() {
+  const auto cause = taken_back_.front().cause;
+  auto chunk = take_chunk({});
+  while (!taken_back_.empty() && taken_back_.front().cause == cause && chunk->bytes.size() < kFeedChunkBytes) {
+    const auto& body = taken_back_.front();
+    if (!chunk->items.empty() && body.arrival <= chunk->items.back().arrival) break;
+    chunk->add({body.arrival, body.number, body.checked, false, body.entry.view()});
+    taken_back_.pop_front();
+    ++taken_back_under_way_;
+  }
+  hand_over(std::move(chunk),
+            cause == protocol::ErasureCause::kWithdrawn ? index::FeedAs::kTakenBack : index::FeedAs::kForget);
+}
+
 bool Feeder::is_past_pin(const protocol::StoredEntry& entry) const {
   if (pins_.empty()) return false;
   const auto pin = pins_.find(*protocol::LogKey::from(protocol::peek_log(entry.entry.header)));
@@ -177,7 +229,9 @@ void Feeder::read_and_feed(protocol::Arrival after, protocol::Arrival last, inde
   auto chunk = take_chunk(after);
   auto read = replica_.read_arrivals(after, kFeedChunkBytes, [&](const protocol::StoredEntry& entry) {
     if (entry.arrival > last) return false;
-    if (is_past_pin(entry))
+    // What is kept under a hold alone is shown no more.
+    if (is_past_pin(entry) ||
+        replica_.is_taken_back(*protocol::LogKey::from(protocol::peek_log(entry.entry.header)), entry.number))
       chunk->last = entry.arrival;
     else
       chunk->add(entry);
@@ -208,6 +262,7 @@ void Feeder::hand_over(std::unique_ptr<protocol::EntryChunk> chunk, index::FeedA
 void Feeder::answered(Result<index::FeedOutcome> outcome, std::unique_ptr<protocol::EntryChunk> chunk,
                       index::FeedAs as) {
   under_way_ = false;
+  if (as == index::FeedAs::kTakenBack || as == index::FeedAs::kForget) taken_back_under_way_ = 0;
   const auto last = chunk ? chunk->last : protocol::Arrival{};
   spare_ = std::move(chunk);
   if (!outcome) return fail(outcome.error());
@@ -226,6 +281,7 @@ void Feeder::answered(Result<index::FeedOutcome> outcome, std::unique_ptr<protoc
     const auto opened = entry ? opener_.open(entry->view()) : Result<protocol::OpenedEntry>(entry.error());
     if (opened) replica_.handle_opened(*opened);  // else erased since
   }
+  tell_replica(outcome->told);
   if (callbacks_.fed) callbacks_.fed(*outcome);
   release_waiters();
   pump();

@@ -1,7 +1,8 @@
 // Brings what has become durable to the index, in order of arrival, one chunk under way at a time, and tells when the
 // index has caught up. What stands above the pin of a removed feed stays out, and leaves when the pin comes later: it
-// is kept as evidence only (rule 20). So does what is past retention, with its body (rule 25). Checkpoints that the
-// index meets go back to the replica, which compares them with the heads that it holds (rule 13).
+// is kept as evidence only (rule 20). So does what is past retention, with its body (rule 25), and what its author took
+// back, although a hold may keep that body. Checkpoints that the index meets go back to the replica, which compares
+// them with the heads that it holds (rule 13), and so do orders to erase and holds, which it follows.
 #pragma once
 
 #include <deque>
@@ -30,8 +31,8 @@ class Feeder final : public protocol::ReplicaListener {
   void stop();  // hands out nothing more
   // Empties the index and feeds everything again. `done` when it has caught up.
   void rebuild(std::function<void(Result<void>)> done);
-  // Calls `then` once everything that is durable now is in the index (at once, when it is already), or when feeding has
-  // failed.
+  // Calls `then` once everything that is durable now is in the index, and what was taken back is not (at once, when
+  // that is so already), or when feeding has failed.
   void when_indexed(std::function<void()> then);
   protocol::Arrival cursor() const { return cursor_; }
   bool caught_up() const;
@@ -44,12 +45,19 @@ class Feeder final : public protocol::ReplicaListener {
   void on_arrival(protocol::Arrival newest) override;
   void on_erased(std::span<const protocol::Batch::BodyErase> bodies) override;  // their reports leave the index
   void on_cut(const protocol::ChannelId&, const protocol::LogKey&, const protocol::EntryChunk& entries) override;
+  void on_taken_back(std::span<const protocol::TakenBack> bodies) override;  // likewise, with their words
+  // Bodies that were taken back and are in the index still.
+  std::uint64_t taken_back_waiting() const { return taken_back_.size() + taken_back_under_way_; }
 
  private:
   void pump();
   void revisit();
   void look_for_pins();
   void forget_next();
+  void take_back_next();
+  // Orders and holds: the replica follows them, however often it is told.
+  void tell_replica(const std::vector<std::pair<protocol::LogKey, protocol::Number>>& entries);
+  void tell_all(protocol::Arrival after);
   std::unique_ptr<protocol::EntryChunk> take_chunk(protocol::Arrival after);
   void hand_over(std::unique_ptr<protocol::EntryChunk> chunk, index::FeedAs as);
   bool is_past_pin(const protocol::StoredEntry& entry) const;
@@ -81,7 +89,9 @@ class Feeder final : public protocol::ReplicaListener {
   };
   std::deque<Forget> to_forget_;
   std::deque<std::unique_ptr<protocol::EntryChunk>> cut_;  // of branches that were not chosen; they are gone already
-  std::map<protocol::LogKey, protocol::Number> pins_;      // that were looked at: the last entry that counts
+  std::deque<protocol::TakenBack> taken_back_;
+  std::uint64_t taken_back_under_way_ = 0;
+  std::map<protocol::LogKey, protocol::Number> pins_;  // that were looked at: the last entry that counts
   std::deque<std::pair<protocol::Arrival, std::function<void()>>> waiters_;
   std::function<void(Result<void>)> rebuilt_;
 };

@@ -188,7 +188,12 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
       if (!correction) return self->finish(correction.error());
       auto bytes = protocol::encode_report(*correction);
       if (!bytes) return self->finish(bytes.error());
-      self->after_fresh_.push_back(std::move(*bytes));
+      if (desk.needs_two(*loaded, self->channel_) || desk.needs_two(row.report, self->channel_)) {
+        const auto id = protocol::report_id(*bytes);
+        self->wait(std::move(*bytes), loaded->found.row.id, id);
+      } else {
+        self->after_fresh_.push_back(std::move(*bytes));
+      }
       self->load_corrections(n + 1);
     });
   }
@@ -201,6 +206,10 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
       const auto& desk = self->desk_;
       if (self->goes(self->elsewhere_[n].row, desk.may_share(*loaded, self->channel_),
                      desk.governments_against(shared_countries(*loaded), self->channel_, self->request_.allowed))) {
+        if (desk.needs_two(*loaded, self->channel_)) {
+          if (!desk.waits(loaded->found.row.id, self->channel_)) self->wait({}, loaded->found.row.id, std::nullopt);
+          return self->load_shared(n + 1);
+        }
         auto bytes = shared_bytes(*loaded);
         if (!bytes) return self->finish(bytes.error());
         std::move(bytes->begin(), bytes->end(), std::back_inserter(self->after_fresh_));
@@ -217,9 +226,48 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     outcome_.shared = shared_ends_.size();
     outcome_.known += outcome_.shared;
     outcome_.done = true;
-    for (const auto row : fresh_) out_.push_back(std::move(parsed_.reports[row].canonical));
+    for (const auto row : fresh_) {
+      auto& report = parsed_.reports[row];
+      if (desk_.needs_two(report.report, channel_)) {
+        const auto id = protocol::report_id(report.canonical);
+        wait(std::move(report.canonical), id, std::nullopt);
+      } else {
+        out_.push_back(std::move(report.canonical));
+      }
+    }
     std::ranges::move(after_fresh_, std::back_inserter(out_));
-    append(0);
+    outcome_.waiting = records_;
+    if (request_.dry_run) return append(0);
+    append_waiting(0);
+  }
+
+  // To the private channel, with the record that says where it is to go.
+  void wait(Bytes canonical, const protocol::ReportId& subject, std::optional<protocol::ReportId> correction) {
+    if (!canonical.empty()) waiting_.emplace_back(protocol::FeedKind::kReport, std::move(canonical));
+    waiting_.emplace_back(protocol::FeedKind::kWaiting, protocol::encode_waiting_record(desk_.ask_second(
+                                                            subject, correction, {channel_}, request_.by)));
+    ++records_;
+  }
+
+  void append_waiting(std::size_t begin) {
+    if (begin >= waiting_.size()) return append(0);
+    if (*stop_) return begin == 0 ? finish(stopping()) : cut_short(0, stopping());
+    // A report and its record stand side by side; what comes in between by a batch's end waits for the same import
+    // again.
+    std::vector<protocol::FeedItem> items;
+    std::size_t bytes = 0, end = begin;
+    while (end < waiting_.size() && items.size() < kImportBatchRowsMax && bytes < kImportBatchBytesMax) {
+      bytes += waiting_[end].second.size();
+      items.push_back({waiting_[end].first, waiting_[end].second});
+      ++end;
+    }
+    auto queued =
+        desk_.replica().append(desk_.replica().private_channel(), items,
+                               [self = shared_from_this(), end](Result<std::vector<protocol::EntryRef>> refs) {
+                                 if (!refs) return self->finish(refs.error());
+                                 self->post_([self, end] { self->append_waiting(end); });
+                               });
+    if (!queued) finish(queued.error());
   }
 
   void refuse_all() {
@@ -289,9 +337,11 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
   };
   std::vector<Known> corrections_;
   std::vector<Known> elsewhere_;
-  std::vector<Bytes> after_fresh_;        // corrections, then what is shared from another channel
-  std::vector<std::size_t> shared_ends_;  // where each that is shared ends in after_fresh_
-  std::vector<Bytes> out_;                // in the order in which it is written: the new reports first
+  std::vector<std::pair<protocol::FeedKind, Bytes>> waiting_;  // for the private channel
+  std::uint64_t records_ = 0;                                  // of what waits
+  std::vector<Bytes> after_fresh_;                             // corrections, then what is shared from another channel
+  std::vector<std::size_t> shared_ends_;                       // where each that is shared ends in after_fresh_
+  std::vector<Bytes> out_;  // in the order in which it is written: the new reports first
   std::vector<reports::Reader> channel_readers_, to_ask_about_;  // the latter: others, without those that were allowed
   std::set<protocol::OrgId> readers_;
   ImportOutcome outcome_;

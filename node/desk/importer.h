@@ -35,6 +35,7 @@ struct ImportRequest {
   AllowedGovernments allowed;
   bool partial = false;
   bool dry_run = false;
+  Actor by = owner_actor();  // who wants to share what needs a second person (Desk::needs_two)
 };
 
 struct ImportOutcome {
@@ -43,6 +44,7 @@ struct ImportOutcome {
   std::uint64_t known = 0;      // rows that are here already, unchanged
   std::uint64_t shared = 0;     // of the known: from another channel, and now in this one as well
   std::uint64_t corrected = 0;  // rows that the publisher has changed: corrections were written
+  std::uint64_t waiting = 0;    // of all these: for a second person, before others read them
   std::uint64_t refused_count = 0;
   // The first kImportProblemsMax: faults of the file, then rows that may not go there (draft_stays, marking_stays,
   // government_named).

@@ -88,6 +88,7 @@ void Users::on_channels() {
 void Users::begin_anew() {
   users_.clear();
   tokens_.clear();
+  waiting_.clear();
   audit_.clear();
   read_.clear();
 }
@@ -159,6 +160,9 @@ void Users::take(const OpenedEntry& opened) {
       if (token->expires.ms + kUserDayMs < clock_.now().ms) return;
       put(tokens_, token->id, std::move(*token), opened.epoch);
     }
+  } else if (opened.kind == FeedKind::kWaiting) {
+    auto record = decode_waiting_record(opened.payload);
+    if (record) put(waiting_, record->id, std::move(*record), opened.epoch);
   } else if (opened.kind == FeedKind::kAudit) {
     auto record = decode_audit_record(opened.payload);
     if (!record) return;
@@ -177,6 +181,11 @@ void Users::announce() {
     if (!held.record.removed && held.epoch < channel->epoch) payloads.push_back(encode_people_record(held.record));
   for (const auto& [id, held] : tokens_)
     if (good(held.record) && held.epoch < channel->epoch) payloads.push_back(encode_people_record(held.record));
+  std::vector<Bytes> waiting;
+  for (const auto& [id, held] : waiting_)
+    if (held.record.state == WaitingState::kWaiting && held.epoch < channel->epoch)
+      waiting.push_back(encode_waiting_record(held.record));
+  if (!waiting.empty()) write(FeedKind::kWaiting, std::move(waiting), [](Result<void>) {});
   if (payloads.empty()) return;
   announcing_ = true;
   write(FeedKind::kPeople, std::move(payloads), [this](Result<void>) { announcing_ = false; });
@@ -424,6 +433,26 @@ void Users::login(std::string name, crypto::SecretBuffer password, Done<Issued> 
                attempts_.erase(name);
                issue(*id, std::nullopt, kLoginMs, Actor{false, *id, now->name, now->role, scope_of(now->role)}, done);
              });
+}
+
+// ---- four eyes
+
+std::vector<WaitingRecord> Users::waiting() const {
+  std::vector<WaitingRecord> out;
+  for (const auto& [id, held] : waiting_)
+    if (held.record.state == WaitingState::kWaiting) out.push_back(held.record);
+  std::sort(out.begin(), out.end(), [](const WaitingRecord& a, const WaitingRecord& b) {
+    return std::tie(a.asked_at, a.id) < std::tie(b.asked_at, b.id);
+  });
+  return out;
+}
+
+bool Users::waits(const ReportId& subject, const ChannelId& channel) const {
+  return std::ranges::any_of(waiting_, [&](const auto& each) {
+    const auto& record = each.second.record;
+    return record.state == WaitingState::kWaiting && record.subject == subject && !record.correction &&
+           std::ranges::find(record.channels, channel) != record.channels.end();
+  });
 }
 
 // ---- audit

@@ -1,4 +1,5 @@
-// The people of this organisation: who they are, what they may do, and what they did. All of it stands in the private
+// The people of this organisation: who they are, what they may do, what they did, and what of it waits for a second
+// person. All of it stands in the private
 // channel, so that every node of the organisation has the same; here is what its feeds come to, in memory. The feed
 // proves the organisation and its node. Who the person was is the organisation's own claim.
 #pragma once
@@ -101,6 +102,10 @@ class Users final : public protocol::ReplicaListener {
   // Error: unauthorised.
   Result<Actor> check_token(std::string_view text) const;
 
+  // What waits for a second person, oldest first; and what is in force of one.
+  std::vector<protocol::WaitingRecord> waiting() const;
+  bool waits(const protocol::ReportId& subject, const protocol::ChannelId& channel) const;
+
   // Writes down what was done. Errors: those of Replica::append.
   void record(const Actor& actor, std::string act, std::vector<std::string> names, protocol::AuditOutcome outcome,
               protocol::Done<void> done);
@@ -173,6 +178,7 @@ class Users final : public protocol::ReplicaListener {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::map<protocol::UserId, Held<protocol::UserRecord>> users_;
   std::map<protocol::TokenId, Held<protocol::TokenRecord>> tokens_;
+  std::map<protocol::WaitingId, Held<protocol::WaitingRecord>> waiting_;
   std::map<AuditKey, Audited> audit_;
   std::map<protocol::LogKey, Read> read_;
   std::uint64_t keys_seen_ = 0;

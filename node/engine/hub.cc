@@ -279,6 +279,10 @@ void Hub::on_cut(const protocol::ChannelId& channel, const protocol::LogKey& log
   impl_->tell([&](protocol::ReplicaListener& listener) { listener.on_cut(channel, log, entries); });
 }
 
+void Hub::on_taken_back(std::span<const protocol::TakenBack> bodies) {
+  impl_->tell([bodies](protocol::ReplicaListener& listener) { listener.on_taken_back(bodies); });
+}
+
 void Hub::on_erased(std::span<const protocol::Batch::BodyErase> bodies) {
   impl_->tell([bodies](protocol::ReplicaListener& listener) { listener.on_erased(bodies); });
 }

@@ -177,6 +177,7 @@ class Hub final : public transport::LinkUser, public protocol::ReplicaListener {
   void on_cut(const protocol::ChannelId& channel, const protocol::LogKey& log,
               const protocol::EntryChunk& entries) override;
   void on_erased(std::span<const protocol::Batch::BodyErase> bodies) override;
+  void on_taken_back(std::span<const protocol::TakenBack> bodies) override;
 
  private:
   struct Impl;

@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "node/log/log.h"
+#include "node/reports/vocab.h"
 #include "node/transport/config.h"
 #include "protocol/card.h"
 
@@ -120,6 +121,30 @@ const std::vector<Key>& keys() {
       {"reserve_mib", "space that is left free on the disk, in MiB; below it the node is read-only", Key::Type::kNumber,
        [](Config& c, const Strings& v) { return set_number(v, 1, 1 << 20, c.reserve_mib); },
        [](const Config& c) { return Strings{std::to_string(c.reserve_mib)}; }},
+      {"four_eyes.above_tlp",
+       "reports marked more strictly than this wait for a second person (tocsin report release) before others read "
+       "them: CLEAR, GREEN, AMBER or AMBER+STRICT; empty: none does. Alerts never wait",
+       Key::Type::kText,
+       [](Config& c, const Strings& v) -> std::string {
+         if (!v.front().empty() && !reports::parse_key<protocol::Tlp>(v.front()))
+           return "is one of " + reports::vocabulary_of<protocol::Tlp>().choices() + ", or empty";
+         c.four_eyes_above_tlp = v.front();
+         return {};
+       },
+       [](const Config& c) { return Strings{c.four_eyes_above_tlp}; }},
+      {"four_eyes.from_severity",
+       "reports as severe as this or more wait for a second person: Minor, Moderate, Severe or Extreme; empty: none "
+       "does. "
+       "Alerts never wait",
+       Key::Type::kText,
+       [](Config& c, const Strings& v) -> std::string {
+         const auto value = reports::parse_key<protocol::Severity>(v.front());
+         if (!v.front().empty() && (!value || *value == protocol::Severity::kUnknown))
+           return "is one of Minor, Moderate, Severe and Extreme, or empty";
+         c.four_eyes_from_severity = v.front();
+         return {};
+       },
+       [](const Config& c) { return Strings{c.four_eyes_from_severity}; }},
   };
   return all;
 }
@@ -158,7 +183,7 @@ std::string type_fix(const Key& key) {
     case Key::Type::kSwitch:
       return "write true or false";
     case Key::Type::kText:
-      return "write it in quotes: " + key.name + " = \"…\"";
+      return "write it in quotes: " + key.name.substr(key.name.find('.') + 1) + " = \"…\"";
   }
   return {};
 }
@@ -188,9 +213,18 @@ std::optional<Strings> texts_of(const Key& key, const toml::node& node) {
   return text ? std::optional(Strings{*text}) : std::nullopt;
 }
 
-void apply_file(const toml::table& table, LoadedConfig& out, std::map<std::string, std::string>& source) {
+// `within`: of a table, its name and a dot.
+void apply_file(const toml::table& table, LoadedConfig& out, std::map<std::string, std::string>& source,
+                const std::string& within = {}) {
   for (const auto& [name, node] : table) {
-    const std::string text(name.str());
+    const std::string text = within + std::string(name.str());
+    const bool is_table =
+        within.empty() && node.is_table() &&
+        std::any_of(keys().begin(), keys().end(), [&](const Key& k) { return k.name.starts_with(text + "."); });
+    if (is_table) {
+      apply_file(*node.as_table(), out, source, text + ".");
+      continue;
+    }
     const auto begin = node.source().begin;
     auto problem = [&](std::string detail, std::string fix) {
       out.report.problems.push_back(
@@ -230,7 +264,7 @@ void apply_environment(LoadedConfig& out, std::map<std::string, std::string>& so
   for (const auto& key : keys()) {
     std::string name = "TOCSIN_" + key.name;
     std::transform(name.begin(), name.end(), name.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+                   [](unsigned char c) { return c == '.' ? '_' : static_cast<char>(std::toupper(c)); });
     const char* value = std::getenv(name.c_str());
     if (!value) continue;
     Strings values;
@@ -296,9 +330,17 @@ std::string initial_config(const std::string& listen, const std::vector<std::str
   std::string out =
       "# Configuration of this Tocsin node. A key in a comment has its default. Check after a change: tocsin config "
       "check\n";
+  std::string table;
   for (const auto& key : keys()) {
     const bool set = (key.name == "listen" && !listen.empty()) || (key.name == "advertise" && !advertise.empty());
-    out += "\n# " + key.help + "\n" + (set ? "" : "# ") + key.name + " = " + shown(key, given) + "\n";
+    // Keys of a table come last, behind its line: a comment too, or what is appended would belong to it.
+    const auto dot = key.name.find('.');
+    if (dot != std::string::npos && key.name.substr(0, dot) != table) {
+      table = key.name.substr(0, dot);
+      out += "\n# [" + table + "]\n";
+    }
+    const auto name = dot == std::string::npos ? key.name : key.name.substr(dot + 1);
+    out += "\n# " + key.help + "\n" + (set ? "" : "# ") + name + " = " + shown(key, given) + "\n";
   }
   return out;
 }

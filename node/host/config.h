@@ -22,6 +22,9 @@ struct Config {
   std::string log_level = "info";
   std::string log_format = "auto";
   std::uint64_t reserve_mib = 64;  // left free on the disk
+  // What waits for a second person (desk.h, FourEyes), as written; empty: nothing.
+  std::string four_eyes_above_tlp;
+  std::string four_eyes_from_severity;
 };
 
 // Reads and checks everything. Problems are in the report; `config` has the good values and the defaults for the

@@ -24,6 +24,7 @@
 #include "node/host/identity.h"
 #include "node/host/keys.h"
 #include "node/host/notify.h"
+#include "node/reports/vocab.h"
 #include "node/store/codes.h"
 #include "node/store/store.h"
 
@@ -65,6 +66,11 @@ Result<engine::EngineConfig> engine_config(const Config& config, const std::vect
     out.transport.socks5 = std::move(proxy);
   }
   return out;
+}
+
+desk::FourEyes four_eyes_of(const Config& config) {
+  return {reports::parse_key<protocol::Tlp>(config.four_eyes_above_tlp),
+          reports::parse_key<protocol::Severity>(config.four_eyes_from_severity)};
 }
 
 std::unique_ptr<Log> make_log(const Config& config) {
@@ -185,6 +191,10 @@ index::SnapshotContext Node::snapshot_context() const {
     store_le64(erased.data(), channel.erased_through.value);
     append(binding, erased);
   }
+  // Likewise what authors took back; what waits to leave the index is in it still.
+  std::array<std::uint8_t, 8> taken_back;
+  store_le64(taken_back.data(), engine_->replica().taken_back() - (feeder_ ? feeder_->taken_back_waiting() : 0));
+  append(binding, taken_back);
   return {secrets_.tier2->reading.clone(), std::move(binding), TOCSIN_VERSION};
 }
 
@@ -247,6 +257,7 @@ Result<void> Node::open_index() {
     users_ = std::make_unique<desk::Users>(replica, engine_->clock(), random_, loop_.poster());
     engine_->hub().add_listener(users_.get());
     users_->start();
+    desk_->set_four_eyes(four_eyes_of(config_), users_.get());
   }
   return kOk;
 }
@@ -254,6 +265,7 @@ Result<void> Node::open_index() {
 void Node::fed(const index::FeedOutcome& outcome) {
   if (events_) events_->on_fed(outcome);
   since_snapshot_ += outcome.reports + outcome.copies;
+  if (outcome.forgotten) since_snapshot_ += kSnapshotAfterEntries;  // what was taken out leaves the disk, too
   if (outcome.reports != 0 && !stopping_) {
     // What a large import or sync needed for a moment would stay with the allocator for good.
     trim_timer_->expires_after(kTrimQuiet);

@@ -150,6 +150,7 @@ Result<void> add_near(const ReportQuery& query, Builder& build) {
 }
 
 void add_state(const ReportQuery& query, Builder& build) {
+  if (query.state != StateFilter::kWithdrawn && !query.changed_since) build.add("(r.flags & ?) = 0", {kFlagErased});
   const auto has = [&](std::int64_t flag) { build.add("(r.flags & ?) != 0", {flag}); };
   switch (query.state) {
     case StateFilter::kAny:

@@ -129,6 +129,12 @@ Result<void> Index::forget(const EntryChunk& chunk) {
   return out;
 }
 
+Result<void> Index::take_back(const EntryChunk& chunk) {
+  auto out = impl_->change([&](Parts& p) { return p.intake.forget(chunk, true); });
+  if (out) impl_->changes += chunk.items.size();
+  return out;
+}
+
 namespace {
 
 Result<void> put_done(Parts& p, const ReportId& report, bool done) {

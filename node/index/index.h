@@ -42,6 +42,9 @@ struct FeedOutcome {
   std::vector<protocol::ReportId> alerts;
   // Checkpoints by arrival, for Replica::handle_opened (rule 13); the first kCheckpointsToldMax of them.
   std::vector<std::pair<protocol::LogKey, protocol::Number>> checkpoints;
+  // Orders to erase and holds, for the same: all of them.
+  std::vector<std::pair<protocol::LogKey, protocol::Number>> told;
+  bool forgotten = false;  // something was taken out: what was written down of the index is to be written again
 };
 inline constexpr std::size_t kAlertsToldMax = 64;
 inline constexpr std::size_t kCheckpointsToldMax = 16;  // of a chunk; honest feeds carry one in 1,000 entries
@@ -74,6 +77,8 @@ class Index {
   // Takes entries out (retention, rule 20): their words too when the chunk has the bodies, so call it before they are
   // erased.
   Result<void> forget(const protocol::EntryChunk& chunk);
+  // The same for what its author took back everywhere: of the report a bare row stays.
+  Result<void> take_back(const protocol::EntryChunk& chunk);
   // What the person at this node has dealt with: the whole list, at start; or one more or less.
   Result<void> set_done(std::span<const protocol::ReportId> reports);
   Result<void> mark_done(const protocol::ReportId& report, bool done);
@@ -94,6 +99,14 @@ class Index {
   Result<ReportFound> find(const protocol::ReportId& report);
   Result<ReportHistory> history(const protocol::ReportId& report);
   Result<std::vector<Location>> copies(const protocol::ReportId& report);
+  // Empty where nobody took the report back. It need not be known here.
+  Result<Withdrawal> withdrawal(const protocol::ReportId& report);
+  // Orders and holds that were taken in, by arrival, after one: for a replica that may not have heard of all.
+  struct ToldPage {
+    std::vector<std::pair<protocol::LogKey, protocol::Number>> entries;
+    protocol::Arrival next;  // 0: no more
+  };
+  Result<ToldPage> told(protocol::Arrival after, std::size_t limit);
   // Reports with the same publisher and row id, by question; several for a row where several organisations imported it.
   // Error (caller): too_many.
   Result<std::vector<RowMatch>> known_rows(std::span<const RowQuestion> questions);

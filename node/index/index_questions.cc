@@ -151,6 +151,67 @@ Result<ReportHistory> Index::history(const ReportId& report) {
   });
 }
 
+Result<Withdrawal> Index::withdrawal(const ReportId& report) {
+  return impl_->guarded([&](Parts& p) -> Result<Withdrawal> {
+    Withdrawal out;
+    {
+      TOCSIN_ASSIGN(s, p.db->use("SELECT arrival, channel, log, number, org, node, target_log, target, report, cause,"
+                                 " created, id FROM taken WHERE subject8 = ?1 AND subject = ?2 ORDER BY arrival"
+                                 " LIMIT ?3"));
+      s->bind(1, id_prefix(report.view())).bind_blob(2, report.view()).bind(3, std::int64_t{kOrdersMax});
+      for (;;) {
+        TOCSIN_ASSIGN(more, s->step());
+        if (!more) break;
+        TakenBackEntry& entry = out.orders.emplace_back();
+        entry.order = p.lists.location({s->integer(0), s->integer(1), s->integer(2), s->integer(3)});
+        entry.org = p.names.get<OrgId>(s->integer(4));
+        entry.node = NodeId::from(s->blob(5)).value_or(NodeId{});
+        entry.feed = p.names.get<LogKey>(s->integer(6));
+        entry.number = {static_cast<std::uint64_t>(s->integer(7))};
+        entry.report = ReportId::from(s->blob(8)).value_or(ReportId{});
+        entry.cause = static_cast<ErasureCause>(s->integer(9));
+        entry.created = {s->integer(10)};
+        entry.id = crypto::Hash::from(s->blob(11)).value_or(crypto::Hash{});
+      }
+    }
+    // Its author's word alone.
+    TOCSIN_ASSIGN(row, p.rows.find(report));
+    if (row != 0) {
+      TOCSIN_ASSIGN(head, p.rows.head(row));
+      if (head) std::erase_if(out.orders, [&](const auto& o) { return o.org != p.names.get<OrgId>(head->author); });
+    }
+    for (const TakenBackEntry& entry : out.orders) {
+      TOCSIN_ASSIGN(s, p.db->use("SELECT node, org, outcome, at FROM confirmed WHERE id = ?1"));
+      s->bind_blob(1, entry.id.view());
+      for (;;) {
+        TOCSIN_ASSIGN(more, s->step());
+        if (!more) break;
+        out.confirmed.push_back({entry.id, NodeId::from(s->blob(0)).value_or(NodeId{}),
+                                 p.names.get<OrgId>(s->integer(1)), static_cast<ErasureOutcome>(s->integer(2)),
+                                 Time{s->integer(3)}});
+      }
+    }
+    return out;
+  });
+}
+
+Result<Index::ToldPage> Index::told(Arrival after, std::size_t limit) {
+  return impl_->guarded([&](Parts& p) -> Result<ToldPage> {
+    ToldPage out;
+    TOCSIN_ASSIGN(s, p.db->use("SELECT arrival, log, number FROM taken WHERE arrival > ?1 UNION ALL"
+                               " SELECT arrival, log, number FROM hold WHERE arrival > ?1 ORDER BY 1 LIMIT ?2"));
+    s->bind(1, static_cast<std::int64_t>(after.value)).bind(2, static_cast<std::int64_t>(limit));
+    for (;;) {
+      TOCSIN_ASSIGN(more, s->step());
+      if (!more) break;
+      out.next = {static_cast<std::uint64_t>(s->integer(0))};
+      out.entries.emplace_back(p.names.get<LogKey>(s->integer(1)), Number{static_cast<std::uint64_t>(s->integer(2))});
+    }
+    if (out.entries.size() < limit) out.next = {};
+    return out;
+  });
+}
+
 Result<std::vector<Location>> Index::copies(const ReportId& report) {
   return impl_->guarded([&](Parts& p) -> Result<std::vector<Location>> {
     TOCSIN_ASSIGN(number, impl_->row_of(p, report));

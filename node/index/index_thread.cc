@@ -30,8 +30,10 @@ void IndexThread::feed(std::unique_ptr<protocol::EntryChunk> chunk, FeedAs as, F
     const auto work = [&](Index& i) -> Result<FeedOutcome> {
       if (as == FeedAs::kNext) return i.feed(**shared);
       if (as == FeedAs::kRevisit) return i.revisit(**shared);
-      TOCSIN_TRY(i.forget(**shared));
-      return FeedOutcome{};
+      TOCSIN_TRY(as == FeedAs::kTakenBack ? i.take_back(**shared) : i.forget(**shared));
+      FeedOutcome out;
+      out.forgotten = true;
+      return out;
     };
     auto answer = std::make_shared<Result<FeedOutcome>>(refusal ? Result<FeedOutcome>(*refusal)
                                                                 : guarded<Result<FeedOutcome>>(work, *index));

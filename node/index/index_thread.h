@@ -25,7 +25,7 @@ namespace tocsin::index {
 // Runs a task on the thread that wants the answers. Must not block, and must work as long as the IndexThread lives.
 using Post = std::function<void(std::function<void()>)>;
 
-enum class FeedAs : std::uint8_t { kNext, kRevisit, kForget };
+enum class FeedAs : std::uint8_t { kNext, kRevisit, kForget, kTakenBack };
 
 class IndexThread {
  public:

@@ -97,6 +97,15 @@ Result<void> Intake::take(Arrival arrival, const EntryView& entry, FeedOutcome& 
       if (out.checkpoints.size() < kCheckpointsToldMax) out.checkpoints.emplace_back(opened->feed, opened->number);
       ++out.other;
       return kOk;
+    case FeedKind::kErasureOrder:
+    case FeedKind::kConfirmations:
+    case FeedKind::kHold: {
+      ++out.other;
+      TOCSIN_ASSIGN(spot, spot_of(arrival, *opened));
+      if (opened->kind == FeedKind::kErasureOrder) return take_order(*opened, spot, out);
+      if (opened->kind == FeedKind::kConfirmations) return take_confirmations(*opened, spot, out);
+      return note_hold(*opened, spot, out);
+    }
     case FeedKind::kAttachmentPart:
     case FeedKind::kCarriedAcceptance:
     case FeedKind::kKeyMissing:
@@ -104,6 +113,7 @@ Result<void> Intake::take(Arrival arrival, const EntryView& entry, FeedOutcome& 
     case FeedKind::kAudit:
     case FeedKind::kProposal:
     case FeedKind::kApproval:
+    case FeedKind::kWaiting:
       ++out.other;
       return kOk;
   }
@@ -125,6 +135,14 @@ Result<void> Intake::take_report(const OpenedEntry& opened, const Spot& spot, Fe
   const ReportId id = report_id(opened.payload);
   TOCSIN_ASSIGN(org, names_.put(NameKind::kOrg, opened.org));
   TOCSIN_ASSIGN(known, rows_.find(id));
+  if (known != 0) {
+    TOCSIN_ASSIGN(head, rows_.head(known));
+    // Somebody said to have taken back what another wrote.
+    if (head && head->author != org && (head->flags & kFlagErased) != 0) {
+      TOCSIN_TRY(rows_.erase(known, id));
+      known = 0;
+    }
+  }
   if (known != 0) {
     TOCSIN_ASSIGN(head, rows_.head(known));
     if (!head || head->author != org) {
@@ -197,32 +215,103 @@ Result<bool> Intake::is_done(const ReportId& id) {
   return s->bind_blob(1, id.view()).step();
 }
 
-Result<void> Intake::forget(const EntryChunk& chunk) {
-  for (const EntryChunk::Item& item : chunk.items) TOCSIN_TRY(forget_one(item.arrival, chunk.entry(item)));
+// Whether the order counts is the replica's affair; what it says of a report is its author's claim.
+Result<void> Intake::take_order(const OpenedEntry& opened, const Spot& spot, FeedOutcome& out) {
+  const auto order = decode_erasure_order(opened.payload);
+  if (!order || order->channel != opened.channel || order->org != opened.org || order->node != opened.node) {
+    refuse(kBadErasure, out);
+    return kOk;
+  }
+  TOCSIN_ASSIGN(org, names_.put(NameKind::kOrg, opened.org));
+  TOCSIN_ASSIGN(feed, names_.put(NameKind::kLog, order->feed));
+  {
+    TOCSIN_ASSIGN(s,
+                  db_.use("INSERT OR REPLACE INTO taken(arrival, channel, log, number, org, node, target_log, target,"
+                          " report, subject8, subject, cause, created, id)"
+                          " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)"));
+    s->bind(1, spot.arrival).bind(2, spot.channel).bind(3, spot.log).bind(4, spot.number).bind(5, org);
+    s->bind_blob(6, opened.node.view()).bind(7, feed).bind(8, static_cast<std::int64_t>(order->number.value));
+    s->bind_blob(9, order->report.view()).bind(10, id_prefix(order->subject.view()));
+    s->bind_blob(11, order->subject.view()).bind(12, static_cast<std::int64_t>(order->cause));
+    s->bind(13, order->created.ms).bind_blob(14, erasure_id(opened.payload).view());
+    TOCSIN_TRY(s->run());
+  }
+  out.told.emplace_back(opened.feed, opened.number);
+  if (order->cause != ErasureCause::kWithdrawn || order->report != order->subject) return kOk;
+  TOCSIN_ASSIGN(known, rows_.find(order->subject));
+  if (known != 0) return kOk;
+  // It has never been read here: that it was withdrawn is all that there is to show.
+  Report bare;
+  bare.created = order->created;
+  NewRow row;
+  row.spot = spot;
+  row.id = order->subject;
+  row.author = org;
+  row.created = order->created;
+  row.flags = kFlagErased;
+  TOCSIN_TRY(rows_.insert(row, project(bare)));
+  return standings_.arrived(order->subject);
+}
+
+Result<void> Intake::take_confirmations(const OpenedEntry& opened, const Spot& spot, FeedOutcome& out) {
+  const auto said = decode_confirmations(opened.payload);
+  if (!said) {
+    refuse(said.error().code, out);
+    return kOk;
+  }
+  TOCSIN_ASSIGN(org, names_.put(NameKind::kOrg, opened.org));
+  for (const ErasureConfirmations::Item& item : said->items) {
+    // A node's later word counts; another of its feeds may come first.
+    TOCSIN_ASSIGN(s, db_.use("INSERT INTO confirmed(id, node, org, outcome, at, arrival) VALUES(?1,?2,?3,?4,?5,?6)"
+                             " ON CONFLICT(id, node) DO UPDATE SET outcome = excluded.outcome, at = excluded.at,"
+                             " arrival = excluded.arrival WHERE excluded.at >= at"));
+    s->bind_blob(1, item.order.view()).bind_blob(2, opened.node.view()).bind(3, org);
+    s->bind(4, static_cast<std::int64_t>(item.outcome)).bind(5, said->created.ms).bind(6, spot.arrival);
+    TOCSIN_TRY(s->run());
+  }
+  return kOk;
+}
+
+Result<void> Intake::note_hold(const OpenedEntry& opened, const Spot& spot, FeedOutcome& out) {
+  TOCSIN_ASSIGN(s, db_.use("INSERT OR REPLACE INTO hold(arrival, log, number) VALUES(?1, ?2, ?3)"));
+  TOCSIN_TRY(s->bind(1, spot.arrival).bind(2, spot.log).bind(3, spot.number).run());
+  out.told.emplace_back(opened.feed, opened.number);
+  return kOk;
+}
+
+Result<void> Intake::forget(const EntryChunk& chunk, bool taken_back) {
+  for (const EntryChunk::Item& item : chunk.items) TOCSIN_TRY(forget_one(item.arrival, chunk.entry(item), taken_back));
   return settle();
 }
 
-Result<void> Intake::forget_one(Arrival arrival, const EntryView& entry) {
+Result<void> Intake::forget_one(Arrival arrival, const EntryView& entry, bool taken_back) {
   const auto at = static_cast<std::int64_t>(arrival.value);
   TOCSIN_ASSIGN(row, rows_.row_with_copy(at));
   if (row != 0) {
     TOCSIN_ASSIGN(stays, rows_.remove_copy(row, at));
-    return stays ? Result<void>(kOk) : forget_row(row, entry);
+    return stays ? Result<void>(kOk) : forget_row(row, entry, taken_back);
   }
   TOCSIN_ASSIGN(waiting, unopened_.contains(arrival));
   if (waiting) {
     --counters_.unopened;
     return unopened_.remove(arrival);
   }
-  TOCSIN_ASSIGN(s, db_.use("DELETE FROM unknown WHERE arrival = ?1"));
-  TOCSIN_TRY(s->bind(1, at).run());
+  const auto one = [&](Result<Use> use) -> Result<void> {
+    if (!use) return use.error();
+    return (*use)->bind(1, at).run();
+  };
+  TOCSIN_TRY(one(db_.use("DELETE FROM taken WHERE arrival = ?1")));
+  TOCSIN_TRY(one(db_.use("DELETE FROM confirmed WHERE arrival = ?1")));
+  TOCSIN_TRY(one(db_.use("DELETE FROM hold WHERE arrival = ?1")));
+  TOCSIN_TRY(one(db_.use("DELETE FROM unknown WHERE arrival = ?1")));
   if (db_.changed_rows() != 0) --counters_.unknown;
   return kOk;
 }
 
-Result<void> Intake::forget_row(std::int64_t row, const EntryView& entry) {
+Result<void> Intake::forget_row(std::int64_t row, const EntryView& entry, bool taken_back) {
   TOCSIN_ASSIGN(head, rows_.head(row));
   if (!head) return internal_error(kIndexBroken, "a row that was there is gone");
+  if ((head->flags & kFlagErased) != 0) return kOk;  // there is nothing left to forget
   TOCSIN_TRY(forget_words(row, *head, entry));
   if ((head->flags & kFlagAct) != 0) {
     // What it had changed changes back while its row is still there to be compared with.
@@ -231,6 +320,7 @@ Result<void> Intake::forget_row(std::int64_t row, const EntryView& entry) {
     --counters_.acts;
   } else {
     --counters_.reports;
+    if (taken_back) return rows_.blank(row, head->content);
   }
   return rows_.erase(row, head->id);
 }

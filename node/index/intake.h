@@ -36,7 +36,8 @@ class Intake {
 
   Result<FeedOutcome> feed(const protocol::EntryChunk& chunk);
   Result<FeedOutcome> revisit(const protocol::EntryChunk& chunk);
-  Result<void> forget(const protocol::EntryChunk& chunk);
+  // `taken_back`: by their author, so that a bare row stays of each report.
+  Result<void> forget(const protocol::EntryChunk& chunk, bool taken_back = false);
   void drop_pending();
   // Whether any report at all is done; spares a look for each new one.
   void set_any_done(bool any) { any_done_ = any; }
@@ -52,8 +53,11 @@ class Intake {
   Result<Spot> spot_of(protocol::Arrival arrival, const protocol::OpenedEntry& opened);
   void refuse(Code code, FeedOutcome& out);
   Result<bool> is_done(const protocol::ReportId& id);
-  Result<void> forget_one(protocol::Arrival arrival, const protocol::EntryView& entry);
-  Result<void> forget_row(std::int64_t row, const protocol::EntryView& entry);
+  Result<void> take_order(const protocol::OpenedEntry& opened, const Spot& spot, FeedOutcome& out);
+  Result<void> take_confirmations(const protocol::OpenedEntry& opened, const Spot& spot, FeedOutcome& out);
+  Result<void> note_hold(const protocol::OpenedEntry& opened, const Spot& spot, FeedOutcome& out);
+  Result<void> forget_one(protocol::Arrival arrival, const protocol::EntryView& entry, bool taken_back);
+  Result<void> forget_row(std::int64_t row, const protocol::EntryView& entry, bool taken_back);
   Result<void> forget_words(std::int64_t row, const RowHead& head, const protocol::EntryView& entry);
   Result<void> settle();
   Result<void> note_late(protocol::Arrival first, protocol::Arrival last);

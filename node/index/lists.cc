@@ -136,7 +136,7 @@ namespace {
 #define TOCSIN_INBOX "FROM report r WHERE (r.flags & ?1) = 0 AND r.author <> ?2 AND (r.kind = ?3 OR r.seen_to >= ?4)"
 
 void bind_inbox(Statement& s, const InboxQuery& query, std::int64_t own) {
-  s.bind(1, kFlagAct | kFlagWithdrawn | kFlagDone).bind(2, own);
+  s.bind(1, kFlagAct | kFlagWithdrawn | kFlagDone | kFlagErased).bind(2, own);
   s.bind(3, static_cast<std::int64_t>(ReportKind::kAlert)).bind(4, query.now.ms - kInboxMs);
 }
 
@@ -206,6 +206,10 @@ Result<Summary> Lists::summary() {
       ++out.acts;
       continue;
     }
+    if ((flags & kFlagErased) != 0) {
+      ++out.withdrawn;
+      continue;
+    }
     ++out.reports;
     if ((flags & kFlagWithdrawn) != 0) ++out.withdrawn;
     ++out.by_kind[static_cast<ReportKind>(s->integer(0))];
@@ -258,6 +262,7 @@ Result<ReportRow> Lists::row(std::int64_t number) {
     spot = {s->integer(21), s->integer(22), s->integer(23), s->integer(24)};
   }
   out.done = (flags & kFlagDone) != 0;
+  out.erased = (flags & kFlagErased) != 0;
   if ((flags & kFlagAct) != 0) out.target = standings_.target_of(number);
   TOCSIN_ASSIGN(standing, standings_.standing(number, flags));
   out.standing = std::move(standing);

@@ -12,6 +12,7 @@
 
 #include "node/exchange/format.h"
 #include "node/index/codes.h"
+#include "protocol/erasure.h"
 #include "protocol/ids.h"
 #include "protocol/report.h"
 
@@ -58,9 +59,10 @@ struct ReportRow {
   protocol::Confidence confidence = protocol::Confidence::kUnknown;
   std::string title;
   std::optional<protocol::ReportId> target;  // what a correction, withdrawal, dispute, ... is about
-  Location location;  // as first written; of several copies the one that was opened first, which also gives the order
-  Location content;   // what to read: the correction in force, else the same
-  bool done = false;  // a person has dealt with it (set_done)
+  Location location;    // as first written; of several copies the one that was opened first, which also gives the order
+  Location content;     // what to read: the correction in force, else the same
+  bool done = false;    // a person has dealt with it (set_done)
+  bool erased = false;  // taken back by its author: a bare row, whose kind and times are known no more
   Standing standing;
   friend bool operator==(const ReportRow&, const ReportRow&) = default;
 };
@@ -78,7 +80,7 @@ struct Near {
 
 // Filters that are set must all hold; of a list any value may. Reports about other reports (corrections, withdrawals,
 // disputes, ...) are left out unless `kinds` names their kind or `with_acts` is set: they show in what they speak
-// about.
+// about. What was taken back is left out unless `state` asks for what is withdrawn or `changed_since` is set.
 struct ReportQuery {
   std::vector<protocol::ReportKind> kinds;
   std::vector<protocol::ReportStatus> statuses;
@@ -145,6 +147,31 @@ struct ReportHistory {
   std::vector<Act> acts;  // about the report, and about those; by arrival
   bool cut = false;       // there are more than kStatementsMax: the rest neither counts nor shows
 };
+
+// Who was asked to erase a report, and what they say of it (erasure.h).
+struct TakenBackEntry {
+  Location order;  // the order's own entry; `channel` is that of what it takes back, too
+  protocol::OrgId org;
+  protocol::NodeId node;  // that signed it
+  protocol::LogKey feed;  // what it takes back
+  protocol::Number number;
+  protocol::ReportId report;  // what stood there: the subject, or a correction of it
+  protocol::ErasureCause cause = protocol::ErasureCause::kWithdrawn;
+  protocol::Time created;  // as claimed
+  crypto::Hash id;
+};
+struct Confirmed {
+  crypto::Hash order;
+  protocol::NodeId node;
+  protocol::OrgId org;
+  protocol::ErasureOutcome outcome = protocol::ErasureOutcome::kErased;
+  protocol::Time at;  // as claimed
+};
+struct Withdrawal {
+  std::vector<TakenBackEntry> orders;  // by arrival, at most kOrdersMax; one entry may have several
+  std::vector<Confirmed> confirmed;    // of those
+};
+inline constexpr std::size_t kOrdersMax = 1'000;
 
 // A row of an import file, to be known again (rule 37).
 struct RowQuestion {

@@ -117,6 +117,21 @@ Result<void> Rows::erase(std::int64_t row, const ReportId& id) {
   return one(db_.use("DELETE FROM shown WHERE row = ?1 OR content = ?1"));
 }
 
+Result<void> Rows::blank(std::int64_t row, std::int64_t now_shown) {
+  TOCSIN_TRY(show(row, now_shown, 0));
+  const auto one = [&](Result<Use> use) -> Result<void> {
+    if (!use) return use.error();
+    return (*use)->bind(1, row).run();
+  };
+  TOCSIN_TRY(
+      one(db_.use("UPDATE report SET kind = 0, flags = flags | 512, status = 0, severity = 0, country = 0,"
+                  " seen_from = created, seen_to = created, rank = 0, tlp = 0, lat = NULL, lon = NULL,"
+                  " shape = 0, urgency = 0, certainty = 0, likelihood = 0, confidence = 0 WHERE row = ?1")));
+  static_assert(kFlagErased == 512);
+  TOCSIN_TRY(one(db_.use("UPDATE face SET digest = zeroblob(16), place = '', title = '' WHERE row = ?1")));
+  return one(db_.use("DELETE FROM place WHERE row = ?1"));
+}
+
 Result<void> Rows::set_flags(std::int64_t row, std::int64_t clear, std::int64_t set) {
   TOCSIN_ASSIGN(s, db_.use("UPDATE report SET flags = (flags & ~?2) | ?3 WHERE row = ?1"));
   return s->bind(1, row).bind(2, clear).bind(3, set).run();

@@ -47,6 +47,8 @@ class Rows {
   // The row and all that hangs on it, its words excepted. Its origin stays behind: it leads to a row that is not there,
   // and the number of a row is never given again.
   Result<void> erase(std::int64_t row, const protocol::ReportId& id);
+  // Nothing of what it said stays; `now_shown` is RowHead::content.
+  Result<void> blank(std::int64_t row, std::int64_t now_shown);
   Result<void> set_flags(std::int64_t row, std::int64_t clear, std::int64_t set);
   // Shows the content of another row (a correction) or, for 0, what was written first. `now_shown` is RowHead::content.
   Result<void> show(std::int64_t row, std::int64_t now_shown, std::int64_t content);

@@ -21,6 +21,9 @@ namespace {
 //   late      ranges of arrivals that were opened when the index had come to `seen` already, for want of a key before
 //   unopened  ranges of arrivals that wait for a key (channel: pseudonym)
 //   unknown   entries of unknown kind
+//   taken     orders to erase a body (erasure.h); channel, log, number: the order's own entry
+//   confirmed what nodes say of having followed them; node: 32 bytes
+//   hold      entries that the replica is to be told of, beside the orders
 constexpr const char* kSchema = R"(
 CREATE TABLE name(id INTEGER PRIMARY KEY, kind, value BLOB);
 CREATE TABLE report(row INTEGER PRIMARY KEY, kind, flags, status, severity, country, seen_from, seen_to, rank, author,
@@ -43,6 +46,11 @@ CREATE TABLE shown(content INTEGER PRIMARY KEY, row);
 CREATE INDEX shown_row ON shown(row);
 CREATE TABLE unopened(first INTEGER PRIMARY KEY, last, channel, epoch, log);
 CREATE TABLE unknown(arrival INTEGER PRIMARY KEY, channel, log, number, org, kind);
+CREATE TABLE taken(arrival INTEGER PRIMARY KEY, channel, log, number, org, node BLOB, target_log, target, report BLOB,
+  subject8, subject BLOB, cause, created, id BLOB);
+CREATE INDEX taken_subject ON taken(subject8);
+CREATE TABLE confirmed(id BLOB, node BLOB, org, outcome, at, arrival, PRIMARY KEY(id, node)) WITHOUT ROWID;
+CREATE TABLE hold(arrival INTEGER PRIMARY KEY, log, number);
 CREATE TABLE done(id BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE refused(code TEXT PRIMARY KEY, count) WITHOUT ROWID;
 CREATE TABLE counter(name TEXT PRIMARY KEY, value) WITHOUT ROWID;

@@ -6,7 +6,7 @@
 
 namespace tocsin::index {
 
-inline constexpr std::uint16_t kSchemaVersion = 2;
+inline constexpr std::uint16_t kSchemaVersion = 3;
 
 // report.flags: what became of the report, and what decides whether a list has it.
 enum Flag : std::int64_t {
@@ -19,6 +19,7 @@ enum Flag : std::int64_t {
   kFlagAcknowledged = 64,
   kFlagCopies = 128,  // there are rows in `copy`
   kFlagDone = 256,
+  kFlagErased = 512,  // taken back by its author: nothing of what it said is here
 };
 inline constexpr std::int64_t kStandingFlags =
     kFlagWithdrawn | kFlagCorrected | kFlagConflict | kFlagDisputed | kFlagCorroborated | kFlagAcknowledged;

@@ -214,7 +214,9 @@ Result<void> Standings::settle_one(const ReportId& id) {
   TOCSIN_ASSIGN(gathered, gather(id, head->author));
   if (gathered.acts.empty() && (head->flags & kStandingFlags) == 0) return kOk;
   const reports::ReportState state = state_of(*head, gathered.acts);
-  TOCSIN_TRY(rows_.show(row, head->content, row_of(gathered.acts, state.corrected_by)));
+  // Of what was taken back no correction is shown either.
+  const bool erased = (head->flags & kFlagErased) != 0;
+  TOCSIN_TRY(rows_.show(row, head->content, erased ? 0 : row_of(gathered.acts, state.corrected_by)));
   TOCSIN_TRY(rows_.set_flags(row, kStandingFlags, flags_of(state)));
   TOCSIN_ASSIGN(s, db_.use("INSERT OR REPLACE INTO standing(row, withdrawn_by, disputed, corroborated, acknowledged,"
                            " changed) VALUES(?1, ?2, ?3, ?4, ?5, ?6)"));

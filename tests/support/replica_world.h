@@ -216,11 +216,11 @@ inline Result<void> transfer(Party& from, Party& to, const std::optional<protoco
     TOCSIN_TRY(from.replica().serve(log, next, record->head, 60'000, [&](const StoredEntry& stored) {
       const EntryView& entry = stored.entry;
       const Epoch epoch{load_le64(&entry.header[16])};
-      auto added =
-          name_only || stored.body_erased
-              ? receiver.add_without_body(entry.signature, epoch, *BodyHash::from(peek_body_hash(entry.header)),
-                                          peek_body_bytes(entry.header))
-              : receiver.add(entry.signature, epoch, entry.body);
+      auto added = name_only || stored.body_erased
+                       ? receiver.add_without_body(
+                             entry.signature, epoch, *BodyHash::from(peek_body_hash(entry.header)),
+                             peek_body_bytes(entry.header), from.replica().erasure_order(log, stored.number))
+                       : receiver.add(entry.signature, epoch, entry.body);
       if (!added) failed = added.error();
       next = stored.number.next();
       ++given;

@@ -38,6 +38,31 @@ class Backup(NodesTestCase):
         new.run("org", "certify", request, "--root", root)
         return root
 
+    def test_rule_47_what_was_withdrawn_since_the_backup_is_erased_again_and_evidence_stays(self):
+        ngo, region = self.node("Watch"), self.node("Region")
+        introduce(ngo, region, self.folder)
+        channel = region.run("channel", "create", "shared")["channel_id"]
+        join(region, channel, ngo)
+        gone, kept = (region.run("report", "new", "--kind", "incident", "--title", title, "--channel", channel)["id"]
+                      for title in ("Village burnt", "Bridge closed"))
+        wait_until("they arrive", lambda: ngo.count() == 2, 20)
+        ngo.run("hold", "add", kept, "--reason", "case 7")
+        path = self.backup(ngo)
+        for report in (gone, kept):
+            region.run("report", "withdraw", report, "--reason", "wrong place")
+        wait_until("they are gone", lambda: ngo.count() == 0, 20)
+        ngo.end(9)
+        new, _ = self.restored(ngo, path, "again")
+        new.start()
+        self.certified(new)
+        wait_until("they are gone again", lambda: new.count() == 0, 60)
+        self.assertEqual([(h["report_id"], h["title"], h["taken_back"]) for h in new.run("hold", "list")["items"]],
+                         [(kept, "Bridge closed", True)])
+        self.assertEqual(new.run("report", "show", gone)["state"]["current"], "withdrawn")
+        def said(report):
+            return {i["node_id"]: i["outcome"] for i in region.run("report", "withdrawal", report)["items"]}
+        wait_until("it says so under its new name", lambda: (said(gone).get(new.node_id), said(kept).get(new.node_id)) == ("erased", "held_under_hold"), 60)
+
     def test_rule_21_a_lost_node_comes_back_from_a_backup_without_a_key_of_it(self):
         ngo, region = self.node("Watch"), self.node("Region")
         introduce(ngo, region, self.folder)
