@@ -291,6 +291,23 @@ TEST_F(Erasures, rule_25_a_hold_keeps_the_body_says_so_and_lets_it_go) {
   EXPECT_EQ(said(a, id, b), Texts{"erased"}) << "what it said before is past retention itself";
 }
 
+TEST_F(Erasures, rule_48_a_locked_node_takes_the_gap_with_its_order_and_confirms_once_unlocked) {
+  const ChannelId id = make_channel(a, {&b});
+  write(a, id, {"first"});
+  sync_all({&a, &b});
+  const LogKey feed = feed_of(a, id, b);
+  b.lock();
+  write(a, id, {"second", "third"});
+  take_back(a, id, feed, {2});
+  must(test::transfer(a, b, id, feed, LogType::kFeed));
+  tick({&b});
+  EXPECT_EQ(b.replica().accepted_head(feed), head(a, feed));
+  b.unlock();
+  EXPECT_EQ(b.texts(id), (Texts{"first", "third"}));
+  tick({&b});
+  EXPECT_EQ(said(b, id, b), Texts{"not_held"});
+}
+
 TEST_F(Erasures, ten_thousand_are_confirmed_in_a_few_writes) {
   const ChannelId id = make_channel(a, {&b});
   constexpr std::uint64_t kMany = 10'000;

@@ -411,6 +411,42 @@ Bytes entries_payload(const std::vector<OwnedEntry>& entries, LogType type, Numb
   });
 }
 
+TEST(WireEntries, AnOrderGoesAlongWithAnEntryOfAFeedWithoutItsBodyAlone) {
+  const Bytes order(300, 7);
+  const auto written = [&](LogType type, bool absent, ByteView with) {
+    return payload_of([&](FrameWriter& w) {
+      EntriesWriter writer(w, 3, filled<LogKey>(0x10), type, {7}, false, kPayloadBytesMax);
+      EXPECT_TRUE(writer.add(make_entry(type, 7, 2, 3, absent).view(), with));
+      EXPECT_TRUE(writer.add(make_entry(type, 8, 2, 3).view()));
+      return writer.finish(true) != 0;
+    });
+  };
+  Bytes payload = written(LogType::kFeed, true, order);
+  auto reader = *EntriesReader::open(payload);
+  const auto first = reader.next();
+  ASSERT_TRUE(first);
+  EXPECT_TRUE(first->absent);
+  EXPECT_EQ(to_bytes(first->order), order);
+  const auto second = reader.next();
+  ASSERT_TRUE(second);
+  EXPECT_TRUE(second->order.empty());
+  EXPECT_EQ(written(LogType::kFeed, false, order), written(LogType::kFeed, false, {})) << "the body is there";
+  EXPECT_EQ(written(LogType::kControl, true, order), written(LogType::kControl, true, {}));
+  // Sizes that are not, and the flag where it may not stand.
+  const std::size_t flags_at = kEntriesHeaderBytes, size_at = flags_at + 3 + kSignatureBytes + BodyHash::kSize;
+  ASSERT_EQ(load_le16(&payload[size_at]), order.size());
+  for (const std::size_t size : {std::size_t{0}, order.size() - 1, order.size() + 1, std::size_t{2049}}) {
+    Bytes bad = payload;
+    store_le16(&bad[size_at], static_cast<std::uint16_t>(size));
+    auto cut = *EntriesReader::open(bad);
+    const auto entry = cut.next();
+    EXPECT_FALSE(entry && cut.next()) << size;
+  }
+  Bytes present = written(LogType::kFeed, false, {});
+  present[flags_at] |= 4;
+  EXPECT_FALSE((*EntriesReader::open(present)).next());
+}
+
 TEST(WireEntries, BytesAreAsTheDocumentHasThem) {
   const std::vector<OwnedEntry> entries = {make_entry(LogType::kFeed, 7, 2, 3),
                                            make_entry(LogType::kFeed, 8, 3, 2, true)};
