@@ -236,6 +236,7 @@ void ReplicaCore::confirm_erasures(Channel& channel) {
   put();
   for (const EntryKey& key : told) channel.unconfirmed.erase(key);
   std::vector<FeedItem> items;
+  items.reserve(payloads.size());
   for (const Bytes& payload : payloads) items.push_back({FeedKind::kConfirmations, payload});
   // One write with what it says: so it is said once, also after a power cut.
   if (items.empty() || !append_items(change, channel, items, nullptr)) return;
@@ -262,6 +263,7 @@ void ReplicaCore::sign_orders_again(Channel& channel) {
   if (payloads.size() < kSignedAgainPerTick) channel.orders_checked = log.head();
   if (payloads.empty()) return;
   std::vector<FeedItem> items;
+  items.reserve(payloads.size());
   for (const Bytes& payload : payloads) items.push_back({FeedKind::kErasureOrder, payload});
   Change change;
   if (append_items(change, channel, items, nullptr)) commit_for(std::move(change), nullptr);

@@ -296,7 +296,9 @@ Result<std::vector<RangeReceiver::State::GoodClaim>> RangeReceiver::State::check
   for (const Claim& claim : claims) {
     const auto& write = batch.entries()[claim.at];
     const EntryView entry = batch.entry(write);
-    const auto missing = [](std::string detail) { return refused(kNotAcceptable, "the body is missing; " + detail); };
+    const auto missing = [](const char* why) {
+      return refused(kNotAcceptable, std::string("the body is missing; ") + why);
+    };
     Bytes signed_order = claim.order;
     if (signed_order.empty()) {
       auto kept = core->store.get_record(Table::kLocal, erasure_record_name(log, write.number));

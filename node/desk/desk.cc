@@ -245,7 +245,9 @@ Result<protocol::Report> Desk::read_shown(const index::ReportRow& row) {
   return protocol::decode_replacement(*correction);
 }
 
-void Desk::load(const protocol::ReportId& report, Done<Loaded> done) {
+void Desk::load(const protocol::ReportId& report, Done<Loaded> done) { load_once(report, true, std::move(done)); }
+
+void Desk::load_once(const protocol::ReportId& report, bool again, Done<Loaded> done) {
   struct Answer {
     index::ReportFound found;
     index::ReportHistory history;
@@ -256,7 +258,7 @@ void Desk::load(const protocol::ReportId& report, Done<Loaded> done) {
         TOCSIN_ASSIGN(history, i.history(report));
         return Answer{std::move(found), std::move(history)};
       },
-      [this, done = std::move(done)](Result<Answer> answer) {
+      [this, report, again, done = std::move(done)](Result<Answer> answer) {
         if (!answer) return done(answer.error());
         Loaded out;
         if (answer->found.row.erased) {  // that it was taken back is all that is known of it
@@ -268,6 +270,10 @@ void Desk::load(const protocol::ReportId& report, Done<Loaded> done) {
           return done(std::move(out));
         }
         auto original = read_at(answer->found.row.location, &out.canonical);
+        const auto& place = answer->found.row.location;
+        // Taken back since the index was asked, which is about to forget it.
+        if (!original && again && replica_.is_taken_back(place.log, place.number))
+          return feeder_.when_indexed([this, report, done] { load_once(report, false, done); });
         if (!original) return done(original.error());
         out.original = std::move(*original);
         std::vector<protocol::OrgId> authors;

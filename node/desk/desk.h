@@ -219,6 +219,7 @@ class Desk {
   crypto::Random& random() { return random_; }
 
  private:
+  void load_once(const protocol::ReportId& report, bool again, Done<Loaded> done);
   // Where a report and its author's corrections stand.
   struct Place {
     protocol::ReportId report;

@@ -58,7 +58,7 @@ class TakenBack(NodesTestCase):
         # Who was away gets it from a node that has erased it, without its author.
         a.end()
         late.start(late.listen)
-        wait_until("the withdrawal arrives", lambda: late.run("report", "show", report)["state"]["current"] == "withdrawn", 40)
+        wait_until("the withdrawal arrives", lambda: late.run("report", "show", report)["state"]["current"] == "withdrawn", 60)
         self.assertEqual(self.titles(late), ["Bridge closed"])
         b.run("index", "rebuild")
         wait_until("the index is there again", lambda: self.titles(b) == ["Bridge closed"], 30)
