@@ -21,7 +21,7 @@ using namespace tocsin::bench;
 using Json = nlohmann::ordered_json;
 
 constexpr char kHelp[] =
-    R"(Usage: tocsin-bench sync|append|open|query [--entries N] [--size B] [--dir DIR] [--json]
+    R"(Usage: tocsin-bench sync|append|open|query|rotate [--entries N] [--size B] [--nodes N] [--dir DIR] [--json]
 
   sync    two processes on loopback, the receiver starts empty; from connect to the last commit; then the sync when
           nothing is new
@@ -29,8 +29,11 @@ constexpr char kHelp[] =
   open    decrypt entries and put reports into the query index
   query   list, page, search, filter and count among reports
 
+  rotate  make a new key for a channel, wrapped to each node of its members, and take it up
+
   --entries N  entries or reports (default 100000)
   --size B     bytes of a body before sealing (default 1000; sync and append)
+  --nodes N    nodes of the channel, 1 to 256 (default 128; rotate)
   --dir DIR    folder for the stores (default: TMPDIR or /tmp)
   --json       one object, for scripts (default: the same, indented)
 
@@ -139,21 +142,21 @@ int main(int argc, char** argv) {
   if (!crypto::init()) fail("libsodium does not start");
   if (argc == 4 && std::strcmp(argv[1], "--child") == 0) return run_child(argv[2], argv[3]);
   std::string what, dir;
-  std::size_t entries = 100'000, size = 1000;
+  std::size_t entries = 100'000, size = 1000, nodes = 128;
   bool json = false;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
-    const bool takes_value = word == "--entries" || word == "--size" || word == "--dir";
+    const bool takes_value = word == "--entries" || word == "--size" || word == "--nodes" || word == "--dir";
     if (takes_value && i + 1 >= argc) return std::fputs(kHelp, stderr), 2;
     if (word == "--help" || word == "-h") return std::fputs(kHelp, stdout), 0;
     if (word == "--json")
       json = true;
     else if (word == "--dir")
       dir = argv[++i];
-    else if (word == "--entries" || word == "--size") {
+    else if (word == "--entries" || word == "--size" || word == "--nodes") {
       const auto value = std::strtoull(argv[++i], nullptr, 10);
-      if (value == 0 || value > 100'000'000) return std::fputs(kHelp, stderr), 2;
-      (word == "--entries" ? entries : size) = value;
+      if (value == 0 || value > 100'000'000 || (word == "--nodes" && value > 256)) return std::fputs(kHelp, stderr), 2;
+      (word == "--entries" ? entries : word == "--size" ? size : nodes) = value;
     } else if (what.empty() && !word.starts_with("-"))
       what = word;
     else
@@ -172,6 +175,8 @@ int main(int argc, char** argv) {
     out = bench_open(folder, entries);
   else if (what == "query")
     out = bench_query(folder, entries);
+  else if (what == "rotate")
+    out = bench_rotate(nodes);
   std::filesystem::remove_all(folder);
   if (out.is_null()) return std::fputs(kHelp, stderr), 2;
   std::printf("%s\n", out.dump(json ? -1 : 2).c_str());
