@@ -100,6 +100,8 @@ Result<void> check_decided(const ChannelState& state, const ControlState& before
   for (const FeedPin& pin : next.pins) {
     const auto held = state.pins.find(pin.feed);
     if ((held != state.pins.end() && held->second.last <= pin.last) || !context.node_of) continue;
+    const auto owner = context.owner_of ? context.owner_of(pin.feed) : std::nullopt;
+    if (owner && *owner != pin.node) return unapproved("a feed was ended in the name of another node");
     const auto node = context.node_of(pin.node);
     if (!node || (!node->revoked && next.member(node->org) != nullptr)) {
       return unapproved("a feed was ended without a decision");
@@ -111,7 +113,7 @@ Result<void> check_decided(const ChannelState& state, const ControlState& before
 // Against the newest that was opened here, also where one between was not: else a chair that wraps one epoch to nobody
 // could bring anything with the next. Who joins starts without one; a lone steward decides alone.
 Result<void> check_decided_since(const ChannelState& state, const ControlState& next, const ControlContext& context) {
-  if (state.newest == nullptr || !state.joined() || context.forked) return kOk;
+  if (state.newest == nullptr || !state.joined() || context.blind) return kOk;
   const bool missed = count_of(state.newest->epoch) + 1 != count_of(next.epoch);
   if (missed && state.newest->quorum == 1) return kOk;
   return check_decided(state, *state.newest, next, context);
@@ -124,10 +126,17 @@ void need_newer(ChannelState& state, const std::string& version) {
 }
 
 // Of two pins the lower wins (rule 20).
-void merge_pins(ChannelState& state, const std::vector<FeedPin>& pins) {
+void merge_pins(ChannelState& state, const std::vector<FeedPin>& pins, const ControlContext& context) {
   for (const FeedPin& pin : pins) {
     const auto [at, is_new] = state.pins.emplace(pin.feed, pin);
-    if (!is_new && pin.last < at->second.last) at->second = pin;
+    if (is_new) continue;
+    if (at->second.node != pin.node && context.owner_of) {
+      // One that names another's feed ends nothing, and stands in no other's way.
+      const auto owner = context.owner_of(pin.feed);
+      if (owner == pin.node) at->second = pin;
+      if (owner) continue;
+    }
+    if (pin.last < at->second.last) at->second = pin;
   }
 }
 
@@ -198,7 +207,7 @@ Result<void> open_epoch(ChannelState& state, Epoch epoch, const ControlContext& 
   TOCSIN_TRY(check_decided_since(state, next, context));
   info.access = std::make_shared<const crypto::AccessSecret>(access_seed(*key, state.id(), epoch));
   info.key = std::make_shared<const crypto::EpochKey>(std::move(*key));
-  merge_pins(state, next.pins);
+  merge_pins(state, next.pins, context);
   take_newest(state, std::move(next), context);
   return kOk;
 }
@@ -247,7 +256,7 @@ Result<void> apply_decision(ChannelState& state, const EntryHeader& header, cons
   } else if (std::holds_alternative<ChairChange>(proposal.change)) {
     return unapproved("the next chair enters that itself, with its own term");
   } else if (const auto* pin = std::get_if<PinChange>(&proposal.change)) {
-    merge_pins(state, {pin->pin});
+    merge_pins(state, {pin->pin}, context);
   } else if (const auto* grant = std::get_if<GrantChange>(&proposal.change)) {
     grant_history(state, {grant->org, grant->from, proposal.created});
   } else if (std::holds_alternative<UnknownChange>(proposal.change)) {
@@ -259,7 +268,6 @@ Result<void> apply_decision(ChannelState& state, const EntryHeader& header, cons
 
 Result<void> apply_event(ChannelState& state, const EntryHeader& header, const EntryHash& hash, const ControlBody& body,
                          const ControlContext& context) {
-  if (header.epoch != state.head_epoch) return peer_error(kWrongEpoch, "an event stands in the newest epoch");
   const EpochInfo* info = state.epoch(header.epoch);
   if (info == nullptr || info->key == nullptr) return kOk;  // sealed for others; its place in the chain is all we check
   TOCSIN_ASSIGN(message, open_control(*info->key, state.id(), header.epoch, header.log, header.number, body.sealed));
@@ -338,6 +346,7 @@ Result<void> apply_control(ChannelState& state, const EntryView& entry, const Co
       TOCSIN_TRY(apply_epoch(state, header, std::move(body), context));
       break;
     case ControlBody::kEvent:
+      if (header.epoch != state.head_epoch) return peer_error(kWrongEpoch, "an event stands in the newest epoch");
       TOCSIN_TRY(apply_event(state, header, hash, body, context));
       break;
     default:
@@ -370,7 +379,7 @@ std::optional<BegunTerm> term_begun_by(const ChannelState& state, const EntryVie
 
 Result<void> begin_term(ChannelState& state, const BegunTerm& begun, const ControlContext& context) {
   const ControlCertificate& certificate = begun.certificate;
-  if (!context.forked && count_of(begun.first) != count_of(state.head_epoch) + 1) {
+  if (!context.blind && count_of(begun.first) != count_of(state.head_epoch) + 1) {
     return peer_error(kBadTerm, "the first epoch of a term follows the last that counts");
   }
   if (state.newest == nullptr) return unapproved("which stewards decide is not known here yet");
@@ -400,6 +409,18 @@ Result<void> begin_term(ChannelState& state, const BegunTerm& begun, const Contr
   state.needs_version.clear();
   state.control_key = nullptr;
   return kOk;
+}
+
+void rewind_to(ChannelState& state, std::shared_ptr<const ControlState> epoch) {
+  state.head_epoch = epoch->epoch;
+  state.run = {};
+  state.decisions.clear();
+  state.pins.clear();
+  for (const FeedPin& pin : epoch->pins) state.pins.emplace(pin.feed, pin);
+  state.invited.clear();
+  replace_invited(state, epoch->invited);
+  replace_grants(state, *epoch);
+  state.newest = std::move(epoch);
 }
 
 void apply_decisions(const ControlState& before, const std::vector<Proposal>& decisions, ControlState& next) {
@@ -440,14 +461,15 @@ Result<void> take_late_key(ChannelState& state, Epoch epoch, const EpochRun& run
   EpochInfo& info = state.epochs[epoch];
   info.access = std::make_shared<const crypto::AccessSecret>(access_seed(*key, state.id(), epoch));
   info.key = std::move(key);
-  merge_pins(state, next.pins);
+  // The newest state carries the pins in force; of one that is later than that they count once it was checked.
   if (epoch <= state.newest_epoch()) return kOk;
   TOCSIN_TRY(check_decided_since(state, next, context));
+  merge_pins(state, next.pins, context);
   take_newest(state, std::move(next), context);
   for (const Entry& entry : events) {
     TOCSIN_ASSIGN(header, EntryHeader::decode(entry.view().header));
     TOCSIN_ASSIGN(body, decode_control_body(entry.view().body));
-    if (body.kind != ControlBody::kEvent || header.epoch != state.head_epoch) continue;
+    if (body.kind != ControlBody::kEvent || header.epoch != epoch) continue;
     TOCSIN_TRY(apply_event(state, header, hash_entry(entry.view().header, entry.view().signature), body, context));
   }
   return kOk;

@@ -129,7 +129,11 @@ struct ControlContext {
     bool revoked = false;
   };
   std::function<std::optional<NodeOf>(const NodeId&)> node_of = {};
-  bool forked = false;  // two histories of the control log are known: what this copy tells may be the wrong one
+  // Whose feed that is, as far as it is known here.
+  std::function<std::optional<NodeId>(const LogKey&)> owner_of = {};
+  // The first epoch of a term, at a node that holds another history of the term before: it cannot be checked against
+  // what is known here. That k stewards approve the term is the guard.
+  bool blind = false;
 };
 
 // The next entry of the control log. Errors (peer): those of EntryHeader::decode, wrong_log, wrong_channel,
@@ -149,6 +153,9 @@ std::optional<BegunTerm> term_begun_by(const ChannelState& state, const EntryVie
 // Takes a term up: `state` stands where the term before ended, as the certificate says, and its log is the
 // certificate's from then on, empty. Errors (peer): those of check_term; bad_term.
 Result<void> begin_term(ChannelState& state, const BegunTerm& begun, const ControlContext& context);
+
+// Back to where an epoch began: as if nothing after it had come.
+void rewind_to(ChannelState& state, std::shared_ptr<const ControlState> epoch);
 
 // What the decisions since `before` make of stewards and roles in the epoch `next.epoch` (its roster given).
 void apply_decisions(const ControlState& before, const std::vector<Proposal>& decisions, ControlState& next);

@@ -247,9 +247,14 @@ ControlContext ReplicaCore::control_context(const Channel& channel) const {
     if (!org) return std::nullopt;
     return ControlContext::NodeOf{*org, orgs.at(*org).accepted.live_node(node) == nullptr};
   };
-  const LogState* log = find_log(channel.accepted.control_log());
-  const bool forked = log != nullptr && log->fork && !log->fork->parted();
-  return {secrets, own_org, month_of(now), now, verifier, signed_by, node_of, forked};
+  const auto owner_of = [this](const LogKey& feed) -> std::optional<NodeId> {
+    const LogState* log = find_log(feed);
+    return log == nullptr || !log->owner ? std::nullopt : std::optional(log->owner->node);
+  };
+  const ChannelState& state = channel.accepted;
+  const bool first = state.newest == nullptr || state.newest->term < state.term().number;
+  const bool blind = first && channel.blind_log == state.control_log();
+  return {secrets, own_org, month_of(now), now, verifier, signed_by, node_of, owner_of, blind};
 }
 
 // ---- The frontier: durable heads, cut where a feed ended (rule 20)
@@ -273,12 +278,12 @@ void ReplicaCore::refresh_leaf(Channel& channel, const LogKey& key) {
   if (record.type == LogType::kFeed) {
     if (limit && limit->value == 0) return channel.frontier.erase(key);
     if (limit && record.head > *limit) {
-      const auto pin = channel.durable->pins.find(key);
+      const FeedPin* pin = pin_for(*channel.durable, *log);
       const auto held = stored_hash(*log, *limit);
       // On the branch that the pin did not choose the own head stays: what differs is to be seen.
-      if (pin != channel.durable->pins.end() && (!held || *held == pin->second.hash)) {
+      if (pin != nullptr && (!held || *held == pin->hash)) {
         leaf.head = *limit;
-        leaf.hash = pin->second.hash;
+        leaf.hash = pin->hash;
       }
     }
   }

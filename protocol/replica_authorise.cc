@@ -44,11 +44,14 @@ crypto::BodyOpener* ReplicaCore::opener_at(Channel& channel, Epoch epoch) {
   return opener.get();
 }
 
+bool ends(const FeedPin& pin, const std::optional<FeedOwner>& owner) {
+  return !owner || pin.node == owner->node || pin.node.is_zero();
+}
+
 std::optional<Number> ReplicaCore::limit_of(const ChannelState& state, const LogKey& feed,
                                             const std::optional<FeedOwner>& owner) const {
   // A pin is about the feeds of its node: another's it does not end.
-  if (const auto pin = state.pins.find(feed);
-      pin != state.pins.end() && (!owner || pin->second.node == owner->node || pin->second.node.is_zero())) {
+  if (const auto pin = state.pins.find(feed); pin != state.pins.end() && ends(pin->second, owner)) {
     return pin->second.last;
   }
   if (!owner || state.newest == nullptr) return std::nullopt;

@@ -22,7 +22,7 @@ Number below(Number number) { return {number.value - 1}; }
 const FeedPin* ReplicaCore::pin_for(const ChannelState& state, const LogState& log) const {
   if (log.accepted.type != LogType::kFeed) return nullptr;
   const auto pin = state.pins.find(log.accepted.log);
-  return pin == state.pins.end() ? nullptr : &pin->second;
+  return pin == state.pins.end() || !ends(pin->second, log.owner) ? nullptr : &pin->second;
 }
 
 std::optional<Number> ReplicaCore::ceiling(const Channel* channel, const LogState& log) const {

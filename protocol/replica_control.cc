@@ -40,7 +40,7 @@ Result<void> ReplicaCore::add_control(Change& change, Channel& channel, std::spa
   for (const Entry& entry : entries) add_entry(change, *log, entry.view(), Checked::kSigned);
   for (const auto& [epoch, info] : next.epochs) {
     const EpochInfo* before = channel.accepted.epoch(epoch);
-    if (info.key != nullptr && (before == nullptr || before->key == nullptr)) {
+    if (info.key != nullptr && (before == nullptr || before->key != info.key)) {
       table.add_epoch(next.id(), next.genesis->pseudonym, epoch, *info.key);
     }
   }

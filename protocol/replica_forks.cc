@@ -372,6 +372,7 @@ std::vector<ForkInfo> Replica::forks() const {
     if (!log.durable_fork) continue;
     const Fork& fork = *log.durable_fork;
     ForkInfo info;
+    bool settled = false;  // a later term ends below
     info.log = key;
     info.type = log.accepted.type;
     info.parted = fork.parted();
@@ -387,8 +388,12 @@ std::vector<ForkInfo> Replica::forks() const {
       info.channels.push_back(*log.channel);
       const Channel* channel = impl_->find_channel(*log.channel);
       if (log.accepted.type == LogType::kControl) {
-        info.org = channel->accepted.genesis->chair_org;
-        info.node = channel->accepted.genesis->chair_node;
+        const ChannelState& state = channel->accepted;
+        const Term* over = state.term_over(key);
+        const Term term = over != nullptr ? *over : key == state.control_log() ? state.term() : Term{};
+        info.org = term.chair_org;
+        info.node = term.chair_node;
+        settled = over != nullptr && over->last < fork.number;
       } else if (log.owner) {
         info.org = log.owner->org;
         info.node = log.owner->node;
@@ -403,7 +408,7 @@ std::vector<ForkInfo> Replica::forks() const {
         }
       }
     }
-    info.resolved = info.pin && !is_disputed(key, fork.seen);
+    info.resolved = settled || (info.pin && !is_disputed(key, fork.seen));
     out.push_back(std::move(info));
   }
   std::stable_sort(out.begin(), out.end(), [](const ForkInfo& a, const ForkInfo& b) { return a.found > b.found; });

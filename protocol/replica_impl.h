@@ -109,6 +109,8 @@ struct FeedUse {
 };
 
 FeedUse held_use(const LogRecord& record);
+// A pin is about feeds of the node that it names; of a feed of nobody known here, about that feed.
+bool ends(const FeedPin& pin, const std::optional<FeedOwner>& owner);
 
 // A proposal of a steward with what the others answered, in any order of arrival.
 struct HeldProposal {
@@ -183,6 +185,7 @@ struct Channel {
   // revoked, or though another term of its number was taken here. Zero: none is known.
   LogKey named_log;
   Number named_end;
+  LogKey blind_log;              // of a term that began at another history of the one before (ControlContext::blind)
   std::uint32_t rival_term = 0;  // another log claims to be that term; 0: none
   std::int64_t lead_on_ms = 0;   // steady: not before; 0: nothing waits (lead_on)
   // Feeds whose bodies have been erased up to the epoch at hand (rule 25), while the pass goes on.
@@ -404,9 +407,14 @@ struct ReplicaCore {
   // ---- replica_terms.cc: one chair after the other (rule 22)
   // The state where the term before ended, as far as it is known here. Errors (peer): unknown_epoch (more of that term
   // is wanted first).
-  Result<ChannelState> state_at_end(Channel& channel, const ControlCertificate& certificate);
+  struct AtEnd {
+    ChannelState state;
+    bool apart = false;  // what is held here is another history than the one that ends there
+  };
+  Result<AtEnd> state_at_end(Channel& channel, const ControlCertificate& certificate);
   // The first entries of a log that is no control log here yet.
   Result<void> take_term(Change& change, Channel& channel, std::span<const Entry> entries);
+  void drop_term(Channel& channel, ChannelState& state, const LogKey& log) const;
   Result<void> take_chair(Change& change, Channel& channel, HeldProposal& held);
   Result<void> check_end(const Channel& channel, const ControlCertificate& certificate) const;
   Result<void> choose_approvals(const Channel& channel, const HeldProposal& held,

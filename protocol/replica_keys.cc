@@ -273,7 +273,12 @@ Result<void> ReplicaCore::take_key_answer(const OrgId& from, ByteView message) {
     const EpochInfo* info = channel->accepted.epoch(epoch);
     const bool lacks = info == nullptr || info->access == nullptr;
     if (epoch.value == 0 || epoch > channel->accepted.newest_epoch_seen() || !lacks) continue;
-    if (channel->given.size() >= kGivenMax) break;
+    // No more of one organisation than it is asked for at a time.
+    const auto of_sender = [&](const auto& entry) { return entry.first.second == from; };
+    if (channel->given.size() >= kGivenMax ||
+        static_cast<std::size_t>(std::ranges::count_if(channel->given, of_sender)) >= kKeysAskedMax) {
+      break;
+    }
     auto key = crypto::EpochKey::from(each.subspan(8));
     if (!key) return bad();
     channel->given.try_emplace({epoch, from}, std::make_shared<const crypto::EpochKey>(std::move(*key)));
@@ -312,8 +317,13 @@ Result<void> ReplicaCore::take_given(const Channel& channel, ChannelState& state
   }
   if (!run.complete()) return peer_error(kBadEpoch, "the run of that epoch is not whole");
   std::vector<Entry> events;
-  if (epoch > state.newest_epoch() && epoch == state.head_epoch && state.run.empty()) {
-    for (Number at = info.last.next(); at <= state.head && events.size() < kLateEventsMax; at = at.next()) {
+  if (epoch > state.newest_epoch()) {
+    // Up to where the next epoch begins, whether it was opened or not.
+    Number end = state.run.empty() ? state.head : Number{state.run.first().value - 1};
+    for (auto next = state.epochs.upper_bound(epoch); next != state.epochs.end(); ++next) {
+      if (next->second.log == info.log) end = std::min(end, Number{next->second.first.value - 1});
+    }
+    for (Number at = info.last.next(); at <= end && events.size() < kLateEventsMax; at = at.next()) {
       TOCSIN_ASSIGN(entry, stored_entry(state.control_log(), at));
       events.push_back(std::move(entry));
     }

@@ -192,9 +192,7 @@ std::optional<Replica::EndOfFeed> Replica::pin_of(const LogKey& key) const {
   const LogState* log = impl_->find_log(key);
   const Channel* channel = log != nullptr && log->channel ? impl_->find_channel(*log->channel) : nullptr;
   if (channel == nullptr || channel->durable == nullptr) return std::nullopt;
-  if (const auto pin = channel->durable->pins.find(key); pin != channel->durable->pins.end()) {
-    return EndOfFeed{pin->second.last, pin->second.hash};
-  }
+  if (const FeedPin* pin = impl_->pin_for(*channel->durable, *log)) return EndOfFeed{pin->last, pin->hash};
   return std::nullopt;
 }
 

@@ -44,56 +44,53 @@ Result<void> ReplicaCore::check_end(const Channel& channel, const ControlCertifi
   return kOk;
 }
 
-Result<ChannelState> ReplicaCore::state_at_end(Channel& channel, const ControlCertificate& certificate) {
-  ChannelState out = channel.accepted;
+Result<ReplicaCore::AtEnd> ReplicaCore::state_at_end(Channel& channel, const ControlCertificate& certificate) {
+  AtEnd out{channel.accepted};
+  ChannelState& state = out.state;
   // Terms that were passed over are so for good: a term that was taken up by some alone ends where it began.
-  if (certificate.last_log != out.control_log()) {
-    const auto at = std::find_if(out.terms.begin(), out.terms.end(),
+  if (certificate.last_log != state.control_log()) {
+    const auto at = std::find_if(state.terms.begin(), state.terms.end(),
                                  [&](const Term& term) { return term.log == certificate.last_log; });
-    if (at == out.terms.end()) return peer_error(kUnknownEpoch, "a term in between is not known here yet");
-    out.terms.erase(at + 1, out.terms.end());
+    if (at == state.terms.end()) return peer_error(kUnknownEpoch, "a term in between is not known here yet");
+    state.terms.erase(at + 1, state.terms.end());
   }
   const LogState* log = find_log(certificate.last_log);
-  const bool forked = log != nullptr && log->accepted.frozen != 0;
   const Number held = log == nullptr ? Number{} : log->accepted.head;
+  const auto hash = held < certificate.last ? std::nullopt : stored_hash(*log, certificate.last);
+  const bool forked = log != nullptr && log->accepted.frozen != 0;
+  out.apart = forked && (!hash || *hash != certificate.last_hash);
   if (held < certificate.last && !forked) {
     return peer_error(kUnknownEpoch, "the term before goes further than what is here of it");
   }
-  const bool at_head = certificate.last_log == channel.accepted.control_log() && out.head == certificate.last &&
-                       out.head_hash == certificate.last_hash && out.run.empty();
+  const bool at_head = certificate.last_log == channel.accepted.control_log() && state.head == certificate.last &&
+                       state.head_hash == certificate.last_hash && state.run.empty();
   if (at_head) return out;
   TOCSIN_TRY(check_end(channel, certificate));
 
-  // What came after the end counts no more. The newest epoch before it, and what stands between the two.
+  // What came after the end counts no more, nor what stands where two histories part, or above. The newest epoch before
+  // that, and what stands between the two.
+  Number end = certificate.last;
+  if (out.apart && log->fork && log->fork->parted()) end = std::min(end, Number{log->fork->number.value - 1});
   std::optional<Epoch> newest, oldest;
-  for (const auto& [epoch, info] : out.epochs) {
+  for (const auto& [epoch, info] : state.epochs) {
     if (info.key == nullptr) continue;
     if (!oldest) oldest = epoch;
-    if (info.log == certificate.last_log && info.last <= certificate.last) newest = epoch;
+    if (info.log == certificate.last_log && info.last <= end) newest = epoch;
   }
   // Let in after the end: by the oldest stewards that are known here.
   if (!newest) newest = oldest;
   const auto roster = newest ? roster_at(channel, *newest) : nullptr;
   if (roster == nullptr) return peer_error(kNotApproved, "which stewards decide is not known here yet");
-  const EpochInfo info = out.epochs.at(*newest);
-  out.newest = roster;
-  out.head_epoch = *newest;
-  out.head = info.last;
-  if (const auto hash = log == nullptr ? std::nullopt : stored_hash(*log, info.last)) out.head_hash = *hash;
-  out.run = {};
-  out.decisions.clear();
-  out.pins.clear();
-  for (const FeedPin& pin : roster->pins) out.pins.emplace(pin.feed, pin);
-  out.invited.clear();
-  for (const RosterMember& member : roster->invited) {
-    out.invited.emplace(member.org, OpenInvite{member, {}, {}, {}, {}});
-  }
-  while (info.log == certificate.last_log && out.head < certificate.last) {
-    const auto entry = stored_entry(certificate.last_log, out.head.next());
-    ChannelState next = out;
+  const EpochInfo info = state.epochs.at(*newest);
+  rewind_to(state, roster);
+  state.head = info.last;
+  if (const auto at = log == nullptr ? std::nullopt : stored_hash(*log, info.last)) state.head_hash = *at;
+  while (info.log == certificate.last_log && state.head < end) {
+    const auto entry = stored_entry(certificate.last_log, state.head.next());
+    ChannelState next = state;
     if (!entry || !apply_control(next, entry->view(), control_context(channel))) break;
     if (next.newest != roster) break;  // an epoch that the end cuts through
-    out = std::move(next);
+    state = std::move(next);
   }
   return out;
 }
@@ -120,16 +117,34 @@ Result<void> ReplicaCore::take_term(Change& change, Channel& channel, std::span<
     }
     return at_end.error();
   }
-  TOCSIN_TRY(begin_term(*at_end, *begun, control_context(channel)));
-  ChannelState before = std::exchange(channel.accepted, std::move(*at_end));
+  ControlContext context = control_context(channel);
+  context.blind = at_end->apart;
+  ChannelState& state = at_end->state;
+  TOCSIN_TRY(begin_term(state, *begun, context));
+  if (term == now.term().number) drop_term(channel, state, now.control_log());
+  ChannelState before = std::exchange(channel.accepted, std::move(state));
+  channel.blind_log = at_end->apart ? channel.accepted.control_log() : LogKey{};
   auto added = add_control(change, channel, entries, From::kOthers);
   if (!added) {
     channel.accepted = std::move(before);
     return added;
   }
+  channel.short_logs.erase(certificate.last_log);  // it grows no more
   channel.named_log = {};
   channel.rival_term = 0;
   return kOk;
+}
+
+// Epochs of two terms of one number have the same numbers: what the one that is replaced gave opens nothing of the
+// other.
+void ReplicaCore::drop_term(Channel& channel, ChannelState& state, const LogKey& log) const {
+  std::erase_if(state.epochs, [&](const auto& entry) { return entry.second.log == log; });
+  channel.sealer.reset();
+  channel.openers.clear();
+  channel.rosters.clear();
+  channel.key_answers.clear();
+  const LogState* own = state.feed_key == nullptr ? nullptr : find_log(LogKey{state.feed_key->verify_key().bytes()});
+  if (own != nullptr && term_of(own->accepted.head_epoch) == state.term().number) state.feed_key = nullptr;
 }
 
 // Approvals that name a place on this branch of the log before, k of them; the highest is where it ends. The own one is
@@ -173,10 +188,10 @@ Result<void> ReplicaCore::take_chair(Change& change, Channel& channel, HeldPropo
   if (begun.signed_certificate.size() > kTermCertificateBytesMax) {
     return caller_error(kNotApproved, "the approvals do not fit the first entry of a term: shorter reasons are needed");
   }
-  TOCSIN_ASSIGN(next, state_at_end(channel, certificate));
-  begun.first = epoch_in(wanted.term, count_of(next.head_epoch) + 1);
-  TOCSIN_TRY(begin_term(next, begun, control_context(channel)));
-  ChannelState before = std::exchange(channel.accepted, std::move(next));
+  TOCSIN_ASSIGN(at_end, state_at_end(channel, certificate));
+  begun.first = epoch_in(wanted.term, count_of(at_end.state.head_epoch) + 1);
+  TOCSIN_TRY(begin_term(at_end.state, begun, control_context(channel)));
+  ChannelState before = std::exchange(channel.accepted, std::move(at_end.state));
   channel.accepted.control_key = std::move(control_key);
   NextEpoch epoch = same_epoch(channel, EpochReason::kStewards);
   note_nodes(channel, epoch);

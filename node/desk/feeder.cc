@@ -126,6 +126,7 @@ void Feeder::rebuild(std::function<void(Result<void>)> done) {
 void Feeder::pump() {
   if (under_way_ || stopped_ || failed_ || clearing_) return;
   if (pins_changed_) look_for_pins();
+  if (under_way_ || clearing_) return;  // all is read again
   if (!cut_.empty()) {
     auto chunk = std::move(cut_.front());
     cut_.pop_front();
@@ -167,9 +168,17 @@ void Feeder::revisit() {
 
 void Feeder::look_for_pins() {
   pins_changed_ = false;
+  bool read_again = false;
   for (const auto& channel : replica_.channels()) {
     for (const auto& log : replica_.channel_logs(channel.id)) {
       const auto pin = replica_.pin_of(log.log);
+      const auto looked = pins_.find(log.log);
+      // A new chair's term may undo what the one before ended (rule 22): what was passed over is read now.
+      if (looked != pins_.end() && (!pin || pin->last > looked->second)) {
+        const auto end = pin ? std::min(pin->last, log.head) : log.head;
+        if (looked->second < end) read_again = true;
+        pins_.erase(looked);
+      }
       if (!pin) continue;
       const auto [at, fresh] = pins_.emplace(log.log, pin->last);
       if (!fresh && at->second == pin->last) continue;
@@ -177,6 +186,7 @@ void Feeder::look_for_pins() {
       if (pin->last < log.head) to_forget_.push_back({log.log, pin->last.next(), log.head});
     }
   }
+  if (read_again && !rebuilt_) rebuild([](const Result<void>&) {});
 }
 
 void Feeder::forget_next() {

@@ -16,7 +16,7 @@ using test::make_channel;
 using test::must;
 using test::Pair;
 using test::Party;
-using Texts = std::multiset<std::string>;
+using TextSet = std::multiset<std::string>;
 
 struct ForkLife : testing::Test {
   Pair net;
@@ -78,8 +78,8 @@ struct ForkLife : testing::Test {
     EXPECT_EQ(fork.number, at) << party.name();
     EXPECT_NE(fork.entries[0], fork.entries[1]);
   }
-  Texts texts_of(std::vector<std::string> more, int common = 1) {
-    Texts out(more.begin(), more.end());
+  TextSet texts_of(std::vector<std::string> more, int common = 1) {
+    TextSet out(more.begin(), more.end());
     for (int i = 0; i < common; ++i) out.insert("common " + std::to_string(i));
     return out;
   }
@@ -271,7 +271,7 @@ TEST_F(ForkLife, rule_12_who_sends_a_forged_proof_is_hung_up_on) {
 struct ForkPinned : ForkLife {
   EntryHash last_of(Party& party) { return party.replica().log_record(feed)->head_hash; }
   Number head_of(Party& party) { return party.replica().log_record(feed)->head; }
-  void expect_equal(const Texts& texts) {
+  void expect_equal(const TextSet& texts) {
     for (Party* each : {&a, &b, &c, &d}) {
       EXPECT_EQ(digest(*each), digest(d)) << each->name();
       EXPECT_EQ(each->text_set(channel), texts) << each->name();

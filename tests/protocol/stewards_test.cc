@@ -623,6 +623,62 @@ TEST_F(Stewards, rule_22_a_relay_or_the_disk_alone_learns_nothing_of_a_new_chair
   }
 }
 
+TEST_F(Stewards, rule_22_members_follow_a_new_chair_though_the_old_one_forked_its_log) {
+  // Alpha shows Delta one next key, and the others another.
+  const std::vector<Entry> one = test::forge_epoch(a, id, {&a, &d}, [](ControlState&) {});
+  const std::vector<Entry> other = test::forge_epoch(a, id, {&a, &b, &c}, [](ControlState&) {});
+  must(test::give_control(d, id, one));
+  for (Party* party : {&b, &c}) must(test::give_control(*party, id, other));
+  const ProposalId proposal = propose(b, chair_of(c));
+  sync_all({&b, &c});
+  answer(c, proposal);
+  sync_all({&b, &c});
+  ASSERT_TRUE(info(c).is_chair);
+  // Delta meets them, and sees the two histories.
+  EXPECT_EQ(code_of(test::give_control(d, id, other)), "fork");
+  sync_all({&b, &c, &d});
+  EXPECT_EQ(info(d).term, 2u);
+  EXPECT_EQ(info(d).chair_org, c.org());
+  write(d, "still here");
+  sync_all({&b, &c, &d});
+  EXPECT_EQ(b.texts(id), std::vector<std::string>{"still here"});
+  for (const ForkInfo& fork : d.replica().forks()) EXPECT_EQ(fork.org, a.org()) << "whose it is";
+}
+
+TEST_F(Stewards, rule_33_a_key_given_late_brings_what_was_decided_under_it) {
+  // Three epochs without a slot for Bravo; in the first of them Echo is invited.
+  const auto without_bravo = [&] {
+    const ChannelState held = test::stored_channel(a, id);
+    const std::vector<Entry> entries = test::forge_epoch(a, id, {&a, &c, &d}, [&](ControlState& state) {
+      apply_decisions(*held.newest, held.decisions, state);
+      state.invited.clear();
+      for (const auto& [org, invite] : held.invited) state.invited.push_back(invite.member);
+    });
+    for (Party* party : {&a, &b, &c, &d}) must(test::give_control(*party, id, entries));
+  };
+  without_bravo();
+  const ProposalId proposal = propose(c, InviteChange{[&] {
+                                        test::introduce(c, e);
+                                        return as_member(e);
+                                      }()});
+  sync_all({&a, &c, &d});
+  answer(a, proposal);
+  a.replica().handle_tick();
+  a.store.sync();
+  sync_all({&a, &c, &d});
+  ASSERT_EQ(info(c).invited.size(), 1u);
+  sync_once(a, b);
+  without_bravo();
+  without_bravo();
+  EXPECT_TRUE(info(b).key_missing || info(b).epoch == info(a).epoch);
+  for (int i = 0; i < 6; ++i) {
+    clock.advance_ms(3'600'000);
+    sync_all({&a, &b, &c, &d});
+  }
+  EXPECT_EQ(info(b).epoch, info(a).epoch);
+  EXPECT_EQ(info(b).invited.size(), 1u);
+}
+
 TEST_F(Stewards, rule_22_what_was_proposed_while_a_steward_was_away_waits_for_it) {
   const ProposalId proposal = propose(a, InviteChange{as_member(e)});
   sync_all({&a, &d});
