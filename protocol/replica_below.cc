@@ -226,6 +226,7 @@ Result<Change> LowerReceiver::State::finish(LogState& held) {
     if (owner && !held.owner) {
       held.owner = owner;
       core->table.set_feed(log, *owner, true);
+      change.channels.push_back(channel);  // what is held may be read now
     }
     held.feed_record_changed = true;
     // What a receipt says of this log changes, whatever its head.

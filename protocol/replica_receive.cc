@@ -401,7 +401,9 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
   if (owner && !held.owner) {
     held.owner = owner;
     held.feed_record_changed = true;
-    core->table.set_feed(log, *owner);
+    const bool late = record.head.value != 0 && record.low <= record.head;
+    core->table.set_feed(log, *owner, late);
+    if (late) change.channels.push_back(*channel);  // what came before may be read now
   }
   if (record.low > record.head || record.head.value == 0) {
     record.low = name_only ? last.next() : writes.front().number;

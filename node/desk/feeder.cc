@@ -141,6 +141,8 @@ void Feeder::pump() {
     const auto range = to_revisit_.front();
     return read_and_feed({range.first.value - 1}, range.last, index::FeedAs::kRevisit);
   }
+  // Whose a feed is may be told with its entries, too.
+  keys_changed_ |= replica_.reading_table().generation() != keys_seen_;
   if (keys_changed_ || more_wanted_) return revisit();
   release_waiters();
   if (rebuilt_) std::exchange(rebuilt_, nullptr)(kOk);
