@@ -113,7 +113,8 @@ Result<void> LowerReceiver::State::add(ByteView signature, Epoch entry_epoch, By
                                        std::uint32_t body_bytes, ByteView order) {
   if (signature.size() != kSignatureBytes) return peer_error(kBadEntry, "the signature has a wrong size");
   if (entry_epoch.value == 0 || entry_epoch < epoch) return peer_error(Code("bad_epoch"), "the epoch fell");
-  if (hashes.size() >= kChunkEntriesMax || batch.size_bytes() + order_bytes + body.size() + order.size() > kLowerBytesMax) {
+  if (hashes.size() >= kChunkEntriesMax ||
+      batch.size_bytes() + order_bytes + body.size() + order.size() > kLowerBytesMax) {
     return peer_error(Code("too_long"), "a range below what is held is one chunk");
   }
   store_le32(&header[4], body_bytes);
@@ -122,8 +123,7 @@ Result<void> LowerReceiver::State::add(ByteView signature, Epoch entry_epoch, By
   std::copy(previous.bytes().begin(), previous.bytes().end(), &header[88]);
   std::copy(hash.bytes().begin(), hash.bytes().end(), &header[120]);
   const bool absent = body.empty() && body_bytes != 0;
-  const bool claimed =
-      absent && type == LogType::kFeed && (!order.empty() || core->find_erasure(log, next) != nullptr);
+  const bool claimed = absent && type == LogType::kFeed && (!order.empty() || core->find_erasure(log, next) != nullptr);
   if (absent && !claimed && (type == LogType::kControl || entry_epoch > absent_through)) {
     return peer_error(kNotAcceptable, "the body is missing; it is wanted from somebody who has it");
   }
@@ -179,8 +179,8 @@ Result<std::vector<ErasureClaim>> LowerReceiver::State::check_claims(std::size_t
   std::vector<ErasureClaim> out;
   for (const Claim& claim : claims) {
     if (claim.at < from) continue;
-    TOCSIN_ASSIGN(good, core->check_claim(channel, log, batch.entries()[claim.at].number, hashes[claim.at],
-                                          claim.order));
+    TOCSIN_ASSIGN(good,
+                  core->check_claim(channel, log, batch.entries()[claim.at].number, hashes[claim.at], claim.order));
     good.at = claim.at;
     out.push_back(std::move(good));
   }

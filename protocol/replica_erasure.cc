@@ -4,8 +4,8 @@
 // An order counts when a node of the organisation that the feed belongs to signed it. It names one entry by its hash,
 // so nobody can order what is not written yet. It is followed as soon as the entry is here: at once where it comes
 // later than the order, so that nothing of it is ever read. As long as nobody can tell whose the feed is, anybody may
-// have ordered it: such orders are kept by their organisations and have no effect. From then on the entry is served without its body, with the
-// order beside it, which is what tells others that nobody keeps it from them (rules 11, 52).
+// have ordered it: such orders are kept by their organisations and have no effect. From then on the entry is served
+// without its body, with the order beside it, which is what tells others that nobody keeps it from them (rules 11, 52).
 #include <algorithm>
 
 #include "protocol/entry_peek.h"
@@ -192,9 +192,7 @@ void ReplicaCore::follow_order_at_once(Change& change, Channel& channel, const E
   }
   // It may come again, with its body or without: below the copy here, or above a cut. What was said of it stands.
   if (!body && erasure->state != ErasureState::kAwaited) return;
-  const ErasureState now = !body          ? ErasureState::kNotHeld
-                           : is_held(key) ? ErasureState::kHeld
-                                          : ErasureState::kErased;
+  const ErasureState now = !body ? ErasureState::kNotHeld : is_held(key) ? ErasureState::kHeld : ErasureState::kErased;
   if (erasure->state != now) set_erasure(change, channel, key, now);
 }
 

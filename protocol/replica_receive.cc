@@ -289,8 +289,8 @@ Result<std::vector<ErasureClaim>> RangeReceiver::State::check_claims() const {
   for (const Claim& claim : claims) {
     const auto& write = batch.entries()[claim.at];
     const EntryView entry = batch.entry(write);
-    TOCSIN_ASSIGN(good, core->check_claim(*channel, log, write.number, hash_entry(entry.header, entry.signature),
-                                          claim.order));
+    TOCSIN_ASSIGN(
+        good, core->check_claim(*channel, log, write.number, hash_entry(entry.header, entry.signature), claim.order));
     good.at = claim.at;
     out.push_back(std::move(good));
   }
