@@ -253,6 +253,7 @@ Result<Change> LowerReceiver::State::finish(LogState& held) {
     TOCSIN_ASSIGN(checked, check_claims(from));
     orders = std::move(checked);
     TOCSIN_ASSIGN(owner, owner_of(held, from, complete, orders));
+    (void)core->leave_aside(orders, batch, absent_through, owner);
     TOCSIN_TRY(core->check_claims_of(in, orders, batch, owner));
     TOCSIN_TRY(core->take_room(in, held, owner, {count, bytes}));
     if (owner && !held.owner) {

@@ -466,31 +466,21 @@ struct ReplicaCore {
   Result<void> take_order(Change& change, Channel& channel, const FeedOwner& owner, ByteView signed_order);
   // Is it signed by a node, revoked or not, of the organisation that it names?
   Result<void> check_order(const ErasureOrder& order, ByteView signed_order) const;
-  // The first half of take_order, which changes nothing: what it says has been checked. And the second, for that.
+  // The two halves of take_order: what may be wrong with the order, which changes nothing; and taking it.
   Result<ErasureOrder> check_order_of(const Channel& channel, const FeedOwner& owner, ByteView signed_order) const;
   Result<void> take_checked_order(Change& change, Channel& channel, const ErasureOrder& order, ByteView signed_order);
   // The order of the organisation that the feed is known to belong to; null as long as that is not known.
   Erasure* find_erasure(Channel& channel, const LogKey& feed, Number number);
   const Erasure* find_erasure(const LogKey& feed, Number number) const;
-  // The same, once it has been followed for exactly this entry.
+  // The same, once it has been followed.
   const Erasure* find_followed(const LogKey& feed, Number number) const;
   // Keeps an order beside those of other organisations. Error (peer): quota_exceeded.
   Result<void> keep_order(Change& change, Channel& channel, const ErasureOrder& order, ByteView signed_order);
-  // An entry without its body: `signed_order` as the peer gave it, or nothing; the order kept here does as well. Errors
-  // (peer): not_acceptable.
-  Result<ErasureClaim> check_claim(const ChannelId& channel, const LogKey& feed, Number number, const EntryHash& entry,
-                                   ByteView signed_order) const;
-  // May these be followed for a feed of `owner`? Changes nothing; after it follow_claims cannot fail. Errors (peer):
-  // not_acceptable, not_authorised, quota_exceeded.
-  Result<void> check_claims_of(Channel& channel, const std::vector<ErasureClaim>& claims, const Batch& batch,
-                               const std::optional<FeedOwner>& owner);
-  // Keeps these orders, and follows them and those kept before, for the entries of one feed that come with `change`.
-  // Its owner is in its LogState.
-  void follow_claims(Change& change, Channel& channel, const LogKey& feed, const std::vector<ErasureClaim>& claims);
   // Now that it is known whose the feed is: what others ordered of it is nothing.
   void drop_others_orders(Change& change, Channel& channel, const LogKey& feed);
   void set_erasure(Change& change, Channel& channel, const EntryKey& key, ErasureState state);
-  void drop_erasure(Change& change, Channel& channel, const EntryKey& key, const OrgId& org);
+  // `org` is a copy, since it may stand in what goes.
+  void drop_erasure(Change& change, Channel& channel, const EntryKey& key, OrgId org);
   // Follows an order whose entry is here by now.
   void follow_order(Change& change, Channel& channel, const EntryKey& key);
   // The same for one that comes with this change: nothing of it is ever to be read.
@@ -504,6 +494,23 @@ struct ReplicaCore {
   void load_erasures(const std::vector<std::pair<Bytes, Bytes>>& orders,
                      const std::vector<std::pair<Bytes, Bytes>>& states);
   void load_hold(ByteView value);
+
+  // ---- replica_claims.cc
+  // An entry without its body: `signed_order` as the peer gave it, or nothing; the order kept here does as well. Errors
+  // (peer): not_acceptable.
+  Result<ErasureClaim> check_claim(const ChannelId& channel, const LogKey& feed, Number number, const EntryHash& entry,
+                                   ByteView signed_order) const;
+  // Past retention no order is needed: one that does not count there for a feed of `owner` is left aside. Returns the
+  // lowest such number; 0: none.
+  Number leave_aside(std::vector<ErasureClaim>& claims, const Batch& batch, Epoch absent_through,
+                     const std::optional<FeedOwner>& owner) const;
+  // May these be followed for a feed of `owner`? Changes nothing; after it follow_claims cannot fail. Errors (peer):
+  // not_acceptable, not_authorised, quota_exceeded.
+  Result<void> check_claims_of(Channel& channel, const std::vector<ErasureClaim>& claims, const Batch& batch,
+                               const std::optional<FeedOwner>& owner);
+  // Keeps these orders, and follows them and those kept before, for the entries of one feed that come with `change`.
+  // Its owner is in its LogState.
+  void follow_claims(Change& change, Channel& channel, const LogKey& feed, const std::vector<ErasureClaim>& claims);
 
   // ---- replica_inspect.cc
   // Looks into entries of a feed that have just been checked, for what concerns the replica itself.

@@ -341,6 +341,10 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
     added.entries = writes.size();
     for (const auto& write : writes) added.bytes += write.body_bytes;
   }
+  if (const Number aside = core->leave_aside(orders, batch, absent_through, owner);
+      aside.value != 0 && (first_absent.value == 0 || aside < first_absent)) {
+    first_absent = aside;
+  }
   TOCSIN_TRY(core->check_claims_of(in, orders, batch, owner));
   TOCSIN_TRY(core->take_room(in, held, owner, added));
   LogRecord& record = held.accepted;
