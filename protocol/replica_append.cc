@@ -117,6 +117,13 @@ Result<void> ReplicaCore::append_items(Change& change, Channel& channel, std::sp
     }
   }
   ChannelState& state = channel.accepted;
+  // Before anything is written: what follows cannot be taken back.
+  std::vector<std::optional<ErasureOrder>> orders(items.size());
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (items[i].kind != FeedKind::kErasureOrder) continue;
+    TOCSIN_ASSIGN(order, check_order_of(channel, {state.id(), own_org, own_node, 0}, items[i].payload));
+    orders[i] = std::move(order);
+  }
   LogState& log = own_feed(change, channel);
   const Epoch epoch = state.newest_epoch();
   if (channel.sealer == nullptr || channel.sealer_epoch != epoch) {
@@ -151,8 +158,10 @@ Result<void> ReplicaCore::append_items(Change& change, Channel& channel, std::sp
     certificate.clear();
     if (refs != nullptr) refs->push_back(ref);
   }
-  for (const FeedItem& item : items) {
-    if (item.kind == FeedKind::kErasureOrder) TOCSIN_TRY(take_order(change, channel, *log.owner, item.payload));
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const FeedItem& item = items[i];
+    // The own organisation's have no quota.
+    if (orders[i]) (void)take_checked_order(change, channel, *orders[i], item.payload);
     if (item.kind == FeedKind::kHold && state.id() == private_channel) {
       if (const auto hold = decode_hold(item.payload)) take_hold(change, *hold);
     }
