@@ -68,6 +68,7 @@ inline constexpr Personal kPersonalEpochCommit{"tocsin epochcom"};  // commitmen
 inline constexpr Personal kPersonalPin{"tocsin pin"};               // pin of a feed (rule 20)
 inline constexpr Personal kPersonalReport{"tocsin report"};         // report id
 inline constexpr Personal kPersonalContent{"tocsin content"};       // what a report says, for imports
+inline constexpr Personal kPersonalReaders{"tocsin readers"};       // who was to read what waits for a second person
 inline constexpr Personal kPersonalReceipt{"tocsin receipt"};       // entry key of a receipt
 inline constexpr Personal kPersonalToken{"tocsin token"};           // channel token of a session (rule 36)
 inline constexpr Personal kPersonalEqual{"tocsin equal"};           // equality value of a session

@@ -58,11 +58,14 @@ struct WaitingRecord {
   written @2 :Int64;               # milliseconds since 1970 UTC, as claimed
   state @3 :UInt16;                # WaitingState
   subject @4 :Data;                # 32 bytes: the report that people name
-  correction @5 :Data;             # 32 bytes: what is to be shared, where it is a correction of the subject; else empty
+  correction @5 :Data;             # 32 bytes: what is to be shared, where it is a correction of the subject or a note about it; else empty
   channels @6 :List(Data);         # 32 bytes each, at most 256: where it is to go
   askedById @7 :Data;              # 16 bytes: user; empty: the owner of the node's home
   askedBy @8 :Text;                # name of that user
   askedAt @9 :Int64;               # milliseconds since 1970 UTC, as claimed
   decidedById @10 :Data;           # as askedById, once it is decided
   decidedBy @11 :Text;
+  earlierAskers @12 :List(Data);   # as askedById, at most 64, each once: who asked for it before, in other words; none of them releases it
+  version @13 :Data;               # 32 bytes: the correction of the subject that was in force when this was asked; empty: as first written
+  readers @14 :Data;               # 32 bytes: hash of who read in those channels when this was asked (docs/protocol.md); empty: not said
 }

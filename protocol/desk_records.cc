@@ -1,5 +1,7 @@
 #include "protocol/desk_records.h"
 
+#include <algorithm>
+
 #include "protocol/canonical.h"
 #include "protocol/desk.capnp.h"
 #include "protocol/names.h"
@@ -144,6 +146,17 @@ Result<WaitingRecord> read_waiting_record(schema::WaitingRecord::Reader in) {
     return bad("a text is no line");
   }
   out.asked_at = {in.getAskedAt()};
+  if (in.getEarlierAskers().size() > kWaitingAskersMax) return bad("at most 64 earlier askers");
+  for (const auto user : in.getEarlierAskers()) {
+    auto& asker = out.earlier_askers.emplace_back();
+    if (user.size() != 0 && !take(asker.emplace(), user)) return bad("a user id has a wrong size");
+  }
+  if (in.getVersion().size() != 0 && !take(out.version.emplace(), in.getVersion())) {
+    return bad("an id has a wrong size");
+  }
+  if (in.getReaders().size() != 0 && !take(out.readers.emplace(), in.getReaders())) {
+    return bad("a hash has a wrong size");
+  }
   return out;
 }
 
@@ -263,11 +276,24 @@ Bytes encode_waiting_record(const WaitingRecord& record) {
     out.setAskedAt(record.asked_at.ms);
     if (record.decided_by_id) out.setDecidedById(canonical::data(*record.decided_by_id));
     out.setDecidedBy(canonical::text(record.decided_by));
+    if (!record.earlier_askers.empty()) {
+      auto askers = out.initEarlierAskers(static_cast<unsigned>(record.earlier_askers.size()));
+      for (unsigned i = 0; i < askers.size(); ++i) {
+        if (const auto& user = record.earlier_askers[i]) askers.set(i, canonical::data(*user));
+      }
+    }
+    if (record.version) out.setVersion(canonical::data(*record.version));
+    if (record.readers) out.setReaders(canonical::data(*record.readers));
   });
 }
 
 Result<WaitingRecord> decode_waiting_record(ByteView message) {
   return canonical::decode<schema::WaitingRecord>(message, kWaitingRecordBytesMax, read_waiting_record);
+}
+
+bool asked(const WaitingRecord& record, const std::optional<UserId>& user) {
+  return record.asked_by_id == user ||
+         std::find(record.earlier_askers.begin(), record.earlier_askers.end(), user) != record.earlier_askers.end();
 }
 
 bool outranks(const WaitingRecord& a, const WaitingRecord& b) {

@@ -21,6 +21,7 @@ inline constexpr Code kBadWaitingRecord{"bad_waiting_record"};  // likewise
 
 inline constexpr std::size_t kWaitingRecordBytesMax = 16 * 1024;
 inline constexpr std::size_t kWaitingChannelsMax = 256;
+inline constexpr std::size_t kWaitingAskersMax = 64;        // beside the last
 inline constexpr std::size_t kPeopleRecordBytesMax = 2048;  // today at most some 700
 inline constexpr std::size_t kAuditRecordBytesMax = 4096;
 inline constexpr std::size_t kUserNameBytesMax = 200;   // as every other name
@@ -110,11 +111,16 @@ struct WaitingRecord {
   Time asked_at;
   std::optional<UserId> decided_by_id;
   std::string decided_by;
+  std::vector<std::optional<UserId>> earlier_askers;  // each once, as asked_by_id
+  std::optional<ReportId> version;                    // the correction in force when it was asked
+  std::optional<crypto::Hash> readers;                // who read in those channels then
   friend bool operator==(const WaitingRecord&, const WaitingRecord&) = default;
 };
 Bytes encode_waiting_record(const WaitingRecord& record);
 // Errors (peer): not_canonical, bad_waiting_record.
 Result<WaitingRecord> decode_waiting_record(ByteView message);
+// Did this person ask for it, last or before?
+bool asked(const WaitingRecord& record, const std::optional<UserId>& user);
 // Is `a` in force, of two different records of one id?
 bool outranks(const WaitingRecord& a, const WaitingRecord& b);
 

@@ -64,6 +64,7 @@ constexpr CodeStatus kStatuses[] = {
     {"unknown_hold", 404},
     {"nothing_waits", 409},
     {"same_person", 403},
+    {"changed_since", 409},
     {"not_shared_there", 409},
     {"private_stays", 409},
     {"unknown_token", 404},

@@ -178,7 +178,7 @@ void list_inbox(App& app, const Request& request, ResponderPtr responder) {
                            if (!waiting) return responder->problem(waiting.error());
                            Json all = Json::array();
                            for (const auto& each : *waiting) {
-                             if (each.record.asked_by_id == by) continue;
+                             if (protocol::asked(each.record, by)) continue;
                              auto item = waiting_json(app, each);
                              item["report_id"] = item["id"];
                              item["reason"] = "release";

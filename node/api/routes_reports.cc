@@ -361,14 +361,15 @@ void say_of_report(App& app, const Request& request, ResponderPtr responder) {
   if (text.empty() && kSay != Say::kCorroborate)
     return responder->problem(caller_error(Code{"missing_field"}, "the field " + std::string(field) + " must say why"));
   const bool dry_run = request.dry_run;
-  with_report(app, request, responder, [&app, responder, text, allowed = *allowed, dry_run](const ReportId& id) {
-    auto done = [&app, responder, id, dry_run](Result<desk::Made> made) {
-      dry_run ? answer_plan(app, responder, id, made) : answer_made(app, responder, made);
-    };
-    if constexpr (kSay == Say::kWithdraw) app.desk.withdraw(id, text, dry_run, done);
-    if constexpr (kSay == Say::kCorroborate) app.desk.corroborate(id, text, allowed, dry_run, done);
-    if constexpr (kSay == Say::kDispute) app.desk.dispute(id, text, allowed, dry_run, done);
-  });
+  with_report(app, request, responder,
+              [&app, responder, text, allowed = *allowed, dry_run, by = request.actor](const ReportId& id) {
+                auto done = [&app, responder, id, dry_run](Result<desk::Made> made) {
+                  dry_run ? answer_plan(app, responder, id, made) : answer_made(app, responder, made);
+                };
+                if constexpr (kSay == Say::kWithdraw) app.desk.withdraw(id, text, dry_run, done);
+                if constexpr (kSay == Say::kCorroborate) app.desk.corroborate(id, text, allowed, dry_run, done, by);
+                if constexpr (kSay == Say::kDispute) app.desk.dispute(id, text, allowed, dry_run, done, by);
+              });
 }
 
 }  // namespace

@@ -11,27 +11,31 @@ using namespace protocol;
 void release_report(App& app, const Request& request, ResponderPtr responder) {
   auto body = body_object(request);
   if (!body) return responder->problem(body.error());
-  if (auto fine = only_fields(*body, {"allow_government"}); !fine) return responder->problem(fine.error());
+  if (auto fine = only_fields(*body, {"allow_government", "version", "confirm_readers"}); !fine)
+    return responder->problem(fine.error());
   auto allowed = governments_from(*body);
   if (!allowed) return responder->problem(allowed.error());
-  app.desk.index().ask([text = request.params[0]](index::Index& i) { return i.resolve(text); },
-                       [&app, responder, allowed = *allowed, by = request.actor](Result<ReportId> id) {
-                         if (!id) return responder->problem(id.error());
-                         app.desk.release(
-                             *id, allowed, by,
-                             [&app, responder, by](Result<std::pair<desk::Made, std::vector<WaitingRecord>>> done) {
-                               if (!done) return responder->problem(done.error());
-                               const auto& [made, waited] = *done;
-                               auto out = made_json(app, made);
-                               out["state"] = "released";
-                               out["asked_by"] = waited.front().asked_by;
-                               out["released_by"] = by.name;
-                               // With both names, whoever it was.
-                               audit(app, by, "Release what waited for a second person",
-                                     {hex(made.id), "asked by " + waited.front().asked_by}, AuditOutcome::kDone,
-                                     [responder, out] { responder->json(out); });
-                             });
-                       });
+  app.desk.index().ask(
+      [text = request.params[0]](index::Index& i) { return i.resolve(text); },
+      [&app, responder, allowed = *allowed, by = request.actor,
+       seen = desk::Seen{text_or(*body, "version"), text_or(*body, "confirm_readers")}](Result<ReportId> id) {
+        if (!id) return responder->problem(id.error());
+        app.desk.release(
+            *id, allowed, by,
+            [&app, responder, by](Result<std::pair<desk::Made, std::vector<WaitingRecord>>> done) {
+              if (!done) return responder->problem(done.error());
+              const auto& [made, waited] = *done;
+              auto out = made_json(app, made);
+              out["state"] = "released";
+              out["asked_by"] = waited.front().asked_by;
+              out["released_by"] = by.name;
+              // With both names, whoever it was.
+              audit(app, by, "Release what waited for a second person",
+                    {hex(made.id), "asked by " + waited.front().asked_by}, AuditOutcome::kDone,
+                    [responder, out] { responder->json(out); });
+            },
+            seen);
+      });
 }
 
 }  // namespace
@@ -57,6 +61,8 @@ Json waiting_json(App& app, const WaitingRow& waiting) {
   out["correction"] = waiting.record.correction ? Json(hex(*waiting.record.correction)) : Json(nullptr);
   out["asked_by"] = waiting.record.asked_by;
   out["asked_at"] = time_text(waiting.record.asked_at);
+  const auto& version = waiting.record.correction ? waiting.record.correction : waiting.record.version;
+  out["version"] = hex(version.value_or(waiting.record.subject));
   return out;
 }
 

@@ -197,6 +197,8 @@ int report_correct(Context& c) {
 int report_release(Context& c) {
   Json body = Json::object();
   if (c.has("allow-government")) body["allow_government"] = c.all("allow-government");
+  if (c.has("seen")) body["version"] = c.get("seen");
+  if (c.has("readers-changed")) body["confirm_readers"] = c.get("readers-changed");
   auto answer = c.call("POST", report_path(c, "/release"), body);
   if (!answer) return c.exit_code();
   name_channels(c, answer->json);
@@ -331,7 +333,9 @@ void add_report_commands(std::vector<Command>& out) {
                  "release",
                  "Release what another person wants to share, where a second one has to (four_eyes)",
                  {report},
-                 {government},
+                 {{"seen", "VERSION", "the version that was read, where it was corrected while it waited"},
+                  {"readers-changed", "HASH", "yes to who reads there now, as the refusal names them"},
+                  government},
                  "",
                  report_release});
   out.push_back({"report",

@@ -44,9 +44,11 @@ inline constexpr Code kRecalled{"recalled"};                    // no error: the
 inline constexpr Code kNotSharedThere{"not_shared_there"};      // caller: that channel does not have it
 inline constexpr Code kPrivateStays{"private_stays"};           // caller: nobody else has it there
 inline constexpr Code kNothingWaits{"nothing_waits"};           // caller: nobody asked for this report to be released
-inline constexpr Code kSamePerson{"same_person"};    // caller: a second person releases what the first wants to share
-inline constexpr Code kUnknownHold{"unknown_hold"};  // caller: no evidence copy of that report is kept
-inline constexpr Code kBadHoldReason{"bad_reason"};  // caller
+inline constexpr Code kSamePerson{"same_person"};      // caller: a second person releases what the first wants to share
+inline constexpr Code kChangedSince{"changed_since"};  // caller: it was corrected since it was asked for
+inline constexpr Code kReadersChanged{"readers_changed"};  // caller: others read there than who asked was shown
+inline constexpr Code kUnknownHold{"unknown_hold"};        // caller: no evidence copy of that report is kept
+inline constexpr Code kBadHoldReason{"bad_reason"};        // caller
 
 // The answer to a sharing that rule 53 stops: who would read, and what to say.
 Error government_error(const std::vector<reports::Reader>& against);
@@ -73,6 +75,12 @@ struct Made {
 struct FourEyes {
   std::optional<protocol::Tlp> above_tlp;
   std::optional<protocol::Severity> from_severity;
+};
+
+// What who releases has seen, where the record says something else than the first time: ids, or eight digits of each.
+struct Seen {
+  std::string version;  // the correction in force, or the report itself
+  std::string readers;  // the hash of who reads now
 };
 
 // A yes to rule 53, country by country (ISO 3166-1 alpha-3).
@@ -117,14 +125,27 @@ class Desk {
   bool waits(const protocol::ReportId& report, const protocol::ChannelId& channel) const {
     return users_ && users_->waits(report, channel);
   }
-  // The record of what one person wants to share.
+  // The record of what one person wants to share: `version` is the correction in force.
   protocol::WaitingRecord ask_second(const protocol::ReportId& subject, std::optional<protocol::ReportId> correction,
-                                     std::vector<protocol::ChannelId> channels, const Actor& by) const;
+                                     std::vector<protocol::ChannelId> channels, const Actor& by,
+                                     std::optional<protocol::ReportId> version = std::nullopt) const;
+  // The records of sharing a report in a channel: none where it waits already, as it stands.
+  std::vector<protocol::WaitingRecord> ask_to_share(const Loaded& loaded, const protocol::ChannelId& channel,
+                                                    const Actor& by) const;
+  // The records of a correction that is about to be written and needs a second person in `channels`, of which there may
+  // be none. What waits of the report is asked for anew, as corrected: who corrects it does not release it either.
+  std::vector<protocol::WaitingRecord> ask_again(const Loaded& loaded, const protocol::ReportId& correction,
+                                                 const std::vector<protocol::ChannelId>& channels,
+                                                 const Actor& by) const;
+  // Who reads in these channels, each organisation once: as a list and as what a record keeps of it.
+  std::vector<reports::Reader> readers_of(const std::vector<protocol::ChannelId>& channels) const;
+  crypto::Hash readers_hash(const std::vector<protocol::ChannelId>& channels) const;
   // Shares what waits, by the word of a second person. Where the report was withdrawn meanwhile, that is the answer,
-  // and it waits no more. Errors: nothing_waits, same_person, already_withdrawn, government_named; those of may_share
+  // and it waits no more. What was corrected while it waited goes only where `seen` names that version. Errors:
+  // nothing_waits, same_person, changed_since, readers_changed, already_withdrawn, government_named; those of may_share
   // and append.
   void release(const protocol::ReportId& report, AllowedGovernments allowed, const Actor& by,
-               Done<std::pair<Made, std::vector<protocol::WaitingRecord>>> done);
+               Done<std::pair<Made, std::vector<protocol::WaitingRecord>>> done, const Seen& seen = {});
 
   // ---- names that people type
   // A name, a whole id, or at least eight digits of one. Joined channels come before others of the same name.
@@ -176,10 +197,12 @@ class Desk {
   void correct(const protocol::ReportId& report, std::string patch, std::string reason, AllowedGovernments allowed,
                bool dry_run, Done<Made> done, const Actor& by = owner_actor());
   // Takes back an own report, or what this organisation said of another, in every channel that has it: the bodies,
-  // those of its corrections too, are erased at every node that gets the word (protocol/erasure.h).
+  // those of its corrections too, are erased at every node that gets the word (protocol/erasure.h). Once more, it goes
+  // where a copy stands that nobody was told to erase.
   void withdraw(const protocol::ReportId& report, std::string reason, bool dry_run, Done<Made> done);
-  // Takes back the copy in one channel. The report stays in the others; where there is none, it is written to the
-  // private channel first. Errors: not_the_author, already_withdrawn, not_shared_there, private_stays; those of append.
+  // Takes back the copy in one channel, also one that a withdrawal did not come to. The report stays in the others;
+  // where there is none, it is written to the private channel first. Errors: not_the_author, already_withdrawn,
+  // not_shared_there, private_stays; those of append.
   void recall(const protocol::ReportId& report, const protocol::ChannelId& channel, bool dry_run, Done<Made> done);
   // Keeps an evidence copy of a report, with its author's corrections, at the nodes of this organisation: neither its
   // author nor retention has it erased there. Errors: unknown_report, body_erased, bad_reason; those of append.
@@ -190,10 +213,11 @@ class Desk {
   std::optional<protocol::HoldRecord> hold_of(const protocol::ReportId& report) const;
   // What is kept of it here, as its author first wrote it. Error: body_erased.
   Result<protocol::Report> read_held(const protocol::HoldRecord& hold);
+  // Both wait where the report itself would (needs_two).
   void corroborate(const protocol::ReportId& report, std::string note, AllowedGovernments allowed, bool dry_run,
-                   Done<Made> done);
+                   Done<Made> done, const Actor& by = owner_actor());
   void dispute(const protocol::ReportId& report, std::string reason, AllowedGovernments allowed, bool dry_run,
-               Done<Made> done);
+               Done<Made> done, const Actor& by = owner_actor());
   void acknowledge(const protocol::ReportId& alert, std::string note, bool dry_run, Done<Made> done);
   // Where raise would send it now, and what it would hold back: `channels` and `held` of the answer. Error:
   // no_alert_channel.
@@ -226,6 +250,9 @@ class Desk {
     index::Location at;
   };
   void places_of(const Loaded& loaded, Done<std::vector<Place>> done);
+  // Of a report whose withdrawal did not come to all channels: the same withdrawal, with the orders, to those where a
+  // copy is not taken back yet. Errors: already_withdrawn where there is none; not_a_writer.
+  void withdraw_rest(const Loaded& loaded, bool dry_run, Done<Made> done);
   // The orders to erase those in one channel. Errors: those of Replica::make_erasure_order.
   Result<std::vector<Bytes>> orders_for(const std::vector<Place>& places, const protocol::ReportId& subject,
                                         const protocol::ChannelId& channel, protocol::ErasureCause cause) const;
@@ -251,7 +278,9 @@ class Desk {
   // Writes the correction to the private channel, and has the report erased in those.
   void narrow(const Loaded& loaded, Bytes correction, std::vector<protocol::ChannelId> outside, bool dry_run,
               Done<Made> done);
-  void release_one(protocol::WaitingRecord record, AllowedGovernments allowed, Actor by, Done<Made> done);
+  // `readers`: the hash of those that were allowed to read it.
+  void release_one(protocol::WaitingRecord record, AllowedGovernments allowed, Actor by, Seen seen,
+                   const crypto::Hash& readers, Done<Made> done);
   std::vector<protocol::ChannelId> writable(const std::vector<index::Location>& copies) const;
   void finish(protocol::Report& report) const;  // salt, author, created
 

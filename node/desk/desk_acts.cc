@@ -56,11 +56,10 @@ void Desk::share(const protocol::ReportId& report, const protocol::ChannelId& ch
     if (needs_two(*loaded, channel)) {
       made.waiting = {channel};
       Items items;
-      if (!users_->waits(made.id, channel)) {
-        std::vector<Item> of{{protocol::FeedKind::kWaiting,
-                              protocol::encode_waiting_record(ask_second(made.id, std::nullopt, made.waiting, by))}};
-        items.emplace_back(replica_.private_channel(), std::move(of));
-      }
+      std::vector<Item> of;
+      for (const auto& record : ask_to_share(*loaded, channel, by))
+        of.push_back({protocol::FeedKind::kWaiting, protocol::encode_waiting_record(record)});
+      if (!of.empty()) items.emplace_back(replica_.private_channel(), std::move(of));
       return items.empty() ? done(std::move(made)) : write_items(std::move(items), std::move(made), done);
     }
     write(std::move(*canonical), {channel}, std::move(made), done);
@@ -101,28 +100,36 @@ void Desk::act_on(const protocol::ReportId& report, std::function<Result<protoco
       made.channels = channels;
       return done(std::move(made));
     }
-    // A correction says more: it is looked at like what it corrects.
-    if (const auto* correction = std::get_if<protocol::CorrectDetails>(&act->details)) {
-      const auto replacement = protocol::decode_replacement(*correction);
+    // A correction, a dispute and a corroboration say more: they are looked at like what they are about. What is about
+    // an alert goes at once (rule 52).
+    std::vector<protocol::ChannelId> now = channels;
+    std::vector<protocol::WaitingRecord> records;
+    if (loaded->original.kind != protocol::ReportKind::kAlert) {
+      const auto* correction = std::get_if<protocol::CorrectDetails>(&act->details);
+      const auto replacement = correction ? protocol::decode_replacement(*correction) : Result<protocol::Report>(*act);
       for (const auto& channel : channels)
         if (needs_two(*loaded, channel) || (replacement && needs_two(*replacement, channel)))
           made.waiting.push_back(channel);
+      std::erase_if(
+          now, [&](const auto& channel) { return std::ranges::find(made.waiting, channel) != made.waiting.end(); });
+      if (correction)
+        records = ask_again(*loaded, made.id, made.waiting, by);
+      else if (!made.waiting.empty())
+        records.push_back(ask_second(loaded->found.row.id, made.id, made.waiting, by, loaded->state.corrected_by));
     }
-    if (made.waiting.empty()) return write({std::move(*canonical)}, channels, std::move(made), done);
+    if (records.empty()) return write({std::move(*canonical)}, channels, std::move(made), done);
+    for (const auto& record : records)
+      for (const auto& channel : record.channels)
+        if (std::ranges::find(made.waiting, channel) == made.waiting.end()) made.waiting.push_back(channel);
+    if (std::ranges::find(now, replica_.private_channel()) == now.end()) now.push_back(replica_.private_channel());
     Items items;
-    bool has_private = false;
-    const protocol::WaitingRecord record = ask_second(loaded->found.row.id, made.id, made.waiting, by);
-    auto put = [&](const protocol::ChannelId& channel) {
+    for (const auto& channel : now) {
       std::vector<Item> of{{protocol::FeedKind::kReport, *canonical}};
-      if (channel == replica_.private_channel()) {
-        of.push_back({protocol::FeedKind::kWaiting, protocol::encode_waiting_record(record)});
-        has_private = true;
-      }
+      if (channel == replica_.private_channel())
+        for (const auto& record : records)
+          of.push_back({protocol::FeedKind::kWaiting, protocol::encode_waiting_record(record)});
       items.emplace_back(channel, std::move(of));
-    };
-    for (const auto& channel : channels)
-      if (std::ranges::find(made.waiting, channel) == made.waiting.end()) put(channel);
-    if (!has_private) put(replica_.private_channel());
+    }
     write_items(std::move(items), std::move(made), done);
   });
 }
@@ -156,7 +163,7 @@ protocol::Report about(const Loaded& loaded, protocol::ReportKind kind) {
 }
 
 void Desk::corroborate(const protocol::ReportId& report, std::string note, AllowedGovernments allowed, bool dry_run,
-                       Done<Made> done) {
+                       Done<Made> done, const Actor& by) {
   act_on(
       report,
       [this, note = std::move(note)](const Loaded& loaded) -> Result<protocol::Report> {
@@ -165,11 +172,11 @@ void Desk::corroborate(const protocol::ReportId& report, std::string note, Allow
         finish(out);
         return out;
       },
-      std::move(allowed), dry_run, std::move(done));
+      std::move(allowed), dry_run, std::move(done), by);
 }
 
 void Desk::dispute(const protocol::ReportId& report, std::string reason, AllowedGovernments allowed, bool dry_run,
-                   Done<Made> done) {
+                   Done<Made> done, const Actor& by) {
   act_on(
       report,
       [this, reason = std::move(reason)](const Loaded& loaded) -> Result<protocol::Report> {
@@ -178,7 +185,7 @@ void Desk::dispute(const protocol::ReportId& report, std::string reason, Allowed
         finish(out);
         return out;
       },
-      std::move(allowed), dry_run, std::move(done));
+      std::move(allowed), dry_run, std::move(done), by);
 }
 
 void Desk::acknowledge(const protocol::ReportId& alert, std::string note, bool dry_run, Done<Made> done) {

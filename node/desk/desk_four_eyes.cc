@@ -1,7 +1,9 @@
 // What waits for a second person before others read it. An alert never does (rule 52).
 #include <algorithm>
 
+#include "crypto/hash.h"
 #include "node/desk/desk.h"
+#include "node/desk/id_prefix.h"
 #include "node/reports/state.h"
 
 namespace tocsin::desk {
@@ -32,7 +34,8 @@ bool Desk::needs_two(const Loaded& loaded, const protocol::ChannelId& channel) c
 
 protocol::WaitingRecord Desk::ask_second(const protocol::ReportId& subject,
                                          std::optional<protocol::ReportId> correction,
-                                         std::vector<protocol::ChannelId> channels, const Actor& by) const {
+                                         std::vector<protocol::ChannelId> channels, const Actor& by,
+                                         std::optional<protocol::ReportId> version) const {
   protocol::WaitingRecord out;
   out.id = crypto::random_fixed<protocol::WaitingId>(random_);
   out.written = out.asked_at = clock_.now();
@@ -41,11 +44,98 @@ protocol::WaitingRecord Desk::ask_second(const protocol::ReportId& subject,
   out.channels = std::move(channels);
   out.asked_by_id = by.user;
   out.asked_by = by.name;
+  out.version = version;
+  out.readers = readers_hash(out.channels);
   return out;
 }
 
+namespace {
+
+// False: no place for another asker.
+bool replace(protocol::WaitingRecord& record, const std::optional<protocol::ReportId>& version, const Actor& by,
+             protocol::Time now) {
+  auto& earlier = record.earlier_askers;
+  if (std::ranges::find(earlier, record.asked_by_id) == earlier.end()) {
+    if (earlier.size() == protocol::kWaitingAskersMax) return false;
+    earlier.push_back(record.asked_by_id);
+  }
+  record.asked_by_id = by.user;
+  record.asked_by = by.name;
+  record.asked_at = now;
+  record.written = std::max(now, protocol::Time{record.written.ms + 1});
+  record.version = version;
+  return true;
+}
+
+const protocol::Report* find_act(const Loaded& loaded, const protocol::ReportId& id) {
+  const auto found = std::ranges::find_if(loaded.acts, [&](const auto& act) { return act.first == id; });
+  return found == loaded.acts.end() ? nullptr : &found->second;
+}
+
+}  // namespace
+
+std::vector<protocol::WaitingRecord> Desk::ask_to_share(const Loaded& loaded, const protocol::ChannelId& channel,
+                                                        const Actor& by) const {
+  const auto& subject = loaded.found.row.id;
+  const auto& version = loaded.state.corrected_by;
+  std::vector<protocol::WaitingRecord> out;
+  bool waits = false;
+  for (auto& record : users_->waiting()) {
+    if (record.subject != subject || record.correction ||
+        std::ranges::find(record.channels, channel) == record.channels.end())
+      continue;
+    waits = true;
+    if (record.version == version || !replace(record, version, by, clock_.now())) continue;
+    record.readers = readers_hash(record.channels);
+    out.push_back(std::move(record));
+  }
+  if (!waits) out.push_back(ask_second(subject, std::nullopt, {channel}, by, version));
+  return out;
+}
+
+std::vector<protocol::WaitingRecord> Desk::ask_again(const Loaded& loaded, const protocol::ReportId& correction,
+                                                     const std::vector<protocol::ChannelId>& channels,
+                                                     const Actor& by) const {
+  std::vector<protocol::WaitingRecord> out;
+  if (!users_) return out;
+  auto missing = channels;
+  for (auto& record : users_->waiting()) {
+    if (record.subject != loaded.found.row.id) continue;
+    if (record.correction) {
+      const auto* act = find_act(loaded, *record.correction);
+      if (act == nullptr || act->kind != protocol::ReportKind::kCorrect) continue;  // a note stays as it is
+      record.correction = correction;
+    }
+    if (!replace(record, correction, by, clock_.now())) continue;
+    if (record.correction)
+      std::erase_if(missing, [&](const auto& channel) {
+        return std::ranges::find(record.channels, channel) != record.channels.end();
+      });
+    record.readers = readers_hash(record.channels);
+    out.push_back(std::move(record));
+  }
+  if (!missing.empty()) out.push_back(ask_second(loaded.found.row.id, correction, std::move(missing), by, correction));
+  return out;
+}
+
+std::vector<reports::Reader> Desk::readers_of(const std::vector<protocol::ChannelId>& channels) const {
+  std::vector<reports::Reader> out;
+  for (const auto& channel : channels)
+    for (auto& reader : readers_of(channel)) out.push_back(std::move(reader));
+  std::ranges::sort(out, {}, &reports::Reader::org);
+  const auto again = std::ranges::unique(out, {}, &reports::Reader::org);
+  out.erase(again.begin(), again.end());
+  return out;
+}
+
+crypto::Hash Desk::readers_hash(const std::vector<protocol::ChannelId>& channels) const {
+  crypto::Hasher hasher(crypto::kPersonalReaders);
+  for (const auto& reader : readers_of(channels)) hasher.update(reader.org.view());
+  return hasher.finish();
+}
+
 void Desk::release(const protocol::ReportId& report, AllowedGovernments allowed, const Actor& by,
-                   Done<std::pair<Made, std::vector<protocol::WaitingRecord>>> done) {
+                   Done<std::pair<Made, std::vector<protocol::WaitingRecord>>> done, const Seen& seen) {
   std::vector<protocol::WaitingRecord> waiting;
   if (users_) waiting = users_->waiting();
   std::erase_if(waiting, [&](const auto& each) { return each.subject != report && each.correction != report; });
@@ -54,23 +144,46 @@ void Desk::release(const protocol::ReportId& report, AllowedGovernments allowed,
                              "nothing of this report waits for a second person; see: tocsin report list "
                              "--state waiting"));
   for (const auto& each : waiting)
-    if (each.asked_by_id == by.user)
-      return done(caller_error(kSamePerson, by.name + " wants to share this; a second person releases it: tocsin "
-                                                      "report release"));
+    if (protocol::asked(each, by.user))
+      return done(caller_error(kSamePerson, by.name + " wants to share this, or asked for it before; a person who did "
+                                                      "neither releases it: tocsin report release"));
+  std::vector<protocol::ChannelId> all;
+  std::vector<crypto::Hash> readers;
+  bool others_read = false;
+  for (const auto& each : waiting) {
+    all.insert(all.end(), each.channels.begin(), each.channels.end());
+    readers.push_back(readers_hash(each.channels));
+    others_read |= each.readers != readers.back();
+  }
+  if (const auto now = readers_hash(all); others_read && !is_prefix(seen.readers, now.view())) {
+    std::string names;
+    for (const auto& reader : readers_of(all)) names += (names.empty() ? "" : ", ") + reader.name;
+    return done(
+        caller_error(kReadersChanged, "other organisations read there than when this was asked for; now: " + names +
+                                          ". If they may: --readers-changed " + to_hex(now.view()).substr(0, 16)));
+  }
   // One after the other: a report before its corrections.
+  std::vector<std::size_t> order;
+  for (const bool corrections : {false, true})
+    for (std::size_t i = 0; i < waiting.size(); ++i)
+      if (waiting[i].correction.has_value() == corrections) order.push_back(i);
   struct Run {
     std::vector<protocol::WaitingRecord> waiting;
+    std::vector<crypto::Hash> readers;
+    std::vector<std::size_t> order;
     std::size_t next = 0;
     Made made;
   };
-  auto run = std::make_shared<Run>(Run{std::move(waiting), 0, {report, {}, {}, {}}});
+  auto run =
+      std::make_shared<Run>(Run{std::move(waiting), std::move(readers), std::move(order), 0, {report, {}, {}, {}}});
   auto step = std::make_shared<std::function<void()>>();
-  *step = [this, run, allowed = std::move(allowed), by, done = std::move(done), step] {
+  *step = [this, run, allowed = std::move(allowed), by, seen, done = std::move(done), step] {
     if (run->next == run->waiting.size()) {
       auto again = std::exchange(*step, nullptr);  // it holds itself
       return done(std::pair(std::move(run->made), std::move(run->waiting)));
     }
-    release_one(run->waiting[run->next], allowed, by, [run, done, step](Result<Made> made) {
+    const auto at = run->order[run->next];
+    release_one(run->waiting[at], allowed, by, seen, run->readers[at], [run, done, step](Result<Made> made) {
       if (!made) {
         auto again = std::exchange(*step, nullptr);
         return done(made.error());
@@ -86,8 +199,9 @@ void Desk::release(const protocol::ReportId& report, AllowedGovernments allowed,
   (*step)();
 }
 
-void Desk::release_one(protocol::WaitingRecord record, AllowedGovernments allowed, Actor by, Done<Made> done) {
-  load(record.subject, [this, record, allowed = std::move(allowed), by = std::move(by),
+void Desk::release_one(protocol::WaitingRecord record, AllowedGovernments allowed, Actor by, Seen seen,
+                       const crypto::Hash& readers, Done<Made> done) {
+  load(record.subject, [this, record, allowed = std::move(allowed), by = std::move(by), seen = std::move(seen), readers,
                         done = std::move(done)](Result<Loaded> loaded) mutable {
     if (!loaded) return done(loaded.error());
     auto decided = [this, record, by](protocol::WaitingState state) {
@@ -109,15 +223,32 @@ void Desk::release_one(protocol::WaitingRecord record, AllowedGovernments allowe
                      : written.error());
       });
     std::vector<Bytes> canonical;
+    bool note = false;  // a dispute or a corroboration: it stays what it is, whatever becomes of the report
     if (record.correction) {
-      for (const auto& [id, act] : loaded->acts) {
-        if (id != *record.correction) continue;
-        auto bytes = protocol::encode_report(act);
-        if (!bytes) return done(bytes.error());
-        canonical.push_back(std::move(*bytes));
-      }
-      if (canonical.empty()) return done(caller_error(kBodyErased, "the correction that waits is not held here"));
-    } else {
+      const auto* act = find_act(*loaded, *record.correction);
+      if (act == nullptr) return done(caller_error(kBodyErased, "what waits is not held here"));
+      note = act->kind != protocol::ReportKind::kCorrect;
+      auto bytes = protocol::encode_report(*act);
+      if (!bytes) return done(bytes.error());
+      canonical.push_back(std::move(*bytes));
+    }
+    if (!note) {
+      const auto& asked_for = record.correction ? record.correction : record.version;
+      const auto& shown = asked_for.value_or(record.subject);
+      if (loaded->state.conflict())
+        return done(caller_error(kChangedSince, "two corrections of this report are in force; withdraw one of them"));
+      if (loaded->state.corrected_by != asked_for)
+        return done(caller_error(kChangedSince,
+                                 "it was corrected since this was asked for, or a correction withdrawn; "
+                                 "read it and ask again: tocsin report share, or correct"));
+      if (seen.version.empty() ? !record.earlier_askers.empty() : !is_prefix(seen.version, shown.view()))
+        return done(caller_error(kChangedSince, "it was corrected while it waited, or asked for again, last by " +
+                                                    record.asked_by + "; read it (tocsin report show), then: --seen " +
+                                                    to_hex(shown.view()).substr(0, 16)));
+    }
+    if (readers_hash(record.channels) != readers)
+      return done(caller_error(kReadersChanged, "somebody joined or left just now; release it again"));
+    if (!record.correction) {
       auto bytes = shared_bytes(*loaded);
       if (!bytes) return done(bytes.error());
       canonical = std::move(*bytes);
@@ -129,7 +260,7 @@ void Desk::release_one(protocol::WaitingRecord record, AllowedGovernments allowe
       if (there == record.correction.has_value()) channels.push_back(channel);
     }
     for (const auto& channel : channels) {
-      if (auto may = may_share(*loaded, channel); !may) return done(may.error());
+      if (auto may = note ? replica_.may_append(channel) : may_share(*loaded, channel); !may) return done(may.error());
       if (auto against = governments_against(shared_countries(*loaded), channel, allowed); !against.empty())
         return done(government_error(against));
     }

@@ -42,8 +42,9 @@ void Desk::withdraw(const protocol::ReportId& report, std::string reason, bool d
       return done(
           caller_error(reports::kNotTheAuthor,
                        "only its author's organisation withdraws a report; to say that it is wrong: dispute it"));
-    if (loaded->state.withdrawn || loaded->found.row.erased)
+    if (loaded->found.row.erased)
       return done(caller_error(reports::kAlreadyWithdrawn, "this report has been withdrawn already"));
+    if (loaded->state.withdrawn) return withdraw_rest(*loaded, dry_run, std::move(done));
     const auto channels = writable(loaded->found.copies);
     if (channels.empty())
       return done(caller_error(Code{"not_a_writer"}, "this node may not write in any channel that has the report"));
@@ -73,13 +74,48 @@ void Desk::withdraw(const protocol::ReportId& report, std::string reason, bool d
   });
 }
 
+void Desk::withdraw_rest(const Loaded& loaded, bool dry_run, Done<Made> done) {
+  Made made{loaded.state.withdrawn_by.value_or(loaded.found.row.id), {}, {}, {}};
+  Bytes canonical;
+  for (const auto& [id, act] : loaded.acts) {
+    if (id != made.id) continue;
+    auto bytes = protocol::encode_report(act);
+    if (!bytes) return done(bytes.error());
+    canonical = std::move(*bytes);
+  }
+  const auto may_write = writable(loaded.found.copies);
+  places_of(loaded, [this, subject = loaded.found.row.id, made = std::move(made), canonical = std::move(canonical),
+                     may_write, dry_run, done = std::move(done)](Result<std::vector<Place>> places) mutable {
+    if (!places) return done(places.error());
+    std::erase_if(*places, [&](const Place& place) { return replica_.is_taken_back(place.at.log, place.at.number); });
+    if (places->empty() || canonical.empty())
+      return done(caller_error(reports::kAlreadyWithdrawn, "this report has been withdrawn already"));
+    Items items;
+    for (const auto& channel : may_write) {
+      auto orders = orders_for(*places, subject, channel, protocol::ErasureCause::kWithdrawn);
+      if (!orders) return done(orders.error());
+      if (orders->empty()) continue;
+      made.channels.push_back(channel);
+      auto& of = items.emplace_back(channel, std::vector<Item>{}).second;
+      of.push_back({protocol::FeedKind::kReport, canonical});
+      for (auto& order : *orders) of.push_back({protocol::FeedKind::kErasureOrder, std::move(order)});
+    }
+    if (items.empty())
+      return done(caller_error(Code{"not_a_writer"},
+                               "this node may not write in any channel that still has a copy of the report"));
+    if (dry_run) return done(std::move(made));
+    made.channels.clear();
+    write_items(std::move(items), std::move(made), std::move(done));
+  });
+}
+
 void Desk::recall(const protocol::ReportId& report, const protocol::ChannelId& channel, bool dry_run, Done<Made> done) {
   load(report, [this, channel, dry_run, done = std::move(done)](Result<Loaded> loaded) {
     if (!loaded) return done(loaded.error());
     const auto& row = loaded->found.row;
     if (row.author != replica_.own_org().id())
       return done(caller_error(reports::kNotTheAuthor, "only its author's organisation recalls a report"));
-    if (loaded->state.withdrawn || row.erased)
+    if (row.erased)
       return done(caller_error(reports::kAlreadyWithdrawn, "this report has been withdrawn everywhere already"));
     if (channel == replica_.private_channel())
       return done(caller_error(kPrivateStays,
@@ -103,7 +139,7 @@ void Desk::recall(const protocol::ReportId& report, const protocol::ChannelId& c
         write_items(std::move(items), made, done);
       });
     };
-    if (!std::ranges::all_of(loaded->found.copies, is_there)) return recall_there();
+    if (loaded->state.withdrawn || !std::ranges::all_of(loaded->found.copies, is_there)) return recall_there();
     // It would be gone for its author, too.
     auto canonical = shared_bytes(*loaded);
     if (!canonical) return done(canonical.error());

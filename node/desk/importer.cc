@@ -188,12 +188,15 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
       if (!correction) return self->finish(correction.error());
       auto bytes = protocol::encode_report(*correction);
       if (!bytes) return self->finish(bytes.error());
-      if (desk.needs_two(*loaded, self->channel_) || desk.needs_two(row.report, self->channel_)) {
-        const auto id = protocol::report_id(*bytes);
-        self->wait(std::move(*bytes), loaded->found.row.id, id);
-      } else {
-        self->after_fresh_.push_back(std::move(*bytes));
-      }
+      const bool two = desk.needs_two(*loaded, self->channel_) || desk.needs_two(row.report, self->channel_);
+      const bool alert = loaded->original.kind == protocol::ReportKind::kAlert;
+      std::vector<protocol::ChannelId> asked;
+      if (two && !alert) asked.push_back(self->channel_);
+      const auto records = desk.ask_again(*loaded, protocol::report_id(*bytes), asked, self->request_.by);
+      // What waits in the private channel is corrected there beside its record.
+      const bool at_home = self->channel_ == desk.replica().private_channel();
+      if (asked.empty() && (records.empty() || !at_home)) self->after_fresh_.push_back(*bytes);
+      if (!records.empty()) self->wait(std::move(*bytes), records);
       self->load_corrections(n + 1);
     });
   }
@@ -207,7 +210,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
       if (self->goes(self->elsewhere_[n].row, desk.may_share(*loaded, self->channel_),
                      desk.governments_against(shared_countries(*loaded), self->channel_, self->request_.allowed))) {
         if (desk.needs_two(*loaded, self->channel_)) {
-          if (!desk.waits(loaded->found.row.id, self->channel_)) self->wait({}, loaded->found.row.id, std::nullopt);
+          self->wait({}, desk.ask_to_share(*loaded, self->channel_, self->request_.by));
           return self->load_shared(n + 1);
         }
         auto bytes = shared_bytes(*loaded);
@@ -230,7 +233,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
       auto& report = parsed_.reports[row];
       if (desk_.needs_two(report.report, channel_)) {
         const auto id = protocol::report_id(report.canonical);
-        wait(std::move(report.canonical), id, std::nullopt);
+        wait(std::move(report.canonical), {desk_.ask_second(id, std::nullopt, {channel_}, request_.by)});
       } else {
         out_.push_back(std::move(report.canonical));
       }
@@ -241,11 +244,12 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     append_waiting(0);
   }
 
-  // To the private channel, with the record that says where it is to go.
-  void wait(Bytes canonical, const protocol::ReportId& subject, std::optional<protocol::ReportId> correction) {
+  // To the private channel, with the records that say where it is to go.
+  void wait(Bytes canonical, const std::vector<protocol::WaitingRecord>& records) {
+    if (records.empty()) return;
     if (!canonical.empty()) waiting_.emplace_back(protocol::FeedKind::kReport, std::move(canonical));
-    waiting_.emplace_back(protocol::FeedKind::kWaiting, protocol::encode_waiting_record(desk_.ask_second(
-                                                            subject, correction, {channel_}, request_.by)));
+    for (const auto& record : records)
+      waiting_.emplace_back(protocol::FeedKind::kWaiting, protocol::encode_waiting_record(record));
     ++records_;
   }
 

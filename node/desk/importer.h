@@ -21,10 +21,9 @@ namespace tocsin::desk {
 inline constexpr std::size_t kImportBatchBytesMax = 48 * 1024 * 1024;
 inline constexpr std::size_t kImportBatchRowsMax = 10'000;
 
-inline constexpr Code kImportBusy{"busy"};                 // caller: one import at a time
-inline constexpr Code kImportMemory{"import_memory"};      // environment: no memory for a file of that size
-inline constexpr Code kStopping{"stopping"};               // environment: the node is being stopped
-inline constexpr Code kReadersChanged{"readers_changed"};  // caller: somebody joined while it was written
+inline constexpr Code kImportBusy{"busy"};             // caller: one import at a time
+inline constexpr Code kImportMemory{"import_memory"};  // environment: no memory for a file of that size
+inline constexpr Code kStopping{"stopping"};           // environment: the node is being stopped
 
 struct ImportRequest {
   const exchange::Format* format = nullptr;

@@ -129,7 +129,7 @@ Result<std::unique_ptr<Database>> Database::open(std::uint8_t* image, std::uint6
   TOCSIN_TRY(
       out->execute("PRAGMA page_size=4096; PRAGMA auto_vacuum=0; PRAGMA journal_mode=MEMORY;"
                    "PRAGMA synchronous=OFF; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-4000;"
-                   "PRAGMA trusted_schema=OFF;"));
+                   "PRAGMA trusted_schema=OFF; PRAGMA secure_delete=ON;"));
   return out;
 }
 

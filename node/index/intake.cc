@@ -137,20 +137,15 @@ Result<void> Intake::take_report(const OpenedEntry& opened, const Spot& spot, Fe
   TOCSIN_ASSIGN(known, rows_.find(id));
   if (known != 0) {
     TOCSIN_ASSIGN(head, rows_.head(known));
-    // Somebody said to have taken back what another wrote.
-    if (head && head->author != org && (head->flags & kFlagErased) != 0) {
-      TOCSIN_TRY(rows_.erase(known, id));
-      known = 0;
+    if (head && head->author == org) {
+      ++out.copies;
+      return rows_.add_copy(known, spot);
     }
-  }
-  if (known != 0) {
-    TOCSIN_ASSIGN(head, rows_.head(known));
-    if (!head || head->author != org) {
+    // Either repeats what another wrote and took back, or wrote what another said to have taken back: below.
+    if (!head || (head->flags & kFlagErased) == 0) {
       refuse(kAuthorMismatch, out);
       return kOk;
     }
-    ++out.copies;
-    return rows_.add_copy(known, spot);
   }
   const auto report = decode_report(opened.payload);
   if (!report) {
@@ -164,6 +159,7 @@ Result<void> Intake::take_report(const OpenedEntry& opened, const Spot& spot, Fe
     refuse(kAuthorMismatch, out);
     return kOk;
   }
+  if (known != 0) TOCSIN_TRY(rows_.erase(known, id));
   return insert_report(*report, id, spot, org, out);
 }
 
@@ -236,6 +232,10 @@ Result<void> Intake::take_order(const OpenedEntry& opened, const Spot& spot, Fee
     s->bind(13, order->created.ms).bind_blob(14, erasure_id(opened.payload).view());
     TOCSIN_TRY(s->run());
   }
+  {
+    TOCSIN_ASSIGN(s, db_.use("UPDATE confirmed SET matched = 1 WHERE id = ?1 AND matched = 0"));
+    TOCSIN_TRY(s->bind_blob(1, erasure_id(opened.payload).view()).run());
+  }
   out.told.emplace_back(opened.feed, opened.number);
   if (order->cause != ErasureCause::kWithdrawn || order->report != order->subject) return kOk;
   TOCSIN_ASSIGN(known, rows_.find(order->subject));
@@ -260,16 +260,40 @@ Result<void> Intake::take_confirmations(const OpenedEntry& opened, const Spot& s
     return kOk;
   }
   TOCSIN_ASSIGN(org, names_.put(NameKind::kOrg, opened.org));
+  bool full = false;
   for (const ErasureConfirmations::Item& item : said->items) {
+    TOCSIN_ASSIGN(matched, has_order(item.order));
+    if (!matched && full) continue;
+    if (!matched) {
+      TOCSIN_ASSIGN(room, may_confirm_unmatched(opened.node));
+      if (!room) {
+        full = true;
+        refuse(kTooManyConfirmations, out);
+        continue;
+      }
+    }
     // A node's later word counts; another of its feeds may come first.
-    TOCSIN_ASSIGN(s, db_.use("INSERT INTO confirmed(id, node, org, outcome, at, arrival) VALUES(?1,?2,?3,?4,?5,?6)"
+    TOCSIN_ASSIGN(s, db_.use("INSERT INTO confirmed(id, node, org, outcome, at, arrival, matched)"
+                             " VALUES(?1,?2,?3,?4,?5,?6,?7)"
                              " ON CONFLICT(id, node) DO UPDATE SET outcome = excluded.outcome, at = excluded.at,"
                              " arrival = excluded.arrival WHERE excluded.at >= at"));
     s->bind_blob(1, item.order.view()).bind_blob(2, opened.node.view()).bind(3, org);
     s->bind(4, static_cast<std::int64_t>(item.outcome)).bind(5, said->created.ms).bind(6, spot.arrival);
-    TOCSIN_TRY(s->run());
+    TOCSIN_TRY(s->bind(7, std::int64_t{matched}).run());
   }
   return kOk;
+}
+
+Result<bool> Intake::has_order(const crypto::Hash& order) {
+  TOCSIN_ASSIGN(s, db_.use("SELECT 1 FROM taken WHERE id = ?1"));
+  return s->bind_blob(1, order.view()).step();
+}
+
+Result<bool> Intake::may_confirm_unmatched(const NodeId& node) {
+  TOCSIN_ASSIGN(s, db_.use("SELECT 1 FROM confirmed WHERE node = ?1 AND matched = 0 LIMIT 1 OFFSET ?2"));
+  s->bind_blob(1, node.view()).bind(2, static_cast<std::int64_t>(kUnmatchedConfirmationsMax - 1));
+  TOCSIN_ASSIGN(full, s->step());
+  return !full;
 }
 
 Result<void> Intake::note_hold(const OpenedEntry& opened, const Spot& spot, FeedOutcome& out) {

@@ -21,6 +21,11 @@ struct Counters {
   std::map<std::string, std::uint64_t, std::less<>> refused;
 };
 
+// Confirmations of orders that have not come yet are kept, so many of each node; what a node says beyond is passed
+// over.
+inline constexpr std::size_t kUnmatchedConfirmationsMax = 4096;
+inline constexpr Code kTooManyConfirmations{"too_many_confirmations"};  // peer
+
 class Intake {
  public:
   Intake(Database& db, Names& names, Rows& rows, Standings& standings, UnopenedRanges& unopened, Words& words,
@@ -55,6 +60,9 @@ class Intake {
   Result<bool> is_done(const protocol::ReportId& id);
   Result<void> take_order(const protocol::OpenedEntry& opened, const Spot& spot, FeedOutcome& out);
   Result<void> take_confirmations(const protocol::OpenedEntry& opened, const Spot& spot, FeedOutcome& out);
+  Result<bool> has_order(const crypto::Hash& order);
+  // Less than kUnmatchedConfirmationsMax of this node's are about orders that are not here.
+  Result<bool> may_confirm_unmatched(const protocol::NodeId& node);
   Result<void> note_hold(const protocol::OpenedEntry& opened, const Spot& spot, FeedOutcome& out);
   Result<void> forget_one(protocol::Arrival arrival, const protocol::EntryView& entry, bool taken_back);
   Result<void> forget_row(std::int64_t row, const protocol::EntryView& entry, bool taken_back);

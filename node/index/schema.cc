@@ -22,7 +22,7 @@ namespace {
 //   unopened  ranges of arrivals that wait for a key (channel: pseudonym)
 //   unknown   entries of unknown kind
 //   taken     orders to erase a body (erasure.h); channel, log, number: the order's own entry
-//   confirmed what nodes say of having followed them; node: 32 bytes
+//   confirmed what nodes say of having followed them; node: 32 bytes; matched: 1 once the order has come
 //   hold      entries that the replica is to be told of, beside the orders
 constexpr const char* kSchema = R"(
 CREATE TABLE name(id INTEGER PRIMARY KEY, kind, value BLOB);
@@ -49,7 +49,10 @@ CREATE TABLE unknown(arrival INTEGER PRIMARY KEY, channel, log, number, org, kin
 CREATE TABLE taken(arrival INTEGER PRIMARY KEY, channel, log, number, org, node BLOB, target_log, target, report BLOB,
   subject8, subject BLOB, cause, created, id BLOB);
 CREATE INDEX taken_subject ON taken(subject8);
-CREATE TABLE confirmed(id BLOB, node BLOB, org, outcome, at, arrival, PRIMARY KEY(id, node)) WITHOUT ROWID;
+CREATE INDEX taken_id ON taken(id);
+CREATE TABLE confirmed(id BLOB, node BLOB, org, outcome, at, arrival, matched, PRIMARY KEY(id, node)) WITHOUT ROWID;
+CREATE INDEX confirmed_arrival ON confirmed(arrival);
+CREATE INDEX confirmed_unmatched ON confirmed(node) WHERE matched = 0;
 CREATE TABLE hold(arrival INTEGER PRIMARY KEY, log, number);
 CREATE TABLE done(id BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE refused(code TEXT PRIMARY KEY, count) WITHOUT ROWID;

@@ -6,7 +6,7 @@
 
 namespace tocsin::index {
 
-inline constexpr std::uint16_t kSchemaVersion = 3;
+inline constexpr std::uint16_t kSchemaVersion = 4;
 
 // report.flags: what became of the report, and what decides whether a list has it.
 enum Flag : std::int64_t {

@@ -96,6 +96,21 @@ class FourEyes(NodesTestCase):
         wait_until("all arrive", lambda: {r["title"] for r in b.run("report", "list")["items"]} == {"Road mined", "A", "B", "Massacre"}, 30)
         self.assertEqual(self.waiting(a), [])
 
+    def test_who_corrects_what_waits_does_not_release_it(self):
+        a, b = self.two()
+        severe = self.as_user(a, "Ada", *self.new("Massacre", "--severity", "Severe"), exit=3)["id"]
+        answer = self.as_user(a, "Bob", "report", "correct", severe, "--title", "Anything", "--severity", "Minor", exit=3)
+        self.assertEqual((answer["state"], answer["waiting_for"]), ("waiting", [self.channel]))
+        for name in ("Ada", "Bob"):
+            self.assertEqual(self.as_user(a, name, "report", "release", severe, exit=4)["code"], "same_person")
+            self.assertEqual(self.as_user(a, name, "inbox", "list")["items"], [])
+        self.problem(a, "report", "release", severe, exit=1, code="changed_since")
+        version = a.run("report", "list", "--state", "waiting")["items"][0]["version"]
+        self.assertEqual(b.count(), 0)
+        released = a.run("report", "release", severe, "--seen", version)
+        self.assertEqual((released["asked_by"], released["released_by"]), ("Bob", "owner"))
+        wait_until("it arrives", lambda: [r["title"] for r in b.run("report", "list")["items"]] == ["Anything"], 20)
+
     def test_what_is_withdrawn_meanwhile_is_dropped(self):
         a, b = self.two()
         severe = a.run(*self.new("Massacre", "--severity", "Severe"), allowed=(3,))["id"]

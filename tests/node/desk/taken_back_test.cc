@@ -20,6 +20,29 @@ struct TakenBackDesk : testing::Test {
   static Result<Made> recall(DeskWorld& desk, const protocol::ReportId& id, const ChannelId& from) {
     return desk.await<Made>([&](auto done) { desk.desk.recall(id, from, false, done); });
   }
+  // The power went when a withdrawal had come to the first of two channels.
+  protocol::ReportId half_withdrawn(DeskWorld& desk, const ChannelId& second) {
+    const auto made = must(desk.create(incident("Village burnt"), channel));
+    must(desk.share(made.id, second));
+    const auto loaded = must(desk.await<Loaded>([&](auto done) { desk.desk.load(made.id, done); }));
+    Report act = about(loaded, protocol::ReportKind::kWithdraw);
+    act.details = protocol::WithdrawDetails{made.id, "untrue"};
+    act.salt = crypto::random_fixed<protocol::ReportSalt>(ngo.random());
+    act.author = ngo.replica().own_org().id();
+    act.created = clock.now();
+    const Bytes said = must(protocol::encode_report(act));
+    Bytes order;
+    for (const auto& copy : loaded.found.copies)
+      if (copy.channel == channel)
+        order = must(ngo.replica().make_erasure_order(copy.log, copy.number, made.id, made.id,
+                                                      protocol::ErasureCause::kWithdrawn));
+    const std::vector<protocol::FeedItem> items{{protocol::FeedKind::kReport, said},
+                                                {protocol::FeedKind::kErasureOrder, order}};
+    must(ngo.replica().append(channel, items, nullptr));
+    ngo.store.sync();
+    desk.settle();
+    return made.id;
+  }
   static Result<protocol::HoldRecord> hold(DeskWorld& desk, const protocol::ReportId& id) {
     return desk.await<protocol::HoldRecord>([&](auto done) { desk.desk.hold(id, "case 7", "Ada", done); });
   }
@@ -41,6 +64,28 @@ TEST_F(TakenBackDesk, rule_47_a_withdrawn_report_is_gone_from_desk_and_index_and
   EXPECT_EQ(code_of(recall(desk, made.id, channel)), "already_withdrawn");
   EXPECT_EQ(code_of(hold(desk, made.id)), "body_erased");
   EXPECT_EQ(ngo.texts(channel).size(), 1u) << "the withdrawal alone is left to be read";
+}
+
+TEST_F(TakenBackDesk, rule_47_a_withdrawal_that_came_to_some_channels_alone_is_finished_by_saying_it_again) {
+  const auto second = test::make_channel(ngo, {&region});
+  DeskWorld desk(ngo, clock);
+  const auto id = half_withdrawn(desk, second);
+  EXPECT_EQ(ngo.texts(second).size(), 1u) << "the report is still there";
+  EXPECT_EQ(must(withdraw(desk, id)).channels, std::vector<ChannelId>{second});
+  EXPECT_EQ(ngo.texts(second).size(), 1u) << "the withdrawal alone";
+  const auto loaded = must(desk.await<Loaded>([&](auto done) { desk.desk.load(id, done); }));
+  EXPECT_TRUE(loaded.found.row.erased);
+  EXPECT_EQ(code_of(withdraw(desk, id)), "already_withdrawn");
+}
+
+TEST_F(TakenBackDesk, a_recall_finishes_it_in_one_channel) {
+  const auto second = test::make_channel(ngo, {&region});
+  DeskWorld desk(ngo, clock);
+  const auto id = half_withdrawn(desk, second);
+  EXPECT_EQ(code_of(recall(desk, id, second)), "ok");
+  EXPECT_EQ(ngo.texts(second).size(), 0u);
+  EXPECT_EQ(ngo.texts(ngo.replica().private_channel()).size(), 0u) << "what was withdrawn is not kept at home";
+  EXPECT_EQ(code_of(withdraw(desk, id)), "already_withdrawn");
 }
 
 TEST_F(TakenBackDesk, a_recall_of_the_only_copy_keeps_the_report_at_home) {
@@ -124,9 +169,9 @@ struct FourEyesDesk : TakenBackDesk {
     return {false, id, "user " + std::to_string(n), protocol::UserRole::kAnalyst, protocol::TokenScope::kWrite};
   }
   using Released = std::pair<Made, std::vector<protocol::WaitingRecord>>;
-  Result<Released> release(DeskWorld& desk, const protocol::ReportId& id, const Actor& by) {
+  Result<Released> release(DeskWorld& desk, const protocol::ReportId& id, const Actor& by, const Seen& seen = {}) {
     settle(desk);
-    auto out = desk.await<Released>([&](auto done) { desk.desk.release(id, {}, by, done); });
+    auto out = desk.await<Released>([&](auto done) { desk.desk.release(id, {}, by, done, seen); });
     settle(desk);
     return out;
   }
@@ -158,6 +203,123 @@ TEST_F(FourEyesDesk, what_is_severe_or_strictly_marked_waits_and_a_second_person
   EXPECT_EQ(create(severe, owner_actor()).waiting.size(), 1u);
   const auto own = test::make_channel(ngo, {});
   EXPECT_TRUE(must(desk.await<Made>([&](auto done) { desk.desk.create(severe, own, {}, done); })).waiting.empty());
+}
+
+TEST_F(FourEyesDesk, who_corrects_what_waits_does_not_release_it_and_who_does_has_read_the_correction) {
+  DeskWorld desk(ngo, clock);
+  ask_for_two(desk);
+  Report severe = incident("seen by one");
+  severe.severity = Severity::kExtreme;
+  const auto made = must(desk.await<Made>([&](auto done) { desk.desk.create(severe, channel, {}, done, person(1)); }));
+  const auto correct = [&](std::string title, const Actor& by) {
+    settle(desk);
+    return must(desk.await<Made>([&](auto done) {
+      desk.desk.correct(made.id, R"({"severity":"Minor","title":")" + title + "\"}", "", {}, false, done, by);
+    }));
+  };
+  const auto first = correct("by the second", person(2));
+  EXPECT_EQ(first.waiting, std::vector<ChannelId>{channel});
+  EXPECT_EQ(code_of(release(desk, made.id, person(2))), "same_person");
+  EXPECT_EQ(code_of(release(desk, made.id, person(1))), "same_person");
+  ASSERT_EQ(users->waiting().size(), 1u);
+  EXPECT_EQ(users->waiting()[0].asked_by, "user 2");
+  EXPECT_EQ(code_of(release(desk, made.id, person(3))), "changed_since") << "he may have read what it was before";
+  const auto second = correct("by the first", person(1));
+  EXPECT_EQ(code_of(release(desk, made.id, person(3), {to_hex(first.id.view()), {}})), "changed_since");
+  // A correction that no record knows of, as of another node of the same organisation at that time.
+  desk.desk.set_four_eyes({}, nullptr);
+  const auto unknown = correct("by nobody", person(1));
+  desk.desk.set_four_eyes({Tlp::kAmber, Severity::kSevere}, users.get());
+  EXPECT_EQ(code_of(release(desk, made.id, person(3), {to_hex(second.id.view()), {}})), "changed_since");
+  EXPECT_EQ(code_of(release(desk, made.id, person(3), {to_hex(unknown.id.view()), {}})), "changed_since");
+  EXPECT_EQ(desk.titles(channel), std::vector<std::string>{});
+  const auto again = must(desk.await<Made>([&](auto done) { desk.desk.share(made.id, channel, {}, done, person(2)); }));
+  EXPECT_EQ(again.waiting, std::vector<ChannelId>{channel});
+  EXPECT_EQ(code_of(release(desk, made.id, person(1), {to_hex(unknown.id.view()), {}})), "same_person");
+  EXPECT_EQ(code_of(release(desk, made.id, person(3), {to_hex(unknown.id.view()), {}})), "ok");
+  EXPECT_EQ(desk.titles(channel), std::vector<std::string>{"by nobody"});
+  EXPECT_TRUE(users->waiting().empty());
+}
+
+TEST_F(FourEyesDesk, an_import_that_corrects_what_waits_asks_for_it_anew) {
+  DeskWorld desk(ngo, clock);
+  ask_for_two(desk);
+  const auto import = [&](std::string title, std::optional<ChannelId> to, const Actor& by) {
+    settle(desk);
+    return must(desk.await<ImportOutcome>([&](auto done) {
+      auto request = DeskWorld::import_request(R"({"kind":"incident","severity":"Severe","title":")" + title +
+                                                   R"(","provenance":{"publisher":"P","row_id":"1"}})" + "\n",
+                                               to);
+      request.by = by;
+      desk.importer.run(std::move(request), std::make_shared<ImportProgress>(), done);
+    }));
+  };
+  EXPECT_EQ(import("first", channel, person(1)).waiting, 1u);
+  settle(desk);
+  ASSERT_EQ(users->waiting().size(), 1u);
+  const auto id = users->waiting()[0].subject;
+  EXPECT_EQ(import("second", std::nullopt, person(2)).waiting, 1u);
+  EXPECT_EQ(desk.titles(), std::vector<std::string>{"second"});
+  EXPECT_EQ(code_of(release(desk, id, person(2))), "same_person");
+  EXPECT_EQ(code_of(release(desk, id, person(3))), "changed_since");
+  ASSERT_EQ(users->waiting().size(), 1u);
+  const auto version = users->waiting()[0].version;
+  ASSERT_TRUE(version.has_value());
+  EXPECT_EQ(code_of(release(desk, id, person(3), {to_hex(version->view()), {}})), "ok");
+  EXPECT_EQ(desk.titles(channel), std::vector<std::string>{"second"});
+}
+
+TEST_F(FourEyesDesk, what_waits_does_not_go_to_readers_that_nobody_was_shown) {
+  Party bureau{"Bureau", 3, clock};
+  const auto id = [&] {
+    DeskWorld desk(ngo, clock);
+    ask_for_two(desk);
+    Report severe = incident("severe");
+    severe.severity = Severity::kExtreme;
+    const auto made =
+        must(desk.await<Made>([&](auto done) { desk.desk.create(severe, channel, {}, done, person(1)); }));
+    settle(desk);
+    users.reset();
+    return made.id;
+  }();
+  test::join(ngo, channel, bureau);
+  DeskWorld desk(ngo, clock);
+  ask_for_two(desk);
+  const auto refused = release(desk, id, person(2));
+  EXPECT_EQ(code_of(refused), "readers_changed");
+  EXPECT_NE(refused.error().detail.find("Bureau"), std::string::npos) << refused.error().detail;
+  EXPECT_EQ(code_of(release(desk, id, person(2), {{}, std::string(64, '0')})), "readers_changed");
+  EXPECT_EQ(desk.titles(channel), std::vector<std::string>{});
+  EXPECT_EQ(code_of(release(desk, id, person(2), {{}, to_hex(desk.desk.readers_hash({channel}).view())})), "ok");
+  EXPECT_EQ(desk.titles(channel), std::vector<std::string>{"severe"});
+}
+
+TEST_F(FourEyesDesk, a_note_about_what_needed_two_needs_two_and_about_an_alert_none) {
+  DeskWorld desk(ngo, clock);
+  ask_for_two(desk);
+  Report red = incident("red"), urgent = alert("now", "KEN");
+  red.tlp = urgent.tlp = Tlp::kRed;
+  const auto made = must(desk.await<Made>([&](auto done) { desk.desk.create(red, channel, {}, done, person(1)); }));
+  must(release(desk, made.id, person(2)));
+  EXPECT_EQ(ngo.texts(channel).size(), 1u);
+  const auto dispute = [&](const protocol::ReportId& of) {
+    return must(desk.await<Made>([&](auto done) { desk.desk.dispute(of, "no", {}, false, done, person(1)); }));
+  };
+  const auto corroborate = [&](const protocol::ReportId& of) {
+    return must(desk.await<Made>([&](auto done) { desk.desk.corroborate(of, "yes", {}, false, done, person(1)); }));
+  };
+  const auto disputed = dispute(made.id), corroborated = corroborate(made.id);
+  EXPECT_EQ(disputed.waiting, std::vector<ChannelId>{channel});
+  EXPECT_EQ(corroborated.waiting, std::vector<ChannelId>{channel});
+  EXPECT_EQ(ngo.texts(channel).size(), 1u);
+  EXPECT_EQ(code_of(release(desk, disputed.id, person(1))), "same_person");
+  EXPECT_EQ(code_of(release(desk, disputed.id, person(2))), "ok");
+  EXPECT_EQ(code_of(release(desk, corroborated.id, person(2))), "ok");
+  EXPECT_EQ(ngo.texts(channel).size(), 3u);
+  const auto raised = must(desk.create(urgent, channel));
+  EXPECT_TRUE(dispute(raised.id).waiting.empty());
+  EXPECT_TRUE(corroborate(raised.id).waiting.empty());
+  EXPECT_EQ(ngo.texts(channel).size(), 6u);
 }
 
 TEST_F(FourEyesDesk, what_is_withdrawn_meanwhile_is_dropped) {

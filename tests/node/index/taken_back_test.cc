@@ -1,6 +1,9 @@
 // What the index keeps of a report that its author took back, and what it knows of the orders (rules 25, 47).
 #include <gtest/gtest.h>
 
+#include "node/index/database.h"
+#include "node/index/intake.h"
+#include "node/index/schema.h"
 #include "protocol/erasure.h"
 #include "tests/node/index/world.h"
 
@@ -140,6 +143,68 @@ TEST_F(TakenBackIndex, orders_and_confirmations_are_told_by_the_report) {
   EXPECT_EQ(told.entries.size(), 1u);
   EXPECT_EQ(told.next.value, 0u);
   EXPECT_FALSE(must(index->find(id)).row.erased) << "a recall leaves no bare row";
+}
+
+TEST_F(TakenBackIndex, who_repeats_what_another_took_back_does_not_bring_its_row_away) {
+  const Report burnt = titled(1, "village burnt");
+  const ReportId id = world.add(channel, burnt);
+  world.add(channel, titled(2, "y"));
+  world.feed_all(*index);
+  world.add(channel, world.withdrawal(1, id, "untrue"));
+  world.add_raw(1, channel, FeedKind::kErasureOrder, order(1, id, id));
+  must(index->take_back(*world.chunk_of({1})));
+  world.feed_all(*index);
+  ASSERT_TRUE(must(index->find(id)).row.erased);
+  world.add_as(2, channel, burnt);
+  world.feed_all(*index);
+  EXPECT_EQ(must(index->stats()).refused.at("author_mismatch"), 1u);
+  EXPECT_TRUE(must(index->find(id)).row.erased);
+  EXPECT_TRUE(must(index->find(id)).row.standing.withdrawn);
+  EXPECT_EQ(listed(StateFilter::kWithdrawn), std::vector<std::string>{""});
+}
+
+TEST_F(TakenBackIndex, a_node_confirms_so_many_orders_that_nobody_gave) {
+  const ReportId id = world.add(channel, titled(1, "x"));
+  world.add(channel, titled(2, "y"));
+  for (std::size_t n = 0; n <= kUnmatchedConfirmationsMax; n += kConfirmationsMax) {
+    ErasureConfirmations said{{10}, {}};
+    for (std::size_t i = n; i < n + kConfirmationsMax; ++i) {
+      crypto::Hash order;
+      store_le64(order.data(), i + 1);
+      said.items.push_back({order, ErasureOutcome::kErased});
+    }
+    world.add_raw(2, channel, FeedKind::kConfirmations, encode_confirmations(said));
+  }
+  world.feed_all(*index);
+  EXPECT_EQ(must(index->stats()).refused.at("too_many_confirmations"), 1u) << "the last entry, and none before";
+  const Bytes ordered = order(1, id, id);
+  world.add_raw(1, channel, FeedKind::kErasureOrder, ordered);
+  world.add_raw(2, channel, FeedKind::kConfirmations,
+                encode_confirmations({{10}, {{erasure_id(ordered), ErasureOutcome::kErased}}}));
+  world.feed_all(*index);
+  EXPECT_EQ(must(index->withdrawal(id)).confirmed.size(), 1u) << "of an order that is here there is always room";
+}
+
+TEST(TakenBackSchema, confirmations_are_forgotten_without_reading_all_of_them) {
+  const auto db = must(Database::create(1 << 24));
+  must(create_schema(*db));
+  auto plan = must(db->prepare("EXPLAIN QUERY PLAN DELETE FROM confirmed WHERE arrival = 1"));
+  ASSERT_TRUE(must(plan.step()));
+  EXPECT_NE(plan.text(3).find("confirmed_arrival"), std::string_view::npos) << plan.text(3);
+}
+
+TEST(TakenBackSchema, rule_47_what_was_deleted_is_not_in_the_pages_that_a_snapshot_has) {
+  const auto db = must(Database::create(1 << 24));
+  must(db->execute("CREATE TABLE t(x); INSERT INTO t VALUES('village burnt down'); INSERT INTO t VALUES('stays')"));
+  const auto holds = [&](std::string_view text) {
+    const ByteView image = db->image();
+    return std::string_view(reinterpret_cast<const char*>(image.data()), image.size()).find(text) !=
+           std::string_view::npos;
+  };
+  ASSERT_TRUE(holds("village burnt down"));
+  must(db->execute("DELETE FROM t WHERE x <> 'stays'"));
+  EXPECT_TRUE(holds("stays"));
+  EXPECT_FALSE(holds("burnt"));
 }
 
 }  // namespace
