@@ -122,9 +122,6 @@ class Desk {
   // what this organisation alone reads.
   bool needs_two(const protocol::Report& report, const protocol::ChannelId& channel) const;
   bool needs_two(const Loaded& loaded, const protocol::ChannelId& channel) const;
-  bool waits(const protocol::ReportId& report, const protocol::ChannelId& channel) const {
-    return users_ && users_->waits(report, channel);
-  }
   // The record of what one person wants to share: `version` is the correction in force.
   protocol::WaitingRecord ask_second(const protocol::ReportId& subject, std::optional<protocol::ReportId> correction,
                                      std::vector<protocol::ChannelId> channels, const Actor& by,

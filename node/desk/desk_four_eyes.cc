@@ -123,8 +123,8 @@ std::vector<reports::Reader> Desk::readers_of(const std::vector<protocol::Channe
   for (const auto& channel : channels)
     for (auto& reader : readers_of(channel)) out.push_back(std::move(reader));
   std::ranges::sort(out, {}, &reports::Reader::org);
-  const auto again = std::ranges::unique(out, {}, &reports::Reader::org);
-  out.erase(again.begin(), again.end());
+  const auto same = [](const auto& x, const auto& y) { return x.org == y.org; };
+  out.erase(std::unique(out.begin(), out.end(), same), out.end());
   return out;
 }
 

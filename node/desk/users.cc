@@ -447,14 +447,6 @@ std::vector<WaitingRecord> Users::waiting() const {
   return out;
 }
 
-bool Users::waits(const ReportId& subject, const ChannelId& channel) const {
-  return std::ranges::any_of(waiting_, [&](const auto& each) {
-    const auto& record = each.second.record;
-    return record.state == WaitingState::kWaiting && record.subject == subject && !record.correction &&
-           std::ranges::find(record.channels, channel) != record.channels.end();
-  });
-}
-
 // ---- audit
 
 void Users::record(const Actor& actor, std::string act, std::vector<std::string> names, AuditOutcome outcome,

@@ -102,9 +102,8 @@ class Users final : public protocol::ReplicaListener {
   // Error: unauthorised.
   Result<Actor> check_token(std::string_view text) const;
 
-  // What waits for a second person, oldest first; and what is in force of one.
+  // What waits for a second person, oldest first.
   std::vector<protocol::WaitingRecord> waiting() const;
-  bool waits(const protocol::ReportId& subject, const protocol::ChannelId& channel) const;
 
   // Writes down what was done. Errors: those of Replica::append.
   void record(const Actor& actor, std::string act, std::vector<std::string> names, protocol::AuditOutcome outcome,

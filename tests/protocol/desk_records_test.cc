@@ -80,6 +80,28 @@ TEST(DeskRecords, of_two_one_is_in_force_and_a_removal_always) {
   EXPECT_FALSE(outranks(first, first));
 }
 
+TEST(DeskRecords, a_waiting_record_keeps_all_who_asked) {
+  test::SeededRandom random(5);
+  WaitingRecord record;
+  record.id = crypto::random_fixed<WaitingId>(random);
+  record.written = record.asked_at = {7};
+  record.subject = crypto::random_fixed<ReportId>(random);
+  record.channels = {crypto::random_fixed<ChannelId>(random)};
+  record.asked_by = "Ada K";
+  record.asked_by_id = example_user().id;
+  EXPECT_EQ(*decode_waiting_record(encode_waiting_record(record)), record);
+  EXPECT_TRUE(asked(record, example_user().id));
+  EXPECT_FALSE(asked(record, std::nullopt));
+  record.earlier_askers = {std::nullopt, crypto::random_fixed<UserId>(random)};
+  record.version = crypto::random_fixed<ReportId>(random);
+  record.readers = crypto::random_fixed<crypto::Hash>(random);
+  EXPECT_EQ(*decode_waiting_record(encode_waiting_record(record)), record);
+  EXPECT_TRUE(asked(record, std::nullopt));
+  EXPECT_TRUE(asked(record, record.earlier_askers[1]));
+  record.earlier_askers.resize(kWaitingAskersMax + 1);
+  EXPECT_EQ(code_of(decode_waiting_record(encode_waiting_record(record))), "bad_waiting_record");
+}
+
 TEST(DeskRecords, an_audit_record_is_cut_to_its_bounds_when_written) {
   AuditRecord record{example_user().id, "Ada K", {5}, "Invite a verified peer", {"a", "b"}, AuditOutcome::kDone};
   EXPECT_EQ(*decode_audit_record(encode_audit_record(record)), record);
