@@ -99,7 +99,8 @@ inline constexpr Label kLabelBundleChunk{"tocsin.v1.bundle-chunk"};   // sealed 
 inline constexpr Label kLabelKeyRequest{"tocsin.v1.key-request"};     // envelopes of epochs wrapped again (rule 33)
 inline constexpr Label kLabelKeyAnswer{"tocsin.v1.key-answer"};
 inline constexpr Label kLabelNotice{"tocsin.v1.notice"};
-inline constexpr Label kLabelErasure{"tocsin.v1.erasure"};         // an organisation takes a body back
+inline constexpr Label kLabelErasure{"tocsin.v1.erasure"};           // an organisation takes a body back
+inline constexpr Label kLabelErasedOwner{"tocsin.v1.erased-owner"};  // a feed key says whose a body was that is gone
 inline constexpr Label kLabelNoticeMail{"tocsin.v1.notice-mail"};  // envelope of a notice to a node of whom it is about
 
 // ---- What a node keeps on its own disk (node/store) ----

@@ -19,7 +19,8 @@ struct ErasureOrder {
   subject @8 :Data;                # 32 bytes: the report that is taken back; of a correction the one that it corrects
   cause @9 :UInt16;                # ErasureCause
   created @10 :Int64;              # milliseconds since 1970 UTC, as claimed
-  certificate @11 :Data;           # the signed feed certificate, where the entry carried one; else empty
+  certificate @11 :Data;           # the signed feed certificate, where the entry carried one and `feedSignature` is given; else empty
+  feedSignature @12 :Data;         # 64 bytes, tocsin.v1.erased-owner, by the feed's key over `certificate` ‖ `entryHash`; empty: none
 }
 
 struct ErasureConfirmations {

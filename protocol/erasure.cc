@@ -31,6 +31,10 @@ Result<ErasureOrder> read_order(schema::ErasureOrder::Reader in) {
   }
   out.certificate = to_bytes(canonical::view(in.getCertificate()));
   if (out.certificate.size() > kOrderCertificateBytesMax) return bad_erasure("the certificate is too long");
+  out.feed_signature = to_bytes(canonical::view(in.getFeedSignature()));
+  if (!out.feed_signature.empty() && out.feed_signature.size() != kSignatureBytes) {
+    return bad_erasure("the feed's signature has a wrong size");
+  }
   return out;
 }
 
@@ -102,6 +106,7 @@ Bytes sign_erasure_order(const ErasureOrder& order, const crypto::SigningKey& no
     out.setCause(static_cast<std::uint16_t>(order.cause));
     out.setCreated(order.created.ms);
     if (!order.certificate.empty()) out.setCertificate(canonical::data(order.certificate));
+    if (!order.feed_signature.empty()) out.setFeedSignature(canonical::data(order.feed_signature));
   });
   Bytes out = to_bytes(node_key.sign(crypto::kLabelErasure, {message}).view());
   append(out, message);
@@ -121,6 +126,19 @@ bool verify_erasure_order(ByteView signed_order, const crypto::VerifyKey& node_k
 }
 
 crypto::Hash erasure_id(ByteView signed_order) { return crypto::hash256(crypto::kPersonalErasure, {signed_order}); }
+
+void sign_erased_owner(ErasureOrder& order, const crypto::SigningKey& feed_key) {
+  const crypto::Signature signature =
+      feed_key.sign(crypto::kLabelErasedOwner, {ByteView(order.certificate), order.entry.view()});
+  order.feed_signature = to_bytes(signature.view());
+}
+
+bool verify_erased_owner(const ErasureOrder& order, crypto::Verifier& verifier) {
+  const auto signature = crypto::Signature::from(order.feed_signature);
+  return signature && !order.certificate.empty() &&
+         verifier.verify(*crypto::VerifyKey::from(order.feed.view()), crypto::kLabelErasedOwner,
+                         {ByteView(order.certificate), order.entry.view()}, *signature);
+}
 
 Bytes encode_confirmations(const ErasureConfirmations& confirmations) {
   return canonical::encode<schema::ErasureConfirmations>([&](schema::ErasureConfirmations::Builder out) {

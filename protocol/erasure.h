@@ -47,6 +47,7 @@ struct ErasureOrder {
   ErasureCause cause = ErasureCause::kWithdrawn;
   Time created;
   Bytes certificate;
+  Bytes feed_signature;  // the feed key's, which a body's certificate stood under; empty: nothing is said of the owner
   friend bool operator==(const ErasureOrder&, const ErasureOrder&) = default;
 };
 // signature ‖ message.
@@ -55,6 +56,10 @@ Bytes sign_erasure_order(const ErasureOrder& order, const crypto::SigningKey& no
 Result<ErasureOrder> decode_erasure_order(ByteView signed_order);
 bool verify_erasure_order(ByteView signed_order, const crypto::VerifyKey& node_key, crypto::Verifier& verifier);
 crypto::Hash erasure_id(ByteView signed_order);
+// In a body the certificate stands under the feed key's signature. In an order it would not, and any node may certify
+// any key as its feed: so the feed's key signs it once more (rule 28).
+void sign_erased_owner(ErasureOrder& order, const crypto::SigningKey& feed_key);
+bool verify_erased_owner(const ErasureOrder& order, crypto::Verifier& verifier);
 
 struct ErasureConfirmations {
   struct Item {

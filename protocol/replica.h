@@ -195,7 +195,9 @@ class LowerReceiver {
   LowerReceiver& operator=(LowerReceiver&&) noexcept;
   // As of RangeReceiver; too_long (peer) when the chunk would grow beyond its bounds.
   Result<void> add(ByteView signature, Epoch epoch, ByteView body);
-  Result<void> add_without_body(ByteView signature, Epoch epoch, const BodyHash& hash, std::uint32_t body_bytes);
+  // `order` as of RangeReceiver.
+  Result<void> add_without_body(ByteView signature, Epoch epoch, const BodyHash& hash, std::uint32_t body_bytes,
+                                ByteView order = {});
   Number next_number() const;
   std::size_t pending_bytes() const;
   // `done` gets the durable low. Errors (peer): wrong_number (the range does not end right below the copy),

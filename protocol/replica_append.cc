@@ -118,6 +118,13 @@ Result<void> ReplicaCore::append_items(Change& change, Channel& channel, std::sp
     }
   }
   ChannelState& state = channel.accepted;
+  // Before anything is written: what follows cannot be taken back.
+  std::vector<std::pair<ErasureOrder, ByteView>> orders;
+  for (const FeedItem& item : items) {
+    if (item.kind != FeedKind::kErasureOrder) continue;
+    TOCSIN_ASSIGN(order, check_order_of(channel, {state.id(), own_org, own_node, 0}, item.payload));
+    orders.emplace_back(std::move(order), item.payload);
+  }
   LogState& log = own_feed(change, channel);
   const Epoch epoch = state.newest_epoch();
   if (channel.sealer == nullptr || channel.sealer_epoch != epoch) {
@@ -152,8 +159,9 @@ Result<void> ReplicaCore::append_items(Change& change, Channel& channel, std::sp
     certificate.clear();
     if (refs != nullptr) refs->push_back(ref);
   }
+  // There is no quota for the own organisation's.
+  for (const auto& [order, signed_order] : orders) (void)take_checked_order(change, channel, order, signed_order);
   for (const FeedItem& item : items) {
-    if (item.kind == FeedKind::kErasureOrder) TOCSIN_TRY(take_order(change, channel, *log.owner, item.payload));
     if (item.kind == FeedKind::kHold && state.id() == private_channel) {
       if (const auto hold = decode_hold(item.payload)) take_hold(change, *hold);
     }

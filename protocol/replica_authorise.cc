@@ -62,7 +62,8 @@ std::optional<Number> ReplicaCore::limit_of(const ChannelState& state, const Log
   return Number{0};
 }
 
-Result<std::optional<FeedOwner>> ReplicaCore::authorise(Channel& channel, const LogState& log, const EntryView& entry) {
+Result<std::optional<FeedOwner>> ReplicaCore::authorise(Channel& channel, const LogState& log, const EntryView& entry,
+                                                        const ErasureOrder* order) {
   const ChannelState& state = channel.accepted;
   const Epoch epoch{load_le64(&entry.header[16])};
   if (epoch > state.newest_epoch_seen()) {
@@ -72,7 +73,14 @@ Result<std::optional<FeedOwner>> ReplicaCore::authorise(Channel& channel, const 
     return peer_error(kWrongEpoch, "the entry is from before the first epoch that this node was given");
   }
   const EpochInfo* info = state.epoch(epoch);
-  if (info == nullptr || info->key == nullptr || body_absent(entry)) return log.owner;  // as a relay takes it
+  if (info == nullptr || info->key == nullptr) return log.owner;  // as a relay takes it
+  if (order != nullptr && !order->certificate.empty() && !order->feed_signature.empty()) {
+    if (!verify_erased_owner(*order, verifier)) {
+      return peer_error(kBadFeedCertificate, "the feed's key did not sign the certificate in the order");
+    }
+    return authorise_by(channel, log, epoch, order->certificate);
+  }
+  if (body_absent(entry)) return log.owner;
 
   const LogKey& feed = log.accepted.log;
   const BodyBinding binding(state.id(), epoch, feed, peek_number(entry.header), LogType::kFeed);

@@ -24,11 +24,19 @@ struct LowerReceiver::State {
 
   Batch batch;                    // by rising number
   std::vector<EntryHash> hashes;  // of its entries
+  struct Claim {
+    std::size_t at;  // in batch.entries()
+    Bytes order;     // empty: one that is kept here
+  };
+  std::vector<Claim> claims;  // bodies that are said to have been taken back
+  std::size_t order_bytes = 0;
 
-  Result<void> add(ByteView signature, Epoch entry_epoch, ByteView body, const BodyHash& hash,
-                   std::uint32_t body_bytes);
+  Result<void> add(ByteView signature, Epoch entry_epoch, ByteView body, const BodyHash& hash, std::uint32_t body_bytes,
+                   ByteView order = {});
   Result<void> check() const;
-  Result<std::optional<FeedOwner>> owner_of(LogState& held, std::size_t from, bool complete) const;
+  Result<std::vector<ErasureClaim>> check_claims(std::size_t from) const;
+  Result<std::optional<FeedOwner>> owner_of(LogState& held, std::size_t from, bool complete,
+                                            const std::vector<ErasureClaim>& orders) const;
   Result<Change> finish(LogState& held);
   Result<void> note_epochs(ChannelState& state, std::size_t from) const;
   Epoch epoch_at(std::size_t at) const { return {load_le64(&batch.entry(batch.entries()[at]).header[16])}; }
@@ -102,10 +110,11 @@ Result<LowerReceiver> Replica::receive_below(const ChannelId& id, const LogKey& 
 // ---- Adding
 
 Result<void> LowerReceiver::State::add(ByteView signature, Epoch entry_epoch, ByteView body, const BodyHash& hash,
-                                       std::uint32_t body_bytes) {
+                                       std::uint32_t body_bytes, ByteView order) {
   if (signature.size() != kSignatureBytes) return peer_error(kBadEntry, "the signature has a wrong size");
   if (entry_epoch.value == 0 || entry_epoch < epoch) return peer_error(Code("bad_epoch"), "the epoch fell");
-  if (hashes.size() >= kChunkEntriesMax || batch.size_bytes() + body.size() > kLowerBytesMax) {
+  if (hashes.size() >= kChunkEntriesMax ||
+      batch.size_bytes() + order_bytes + body.size() + order.size() > kLowerBytesMax) {
     return peer_error(Code("too_long"), "a range below what is held is one chunk");
   }
   store_le32(&header[4], body_bytes);
@@ -114,9 +123,12 @@ Result<void> LowerReceiver::State::add(ByteView signature, Epoch entry_epoch, By
   std::copy(previous.bytes().begin(), previous.bytes().end(), &header[88]);
   std::copy(hash.bytes().begin(), hash.bytes().end(), &header[120]);
   const bool absent = body.empty() && body_bytes != 0;
-  if (absent && (type == LogType::kControl || entry_epoch > absent_through)) {
+  const bool claimed = absent && type == LogType::kFeed && (!order.empty() || core->find_erasure(log, next) != nullptr);
+  if (absent && !claimed && (type == LogType::kControl || entry_epoch > absent_through)) {
     return peer_error(kNotAcceptable, "the body is missing; it is wanted from somebody who has it");
   }
+  if (claimed) claims.push_back({batch.entries().size(), to_bytes(order)});
+  order_bytes += order.size();
   // What is past its retention here is not kept again (rule 25).
   const bool kept = type == LogType::kControl || entry_epoch > erased_through;
   const EntryView entry{ByteView(header), signature, kept ? body : ByteView{}};
@@ -134,13 +146,13 @@ Result<void> LowerReceiver::add(ByteView signature, Epoch epoch, ByteView body) 
 }
 
 Result<void> LowerReceiver::add_without_body(ByteView signature, Epoch epoch, const BodyHash& hash,
-                                             std::uint32_t body_bytes) {
+                                             std::uint32_t body_bytes, ByteView order) {
   if (body_bytes == 0 || body_bytes > kBodyBytesMax) return peer_error(kBadEntry, "no such body can be left out");
-  return state_->add(signature, epoch, {}, hash, body_bytes);
+  return state_->add(signature, epoch, {}, hash, body_bytes, order);
 }
 
 Number LowerReceiver::next_number() const { return state_->next; }
-std::size_t LowerReceiver::pending_bytes() const { return state_->batch.size_bytes(); }
+std::size_t LowerReceiver::pending_bytes() const { return state_->batch.size_bytes() + state_->order_bytes; }
 
 // ---- Checking it from the top
 
@@ -162,13 +174,27 @@ Result<void> LowerReceiver::State::check() const {
   return kOk;
 }
 
+// Of the entries that are kept; the others only show where the copy ends.
+Result<std::vector<ErasureClaim>> LowerReceiver::State::check_claims(std::size_t from) const {
+  std::vector<ErasureClaim> out;
+  for (const Claim& claim : claims) {
+    if (claim.at < from) continue;
+    TOCSIN_ASSIGN(good,
+                  core->check_claim(channel, log, batch.entries()[claim.at].number, hashes[claim.at], claim.order));
+    good.at = claim.at;
+    out.push_back(std::move(good));
+  }
+  return out;
+}
+
 // Whose feed it is, by every entry here that begins an epoch, and by the lowest that was held before where that turns
 // out to begin one (rule 28). `from`: the first entry that is kept.
-Result<std::optional<FeedOwner>> LowerReceiver::State::owner_of(LogState& held, std::size_t from, bool complete) const {
+Result<std::optional<FeedOwner>> LowerReceiver::State::owner_of(LogState& held, std::size_t from, bool complete,
+                                                                const std::vector<ErasureClaim>& orders) const {
   Channel& in = *core->find_channel(channel);
   std::optional<FeedOwner> owner = held.owner;
-  const auto look = [&](const EntryView& entry) -> Result<void> {
-    TOCSIN_ASSIGN(named, core->authorise(in, held, entry));
+  const auto look = [&](const EntryView& entry, const ErasureOrder* order) -> Result<void> {
+    TOCSIN_ASSIGN(named, core->authorise(in, held, entry, order));
     if (owner && named && *owner != *named) {
       return peer_error(kBadFeedCertificate, "the feed changes its owner inside the range");
     }
@@ -177,13 +203,15 @@ Result<std::optional<FeedOwner>> LowerReceiver::State::owner_of(LogState& held, 
   };
   for (std::size_t at = from; at < hashes.size(); ++at) {
     const bool begins = at == 0 ? complete : epoch_at(at) > epoch_at(at - 1);
-    if (begins) TOCSIN_TRY(look(batch.entry(batch.entries()[at])));
+    if (!begins) continue;
+    const auto claim = std::ranges::find(orders, at, &ErasureClaim::at);
+    TOCSIN_TRY(look(batch.entry(batch.entries()[at]), claim == orders.end() ? nullptr : &claim->order));
   }
   if (held.accepted.low <= held.accepted.head && from < hashes.size()) {
     TOCSIN_ASSIGN(lowest, core->stored_entry(log, held.accepted.low));
     const Epoch above{load_le64(&lowest.view().header[16])};
     if (above < epoch) return peer_error(Code("bad_epoch"), "the epoch falls above the range");
-    if (above > epoch) TOCSIN_TRY(look(lowest.view()));
+    if (above > epoch) TOCSIN_TRY(look(lowest.view(), nullptr));
   }
   return owner;
 }
@@ -220,8 +248,13 @@ Result<Change> LowerReceiver::State::finish(LogState& held) {
       use.bytes + bytes > core->bytes_quota(channel, type)) {
     return peer_error(kQuotaExceeded, "the log takes up all that it may here");
   }
+  std::vector<ErasureClaim> orders;
   if (type == LogType::kFeed) {
-    TOCSIN_ASSIGN(owner, owner_of(held, from, complete));
+    TOCSIN_ASSIGN(checked, check_claims(from));
+    orders = std::move(checked);
+    TOCSIN_ASSIGN(owner, owner_of(held, from, complete, orders));
+    (void)core->leave_aside(orders, batch, absent_through, owner);
+    TOCSIN_TRY(core->check_claims_of(in, orders, batch, owner));
     TOCSIN_TRY(core->take_room(in, held, owner, {count, bytes}));
     if (owner && !held.owner) {
       held.owner = owner;
@@ -247,6 +280,7 @@ Result<Change> LowerReceiver::State::finish(LogState& held) {
     record.before_low = from == 0 ? before : hashes[from - 1];
     record.bytes += bytes;
   }
+  if (type == LogType::kFeed) core->follow_claims(change, in, log, orders);
   if (complete) {
     held.down_to = {};
     in.short_logs.erase(log);

@@ -3,8 +3,9 @@
 //
 // An order counts when a node of the organisation that the feed belongs to signed it. It names one entry by its hash,
 // so nobody can order what is not written yet. It is followed as soon as the entry is here: at once where it comes
-// later than the order, so that nothing of it is ever read. From then on the entry is served without its body, with the
-// order beside it, which is what tells others that nobody keeps it from them (rules 11, 52).
+// later than the order, so that nothing of it is ever read. As long as nobody can tell whose the feed is, anybody may
+// have ordered it: such orders are kept by their organisations and have no effect. From then on the entry is served
+// without its body, with the order beside it, which is what tells others that nobody keeps it from them (rules 11, 52).
 #include <algorithm>
 
 #include "protocol/entry_peek.h"
@@ -30,20 +31,22 @@ Error not_ordered(std::string detail) { return peer_error(kNotAuthorised, std::m
 Erasure* ReplicaCore::find_erasure(Channel& channel, const LogKey& feed, Number number) {
   const auto of = channel.erasures.find(feed);
   if (of == channel.erasures.end()) return nullptr;
-  const auto at = of->second.find(number);
+  const LogState* log = find_log(feed);
+  if (log == nullptr || !log->owner) return nullptr;
+  const auto at = of->second.find({number, log->owner->org});
   return at == of->second.end() ? nullptr : &at->second;
 }
 
 const Erasure* ReplicaCore::find_erasure(const LogKey& feed, Number number) const {
-  const auto in = [&](Channel& channel) { return const_cast<ReplicaCore*>(this)->find_erasure(channel, feed, number); };
-  if (const LogState* log = find_log(feed)) {
-    const auto channel = log->channel ? channels.find(*log->channel) : channels.end();
-    return channel == channels.end() ? nullptr : in(*channel->second);
-  }
-  for (const auto& [id, channel] : channels) {
-    if (const Erasure* found = in(*channel)) return found;
-  }
-  return nullptr;
+  const LogState* log = find_log(feed);
+  const auto channel = log != nullptr && log->channel ? channels.find(*log->channel) : channels.end();
+  if (channel == channels.end()) return nullptr;
+  return const_cast<ReplicaCore*>(this)->find_erasure(*channel->second, feed, number);
+}
+
+const Erasure* ReplicaCore::find_followed(const LogKey& feed, Number number) const {
+  const Erasure* erasure = find_erasure(feed, number);
+  return erasure == nullptr || erasure->state == ErasureState::kAwaited ? nullptr : erasure;
 }
 
 // Orders, checkpoints and the like stay: others have to be able to follow them. What does not open here is as its
@@ -69,60 +72,83 @@ Result<void> ReplicaCore::check_order(const ErasureOrder& order, ByteView signed
   return kOk;
 }
 
-Result<Erasure*> ReplicaCore::keep_order(Change& change, Channel& channel, const ErasureOrder& order,
-                                         ByteView signed_order) {
+Result<void> ReplicaCore::keep_order(Change& change, Channel& channel, const ErasureOrder& order,
+                                     ByteView signed_order) {
   const EntryKey key{order.feed, order.number};
-  Erasure* known = find_erasure(channel, order.feed, order.number);
   const auto id = erasure_id(signed_order);
+  Erasure* known = nullptr;  // of that organisation, whose ever the feed is
+  if (const auto of = channel.erasures.find(order.feed); of != channel.erasures.end()) {
+    if (const auto at = of->second.find({order.number, order.org}); at != of->second.end()) known = &at->second;
+  }
   if (known != nullptr) {
     // Signed again, since the node that signed it was revoked: from now on this one goes along.
     const OrgState* org = find_org(order.org);
     const auto live = [&](const NodeId& node) { return org != nullptr && org->accepted.live_node(node) != nullptr; };
-    if (known->entry != order.entry || known->order == id || live(known->node) || !live(order.node)) return known;
+    if (known->entry != order.entry || known->order == id || live(known->node) || !live(order.node)) return kOk;
     known->order = id;
     known->node = order.node;
     known->confirmed = false;
     if (known->state != ErasureState::kAwaited) channel.unconfirmed.insert(key);
   } else {
     std::size_t& count = channel.erasures_of[order.org];
-    if (count >= kErasuresPerOrgMax) {
+    if (count >= kErasuresPerOrgMax && order.org != own_org) {
       return peer_error(kQuotaExceeded, "the organisation has taken back as many entries in the channel as it may");
     }
     ++count;
-    known = &channel.erasures[order.feed][order.number];
+    known = &channel.erasures[order.feed][{order.number, order.org}];
     *known = {
         order.org, order.node, order.entry, id, order.cause, order.report == order.subject, ErasureState::kAwaited,
         false};
     channel.awaited.insert(key);
   }
-  change.batch.put_record(Table::kLocal, erasure_record_name(key.first, key.second), signed_order);
-  change.batch.put_record(Table::kLocal, erased_record_name(key.first, key.second), encode_erasure(*known, own_node));
-  return known;
+  change.batch.put_record(Table::kLocal, erasure_record_name(key.first, key.second, order.org), signed_order);
+  change.batch.put_record(Table::kLocal, erased_record_name(key.first, key.second, order.org),
+                          encode_erasure(*known, own_node));
+  return kOk;
 }
 
 void ReplicaCore::set_erasure(Change& change, Channel& channel, const EntryKey& key, ErasureState state) {
-  Erasure& erasure = channel.erasures.at(key.first).at(key.second);
+  Erasure* found = find_erasure(channel, key.first, key.second);
+  if (found == nullptr) return;
+  Erasure& erasure = *found;
   const auto counts = [](ErasureState of) { return of == ErasureState::kErased || of == ErasureState::kHeld; };
   if (!counts(erasure.state) && counts(state)) ++taken_back;
   erasure.state = state;
   erasure.confirmed = false;
   channel.awaited.erase(key);
   channel.unconfirmed.insert(key);
-  change.batch.put_record(Table::kLocal, erased_record_name(key.first, key.second), encode_erasure(erasure, own_node));
+  change.batch.put_record(Table::kLocal, erased_record_name(key.first, key.second, erasure.org),
+                          encode_erasure(erasure, own_node));
 }
 
-void ReplicaCore::drop_erasure(Change& change, Channel& channel, const EntryKey& key) {
-  auto& of = channel.erasures.at(key.first);
-  if (std::size_t& count = channel.erasures_of[of.at(key.second).org]; count > 0) --count;
-  of.erase(key.second);
-  if (of.empty()) channel.erasures.erase(key.first);
-  channel.awaited.erase(key);
-  channel.unconfirmed.erase(key);
-  change.batch.remove_record(Table::kLocal, erasure_record_name(key.first, key.second));
-  change.batch.remove_record(Table::kLocal, erased_record_name(key.first, key.second));
+void ReplicaCore::drop_erasure(Change& change, Channel& channel, const EntryKey& key, OrgId org) {
+  const auto of = channel.erasures.find(key.first);
+  if (of == channel.erasures.end() || of->second.erase({key.second, org}) == 0) return;
+  if (std::size_t& count = channel.erasures_of[org]; count > 0) --count;
+  // Another organisation may wait for the same entry.
+  const auto other = of->second.lower_bound({key.second, OrgId{}});
+  if (other == of->second.end() || other->first.first != key.second) {
+    channel.awaited.erase(key);
+    channel.unconfirmed.erase(key);
+  }
+  if (of->second.empty()) channel.erasures.erase(of);
+  change.batch.remove_record(Table::kLocal, erasure_record_name(key.first, key.second, org));
+  change.batch.remove_record(Table::kLocal, erased_record_name(key.first, key.second, org));
 }
 
-Result<void> ReplicaCore::take_order(Change& change, Channel& channel, const FeedOwner& owner, ByteView signed_order) {
+void ReplicaCore::drop_others_orders(Change& change, Channel& channel, const LogKey& feed) {
+  const auto of = channel.erasures.find(feed);
+  const LogState* log = find_log(feed);
+  if (of == channel.erasures.end() || log == nullptr || !log->owner) return;
+  std::vector<std::pair<Number, OrgId>> others;
+  for (const auto& [key, erasure] : of->second) {
+    if (key.second != log->owner->org) others.push_back(key);
+  }
+  for (const auto& [number, org] : others) drop_erasure(change, channel, {feed, number}, org);
+}
+
+Result<ErasureOrder> ReplicaCore::check_order_of(const Channel& channel, const FeedOwner& owner,
+                                                 ByteView signed_order) const {
   TOCSIN_ASSIGN(order, decode_erasure_order(signed_order));
   if (order.channel != channel.accepted.id() || order.org != owner.org || order.node != owner.node) {
     return not_ordered("the order is not of the node in whose feed it stands, or of another channel");
@@ -131,11 +157,22 @@ Result<void> ReplicaCore::take_order(Change& change, Channel& channel, const Fee
   const bool elsewhere = log != nullptr && (log->accepted.type != LogType::kFeed || log->channel != order.channel ||
                                             (log->owner && log->owner->org != order.org));
   if (elsewhere) return not_ordered("only the organisation that wrote an entry takes it back");
+  const Erasure* known = find_erasure(order.feed, order.number);
+  if (known == nullptr || known->order != erasure_id(signed_order)) TOCSIN_TRY(check_order(order, signed_order));
+  return order;
+}
+
+Result<void> ReplicaCore::take_order(Change& change, Channel& channel, const FeedOwner& owner, ByteView signed_order) {
+  TOCSIN_ASSIGN(order, check_order_of(channel, owner, signed_order));
+  return take_checked_order(change, channel, order, signed_order);
+}
+
+Result<void> ReplicaCore::take_checked_order(Change& change, Channel& channel, const ErasureOrder& order,
+                                             ByteView signed_order) {
   if (const Erasure* known = find_erasure(channel, order.feed, order.number);
       known != nullptr && known->order == erasure_id(signed_order)) {
     return kOk;
   }
-  TOCSIN_TRY(check_order(order, signed_order));
   TOCSIN_TRY(keep_order(change, channel, order, signed_order));
   const EntryKey key{order.feed, order.number};
   if (channel.awaited.contains(key)) follow_order(change, channel, key);
@@ -144,29 +181,29 @@ Result<void> ReplicaCore::take_order(Change& change, Channel& channel, const Fee
 
 void ReplicaCore::follow_order_at_once(Change& change, Channel& channel, const EntryKey& key, const EntryView& entry) {
   const Erasure* erasure = find_erasure(channel, key.first, key.second);
-  if (erasure == nullptr || erasure->state != ErasureState::kAwaited) return;
+  if (erasure == nullptr) return;
   const bool body = !entry.body.empty();
   if (erasure->entry != hash_entry(entry.header, entry.signature) || (body && !may_be_erased(channel, entry))) {
-    return drop_erasure(change, channel, key);
+    return drop_erasure(change, channel, key, erasure->org);
   }
   if (body && !is_held(key)) {
     change.batch.erase_body(key.first, key.second);
     free_room(change, channel, *find_log(key.first), entry.body.size());
   }
-  set_erasure(change, channel, key,
-              !body          ? ErasureState::kNotHeld
-              : is_held(key) ? ErasureState::kHeld
-                             : ErasureState::kErased);
+  // It may come again, with its body or without: below the copy here, or above a cut. What was said of it stands.
+  if (!body && erasure->state != ErasureState::kAwaited) return;
+  const ErasureState now = !body ? ErasureState::kNotHeld : is_held(key) ? ErasureState::kHeld : ErasureState::kErased;
+  if (erasure->state != now) set_erasure(change, channel, key, now);
 }
 
 void ReplicaCore::follow_order(Change& change, Channel& channel, const EntryKey& key) {
   const LogState* log = find_log(key.first);
+  if (log == nullptr || !log->owner) return;  // whose it is will be known
   const Erasure* erasure = find_erasure(channel, key.first, key.second);
-  if (log == nullptr || erasure == nullptr || log->accepted.head < key.second) return;
+  if (erasure == nullptr) return drop_others_orders(change, channel, key.first);
+  if (log->accepted.head < key.second) return;
   // From before this node was in the channel: nothing of it was ever here.
   if (key.second < log->accepted.low) return set_erasure(change, channel, key, ErasureState::kNotHeld);
-  if (!log->owner) return;  // whose it is will be known
-  if (log->owner->org != erasure->org) return drop_erasure(change, channel, key);
   for (const Batch::EntryWrite& write : change.batch.entries()) {
     if (write.log != key.first || write.number != key.second) continue;
     return follow_order_at_once(change, channel, key, change.batch.entry(write));
@@ -229,7 +266,7 @@ void ReplicaCore::confirm_erasures(Channel& channel) {
     if (erasure == nullptr || erasure->state == ErasureState::kAwaited) continue;
     chunk.items.push_back({erasure->order, static_cast<ErasureOutcome>(erasure->state)});
     erasure->confirmed = true;
-    change.batch.put_record(Table::kLocal, erased_record_name(key.first, key.second),
+    change.batch.put_record(Table::kLocal, erased_record_name(key.first, key.second, erasure->org),
                             encode_erasure(*erasure, own_node));
     if (chunk.items.size() == kConfirmationsMax) put();
   }
@@ -249,9 +286,11 @@ void ReplicaCore::sign_orders_again(Channel& channel) {
   if (channel.orders_checked == log.head() || log.live_node(own_node) == nullptr) return;
   std::vector<Bytes> payloads;
   for (const auto& [feed, of] : channel.erasures) {
-    for (const auto& [number, erasure] : of) {
+    const LogState* named = find_log(feed);
+    if (named != nullptr && named->owner && named->owner->org != own_org) continue;  // no order of ours counts there
+    for (const auto& [key, erasure] : of) {
       if (erasure.org != own_org || log.live_node(erasure.node) != nullptr) continue;
-      const auto kept = store.get_record(Table::kLocal, erasure_record_name(feed, number));
+      const auto kept = store.get_record(Table::kLocal, erasure_record_name(feed, key.first, own_org));
       auto order = kept ? decode_erasure_order(*kept) : Result<ErasureOrder>(kept.error());
       if (!order) continue;
       order->node = own_node;
@@ -315,26 +354,26 @@ void ReplicaCore::load_erasures(const std::vector<std::pair<Bytes, Bytes>>& orde
     const auto order = decode_erasure_order(value);
     Channel* channel = order ? find_channel(order->channel) : nullptr;
     if (channel == nullptr) continue;
-    channel->erasures[order->feed][order->number] = {order->org,
-                                                     order->node,
-                                                     order->entry,
-                                                     erasure_id(value),
-                                                     order->cause,
-                                                     order->report == order->subject,
-                                                     ErasureState::kAwaited,
-                                                     false};
+    channel->erasures[order->feed][{order->number, order->org}] = {order->org,
+                                                                   order->node,
+                                                                   order->entry,
+                                                                   erasure_id(value),
+                                                                   order->cause,
+                                                                   order->report == order->subject,
+                                                                   ErasureState::kAwaited,
+                                                                   false};
     ++channel->erasures_of[order->org];
     channel->awaited.insert({order->feed, order->number});
   }
   for (const auto& [name, value] : states) {
     const ByteView key = ByteView(name).subspan(kErasedRecordPrefix.size());
-    if (key.size() != LogKey::kSize + 8 || value.size() != 2 + NodeId::kSize) continue;
+    if (key.size() != LogKey::kSize + 8 + OrgId::kSize || value.size() != 2 + NodeId::kSize) continue;
     const EntryKey entry{*LogKey::from(key.first(LogKey::kSize)), {load_le64(&key[LogKey::kSize])}};
     const LogState* log = find_log(entry.first);
     // Of a feed that is not here yet the state is what it was at first: awaited.
     Channel* channel = log == nullptr || !log->channel ? nullptr : find_channel(*log->channel);
     Erasure* erasure = channel == nullptr ? nullptr : find_erasure(*channel, entry.first, entry.second);
-    if (erasure == nullptr || value[0] > 3) continue;
+    if (erasure == nullptr || value[0] > 3 || erasure->org != *OrgId::from(key.subspan(LogKey::kSize + 8))) continue;
     erasure->state = static_cast<ErasureState>(value[0]);
     if (erasure->state == ErasureState::kAwaited) continue;
     channel->awaited.erase(entry);
@@ -384,19 +423,26 @@ Result<Bytes> Replica::make_erasure_order(const LogKey& feed, Number number, con
     const BodyBinding binding(order.channel, epoch, feed, number, LogType::kFeed);
     TOCSIN_ASSIGN(plaintext, opener->open(binding.context(), binding.associated(), view.body));
     TOCSIN_ASSIGN(parsed, decode_feed_plaintext(plaintext));
-    order.certificate = to_bytes(parsed.certificate);
+    // Without its feed's key there is no saying whose it is: who does not know it otherwise waits.
+    const auto& feed_key = channel->accepted.feed_key;
+    const bool own = feed_key != nullptr && feed_key->verify_key().bytes() == feed.bytes();
+    if (own && !parsed.certificate.empty()) {
+      order.certificate = to_bytes(parsed.certificate);
+      sign_erased_owner(order, *feed_key);
+    }
   }
   return sign_erasure_order(order, core.secrets.tier2->signing);
 }
 
 Bytes Replica::erasure_order(const LogKey& feed, Number number) const {
-  if (impl_->find_erasure(feed, number) == nullptr) return {};
-  auto kept = impl_->store.get_record(Table::kLocal, erasure_record_name(feed, number));
+  const Erasure* erasure = impl_->find_followed(feed, number);
+  if (erasure == nullptr) return {};
+  auto kept = impl_->store.get_record(Table::kLocal, erasure_record_name(feed, number, erasure->org));
   return kept ? std::move(*kept) : Bytes{};
 }
 
 bool Replica::is_taken_back(const LogKey& feed, Number number) const {
-  return impl_->find_erasure(feed, number) != nullptr;
+  return impl_->find_followed(feed, number) != nullptr;
 }
 
 std::uint64_t Replica::taken_back() const { return impl_->taken_back; }

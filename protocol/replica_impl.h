@@ -154,6 +154,12 @@ struct Erasure {
   bool confirmed = false;  // by this node, as `state` has it
 };
 using EntryKey = std::pair<LogKey, Number>;
+// An entry that comes without its body, and the order that it goes by.
+struct ErasureClaim {
+  std::size_t at = 0;  // in the entries of the range
+  ErasureOrder order;
+  Bytes signed_order;
+};
 
 struct Channel {
   ChannelState accepted;
@@ -190,7 +196,8 @@ struct Channel {
   std::map<LogKey, Number> erased_below;
 
   // Entries that were taken back (erasure.h), those whose entry is awaited, and those to be confirmed.
-  std::map<LogKey, std::map<Number, Erasure>> erasures;
+  // Before anybody can tell whose a feed is, several organisations may claim one entry: each has its own order.
+  std::map<LogKey, std::map<std::pair<Number, OrgId>, Erasure>> erasures;
   std::map<OrgId, std::size_t> erasures_of;
   std::set<EntryKey> awaited, unconfirmed;
   EntryKey awaited_next;  // where the next turn goes on
@@ -425,8 +432,10 @@ struct ReplicaCore {
   crypto::BodyOpener* opener_at(Channel& channel, Epoch epoch);
   // The owner that the first entry of an epoch names; nothing when it cannot be opened here and has to be taken as a
   // relay takes it. Errors (peer): unknown_epoch, wrong_epoch, not_authorised, bad_feed_certificate.
-  Result<std::optional<FeedOwner>> authorise(Channel& channel, const LogState& log, const EntryView& entry);
-  // The same by the certificate itself, where an order gives it because the body is gone.
+  // `order`: stands for the body that is gone; only a certificate that the feed's key signed there names anybody.
+  Result<std::optional<FeedOwner>> authorise(Channel& channel, const LogState& log, const EntryView& entry,
+                                             const ErasureOrder* order = nullptr);
+  // The same by the certificate itself.
   Result<std::optional<FeedOwner>> authorise_by(Channel& channel, const LogState& log, Epoch epoch,
                                                 ByteView certificate);
   // First number from the copy's low on whose entry has that epoch or a later one; `head` when none has.
@@ -457,12 +466,21 @@ struct ReplicaCore {
   Result<void> take_order(Change& change, Channel& channel, const FeedOwner& owner, ByteView signed_order);
   // Is it signed by a node, revoked or not, of the organisation that it names?
   Result<void> check_order(const ErasureOrder& order, ByteView signed_order) const;
+  // The two halves of take_order: what may be wrong with the order, which changes nothing; and taking it.
+  Result<ErasureOrder> check_order_of(const Channel& channel, const FeedOwner& owner, ByteView signed_order) const;
+  Result<void> take_checked_order(Change& change, Channel& channel, const ErasureOrder& order, ByteView signed_order);
+  // The order of the organisation that the feed is known to belong to; null as long as that is not known.
   Erasure* find_erasure(Channel& channel, const LogKey& feed, Number number);
   const Erasure* find_erasure(const LogKey& feed, Number number) const;
-  // Keeps an order. Error (peer): quota_exceeded.
-  Result<Erasure*> keep_order(Change& change, Channel& channel, const ErasureOrder& order, ByteView signed_order);
+  // The same, once it has been followed.
+  const Erasure* find_followed(const LogKey& feed, Number number) const;
+  // Keeps an order beside those of other organisations. Error (peer): quota_exceeded.
+  Result<void> keep_order(Change& change, Channel& channel, const ErasureOrder& order, ByteView signed_order);
+  // Now that it is known whose the feed is: what others ordered of it is nothing.
+  void drop_others_orders(Change& change, Channel& channel, const LogKey& feed);
   void set_erasure(Change& change, Channel& channel, const EntryKey& key, ErasureState state);
-  void drop_erasure(Change& change, Channel& channel, const EntryKey& key);
+  // `org` is a copy, since it may stand in what goes.
+  void drop_erasure(Change& change, Channel& channel, const EntryKey& key, OrgId org);
   // Follows an order whose entry is here by now.
   void follow_order(Change& change, Channel& channel, const EntryKey& key);
   // The same for one that comes with this change: nothing of it is ever to be read.
@@ -476,6 +494,23 @@ struct ReplicaCore {
   void load_erasures(const std::vector<std::pair<Bytes, Bytes>>& orders,
                      const std::vector<std::pair<Bytes, Bytes>>& states);
   void load_hold(ByteView value);
+
+  // ---- replica_claims.cc
+  // An entry without its body: `signed_order` as the peer gave it, or nothing; the order kept here does as well. Errors
+  // (peer): not_acceptable.
+  Result<ErasureClaim> check_claim(const ChannelId& channel, const LogKey& feed, Number number, const EntryHash& entry,
+                                   ByteView signed_order) const;
+  // Past retention no order is needed: one that does not count there for a feed of `owner` is left aside. Returns the
+  // lowest such number; 0: none.
+  Number leave_aside(std::vector<ErasureClaim>& claims, const Batch& batch, Epoch absent_through,
+                     const std::optional<FeedOwner>& owner) const;
+  // May these be followed for a feed of `owner`? Changes nothing; after it follow_claims cannot fail. Errors (peer):
+  // not_acceptable, not_authorised, quota_exceeded.
+  Result<void> check_claims_of(Channel& channel, const std::vector<ErasureClaim>& claims, const Batch& batch,
+                               const std::optional<FeedOwner>& owner);
+  // Keeps these orders, and follows them and those kept before, for the entries of one feed that come with `change`.
+  // Its owner is in its LogState.
+  void follow_claims(Change& change, Channel& channel, const LogKey& feed, const std::vector<ErasureClaim>& claims);
 
   // ---- replica_inspect.cc
   // Looks into entries of a feed that have just been checked, for what concerns the replica itself.
@@ -601,8 +636,8 @@ Bytes counter_record_name(const ChannelId& channel);
 Bytes pending_record_name(const ChannelId& channel, const OrgId& org);
 Bytes missing_record_name(const ChannelId& channel, const NodeId& node);
 Bytes proposal_record_name(const ChannelId& channel, const ProposalId& proposal);
-Bytes erasure_record_name(const LogKey& feed, Number number);
-Bytes erased_record_name(const LogKey& feed, Number number);
+Bytes erasure_record_name(const LogKey& feed, Number number, const OrgId& org);
+Bytes erased_record_name(const LogKey& feed, Number number, const OrgId& org);
 Bytes hold_record_name(const ReportId& report);
 inline constexpr std::string_view kSelfRecordName = "replica.self";
 inline constexpr std::string_view kPrekeyRecordName = "replica.prekey";       // u32: ReplicaCore::newest_prekey_used
@@ -610,7 +645,7 @@ inline constexpr std::string_view kCutRecordName = "replica.cut";             //
 inline constexpr std::string_view kLockedRecordName = "replica.locked";       // u64: arrival (note_locked)
 inline constexpr std::string_view kUnnamedRecordPrefix = "replica.unnamed/";  // log key: u64 number each (unnamed)
 inline constexpr std::string_view kEndedRecordPrefix = "replica.ended/";  // log key: own feed that came while locked
-inline constexpr std::string_view kErasureRecordPrefix = "replica.erasure/";  // log key, u64: signed order
+inline constexpr std::string_view kErasureRecordPrefix = "replica.erasure/";  // log key, u64, org: signed order
 inline constexpr std::string_view kErasedRecordPrefix = "replica.erased/";    // likewise: what became of it
 inline constexpr std::string_view kHoldRecordPrefix = "replica.hold/";        // report id: message HoldRecord
 inline constexpr std::string_view kFeedRecordPrefix = "replica.feed/";

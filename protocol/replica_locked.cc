@@ -169,6 +169,7 @@ void ReplicaCore::name_feed(Change& change, Channel& channel, LogState& log, con
   log.owner = owner;
   log.feed_record_changed = true;
   table.set_feed(log.accepted.log, owner, true);
+  drop_others_orders(change, channel, log.accepted.log);
   change.logs.push_back(log.accepted.log);
   if (unnamed.erase(log.accepted.log) > 0) {
     change.batch.remove_record(Table::kLocal, unnamed_record_name(log.accepted.log));

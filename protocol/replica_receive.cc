@@ -46,14 +46,7 @@ struct RangeReceiver::State {
 
   Result<void> add(ByteView signature, Epoch entry_epoch, ByteView body, const BodyHash& hash, std::uint32_t body_bytes,
                    ByteView order = {});
-  struct GoodClaim {
-    std::size_t at;
-    ErasureOrder order;
-    Bytes signed_order;
-  };
-  Result<std::vector<GoodClaim>> check_claims() const;
-  Result<void> follow_orders(Change& change, Channel& in, const std::vector<GoodClaim>& claims,
-                             const std::optional<FeedOwner>& owner) const;
+  Result<std::vector<ErasureClaim>> check_claims() const;
   Result<void> check_live() const;
   Result<void> check_overlap(Change& change, LogState& held);
   Result<Change> finish_feed(LogState& held);
@@ -290,62 +283,18 @@ Result<void> RangeReceiver::State::check_overlap(Change& change, LogState& held)
   return kOk;
 }
 
-// Whoever leaves out a body has to show that its author's organisation wanted that (rules 11, 52).
-Result<std::vector<RangeReceiver::State::GoodClaim>> RangeReceiver::State::check_claims() const {
-  std::vector<GoodClaim> out;
+Result<std::vector<ErasureClaim>> RangeReceiver::State::check_claims() const {
+  std::vector<ErasureClaim> out;
+  out.reserve(claims.size());
   for (const Claim& claim : claims) {
     const auto& write = batch.entries()[claim.at];
     const EntryView entry = batch.entry(write);
-    const auto missing = [](const char* why) {
-      return refused(kNotAcceptable, std::string("the body is missing; ") + why);
-    };
-    Bytes signed_order = claim.order;
-    if (signed_order.empty()) {
-      auto kept = core->store.get_record(Table::kLocal, erasure_record_name(log, write.number));
-      if (!kept) return missing("the order that it went by is not durable here yet");
-      signed_order = std::move(*kept);
-    }
-    auto order = decode_erasure_order(signed_order);
-    if (!order || order->channel != *channel || order->feed != log || order->number != write.number ||
-        order->entry != hash_entry(entry.header, entry.signature)) {
-      return missing("the order beside it is for another entry");
-    }
-    const Erasure* known = core->find_erasure(log, write.number);
-    if (known == nullptr || known->entry != order->entry) {
-      // In its feed a pin ends what a revoked node may say; beside an entry nothing does.
-      const OrgState* org = core->find_org(order->org);
-      if (org == nullptr || org->accepted.live_node(order->node) == nullptr ||
-          !core->check_order(*order, signed_order)) {
-        return missing("the order beside it is not signed by a node of its organisation");
-      }
-    }
-    out.push_back({claim.at, std::move(*order), std::move(signed_order)});
+    TOCSIN_ASSIGN(
+        good, core->check_claim(*channel, log, write.number, hash_entry(entry.header, entry.signature), claim.order));
+    good.at = claim.at;
+    out.push_back(std::move(good));
   }
   return out;
-}
-
-Result<void> RangeReceiver::State::follow_orders(Change& change, Channel& in, const std::vector<GoodClaim>& orders,
-                                                 const std::optional<FeedOwner>& owner) const {
-  for (const GoodClaim& claim : orders) TOCSIN_TRY(core->keep_order(change, in, claim.order, claim.signed_order));
-  const auto of = in.erasures.find(log);
-  if (of == in.erasures.end() || !owner) return kOk;
-  const Number from = change.batch.entries().front().number;
-  std::vector<Number> numbers;
-  for (auto at = of->second.lower_bound(from); at != of->second.end(); ++at) numbers.push_back(at->first);
-  for (const Number number : numbers) {
-    const std::size_t place = number.value - from.value;
-    if (place >= change.batch.entries().size()) break;
-    const auto write = change.batch.entries()[place];
-    const EntryView entry = change.batch.entry(write);
-    if (of->second.at(number).org != owner->org) {
-      core->drop_erasure(change, in, {log, number});
-      if (!in.erasures.contains(log)) break;
-      continue;
-    }
-    core->follow_order_at_once(change, in, {log, number}, entry);
-    if (!in.erasures.contains(log)) break;
-  }
-  return kOk;
 }
 
 Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
@@ -358,17 +307,18 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
   const bool name_only = writes.size() == 1 && begins_copy && body_absent(last_view) && epoch < first_epoch &&
                          overlap.empty();  // as it was wanted: older keys may have come since
   std::optional<FeedOwner> owner = held.owner;
-  TOCSIN_ASSIGN(orders, check_claims());
+  std::vector<ErasureClaim> orders;  // beside a name alone none is needed
   if (!name_only) {
+    TOCSIN_ASSIGN(checked, check_claims());
+    orders = std::move(checked);
     bool in_no_log = false;
     for (const std::size_t at : epoch_starts) {
-      const auto order = std::ranges::find(orders, at, &GoodClaim::at);
-      // The certificate went with the body, and stands in the order.
-      const bool by_order = order != orders.end() && !order->order.certificate.empty();
+      // The certificate went with the body, and may stand in the order.
+      const auto claim = std::ranges::find(orders, at, &ErasureClaim::at);
+      const ErasureOrder* order = claim == orders.end() ? nullptr : &claim->order;
       const Epoch begun{load_le64(&batch.entry(writes[at]).header[16])};
       in_no_log = in_no_log || (begun >= in.accepted.first_epoch() && in.accepted.epoch(begun) == nullptr);
-      TOCSIN_ASSIGN(named, by_order ? core->authorise_by(in, held, begun, order->order.certificate)
-                                    : core->authorise(in, held, batch.entry(writes[at])));
+      TOCSIN_ASSIGN(named, core->authorise(in, held, batch.entry(writes[at]), order));
       if (owner && named && *owner != *named) {
         return refused(kBadFeedCertificate, "the feed changes its owner inside the range");
       }
@@ -391,11 +341,11 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
     added.entries = writes.size();
     for (const auto& write : writes) added.bytes += write.body_bytes;
   }
-  for (const GoodClaim& claim : orders) {
-    if (!owner || owner->org != claim.order.org) {
-      return refused(kNotAcceptable, "the body is missing, and who took it back did not write it");
-    }
+  if (const Number aside = core->leave_aside(orders, batch, absent_through, owner);
+      aside.value != 0 && (first_absent.value == 0 || aside < first_absent)) {
+    first_absent = aside;
   }
+  TOCSIN_TRY(core->check_claims_of(in, orders, batch, owner));
   TOCSIN_TRY(core->take_room(in, held, owner, added));
   LogRecord& record = held.accepted;
   if (owner && !held.owner) {
@@ -421,7 +371,7 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
     }
     batch.mark_last_signed();
     change.batch = std::move(batch);
-    TOCSIN_TRY(follow_orders(change, in, orders, owner));
+    core->follow_claims(change, in, log, orders);
   }
   change.logs.push_back(log);
   if (core->secrets.locked() && owner && owner->node == core->own_node) {

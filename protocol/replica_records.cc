@@ -83,17 +83,22 @@ Result<HeldProposal> decode_proposal_record(ByteView bytes) {
 }
 namespace {
 
-Bytes entry_name(std::string_view prefix, const LogKey& feed, Number number) {
+Bytes entry_name(std::string_view prefix, const LogKey& feed, Number number, const OrgId& org) {
   Bytes out = named(prefix, feed.view());
   out.resize(out.size() + 8);
   store_le64(&out[out.size() - 8], number.value);
+  append(out, org.view());
   return out;
 }
 
 }  // namespace
 
-Bytes erasure_record_name(const LogKey& feed, Number number) { return entry_name(kErasureRecordPrefix, feed, number); }
-Bytes erased_record_name(const LogKey& feed, Number number) { return entry_name(kErasedRecordPrefix, feed, number); }
+Bytes erasure_record_name(const LogKey& feed, Number number, const OrgId& org) {
+  return entry_name(kErasureRecordPrefix, feed, number, org);
+}
+Bytes erased_record_name(const LogKey& feed, Number number, const OrgId& org) {
+  return entry_name(kErasedRecordPrefix, feed, number, org);
+}
 Bytes hold_record_name(const ReportId& report) { return named(kHoldRecordPrefix, report.view()); }
 
 Bytes encode_month(std::uint32_t month) {

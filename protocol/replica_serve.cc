@@ -151,7 +151,10 @@ Result<void> Replica::serve(const LogKey& key, Number from, Number to, std::size
       bad = true;
       return false;
     }
-    if (body_absent(stored.entry) || impl_->find_erasure(key, stored.number) == nullptr) return visit(stored);
+    if (body_absent(stored.entry)) return visit(stored);
+    const Erasure* erasure = impl_->find_followed(key, stored.number);
+    const bool goes = erasure != nullptr && erasure->entry == hash_entry(stored.entry.header, stored.entry.signature);
+    if (!goes) return visit(stored);
     StoredEntry without = stored;
     without.body_erased = true;
     without.entry.body = {};

@@ -66,9 +66,10 @@ Result<void> Session::Impl::take_below(const LogKey& log, Fetch& fetch, wire::En
   for (std::uint16_t i = 0; i < header.count; ++i) {
     TOCSIN_ASSIGN(entry, reader.next());
     if (fetch.lower->next_number() > fetch.last) return peer_error(kBadEntries, "more entries than were asked for");
-    const auto added = entry.absent ? fetch.lower->add_without_body(entry.signature, entry.epoch,
-                                                                    *BodyHash::from(entry.body_hash), entry.body_bytes)
-                                    : fetch.lower->add(entry.signature, entry.epoch, entry.body);
+    const auto added =
+        entry.absent ? fetch.lower->add_without_body(entry.signature, entry.epoch, *BodyHash::from(entry.body_hash),
+                                                     entry.body_bytes, entry.order)
+                     : fetch.lower->add(entry.signature, entry.epoch, entry.body);
     if (!added) return failed(added.error());
     if (fetch.lower->pending_bytes() > kBelowBytesMax && fetch.announced > kBelowFirst) {
       below[log].count = kBelowFirst;  // the entries have become longer

@@ -75,6 +75,36 @@ struct Erasures : testing::Test {
     }
     return out;
   }
+  // Gives `to` the entries 1 to `last` of a feed, one of them without its body and with `order` beside it.
+  static Result<void> give_without(Party& from, Party& to, const ChannelId& id, const LogKey& feed, Number last,
+                                   Number absent, const Bytes& order) {
+    auto receiver = must(to.replica().receive(id, feed, LogType::kFeed, {1}, std::nullopt));
+    Result<void> added = kOk;
+    for (Number number{1}; number <= last && added; number = number.next()) {
+      const Entry entry = must(from.replica().read_entry(feed, number));
+      const EntryView view = entry.view();
+      const Epoch epoch{load_le64(&view.header[16])};
+      added = number != absent
+                  ? receiver.add(view.signature, epoch, view.body)
+                  : receiver.add_without_body(view.signature, epoch, *BodyHash::from(peek_body_hash(view.header)),
+                                              peek_body_bytes(view.header), order);
+    }
+    if (added) added = receiver.commit(nullptr);
+    to.store.sync();
+    return added;
+  }
+  // What names that entry, as if a node of `by` took it back.
+  static ErasureOrder order_of(Party& by, const ChannelId& id, Party& at, const LogKey& feed, Number number) {
+    ErasureOrder out;
+    out.channel = id;
+    out.org = by.org();
+    out.node = by.node();
+    out.feed = feed;
+    out.number = number;
+    const Entry target = must(at.replica().read_entry(feed, number));
+    out.entry = hash_entry(target.view().header, target.view().signature);
+    return out;
+  }
   static void hold(Party& party, const HoldRecord& record) {
     const Bytes payload = encode_hold(record);
     const FeedItem item{FeedKind::kHold, payload};
@@ -188,6 +218,123 @@ TEST_F(Erasures, rule_52_nobody_else_can_make_a_member_do_without_a_body) {
   for (Party* party : {&a, &b, &c}) EXPECT_EQ(party->texts(id), (Texts{"first", "alert"})) << party->name();
 }
 
+TEST_F(Erasures, rule_28_nobody_takes_over_a_feed_by_an_order_for_its_first_entry) {
+  const ChannelId id = make_channel(a, {&b, &c});
+  write(a, id, {"first", "second"});
+  sync_all({&a, &b});
+  const LogKey feed = feed_of(a, id, b);
+  sync_once(a, c, 0);
+  // b certifies a's key as a feed of its own node, which every node can.
+  ErasureOrder order = order_of(b, id, b, feed, {1});
+  order.certificate = sign_feed_certificate({id, b.org(), b.node(), feed, 1, clock.now()}, b.secrets().tier2->signing);
+  const auto serve = [&] {
+    return code_of(give_without(b, c, id, feed, {2}, {1}, sign_erasure_order(order, b.secrets().tier2->signing)));
+  };
+  EXPECT_EQ(serve(), "not_acceptable");
+  sign_erased_owner(order, b.secrets().tier2->signing);
+  EXPECT_EQ(serve(), "bad_feed_certificate");
+  EXPECT_FALSE(c.table().feed_owner(feed).has_value());
+  sync_all({&a, &b, &c});
+  ASSERT_TRUE(c.table().feed_owner(feed).has_value());
+  EXPECT_EQ(c.table().feed_owner(feed)->org, a.org());
+  EXPECT_EQ(c.texts(id), (Texts{"first", "second"}));
+  // What a's feed key signed for one entry does not do for another, and names nobody but a.
+  ErasureOrder own =
+      must(decode_erasure_order(must(a.replica().make_erasure_order(feed, {1}, {}, {}, ErasureCause::kWithdrawn))));
+  crypto::Verifier verifier;
+  EXPECT_TRUE(verify_erased_owner(own, verifier));
+  own.entry = order_of(a, id, a, feed, {2}).entry;
+  EXPECT_FALSE(verify_erased_owner(own, verifier));
+}
+
+TEST_F(Erasures, rule_28_without_its_feeds_key_an_order_says_nothing_of_the_owner_and_who_comes_later_waits) {
+  const ChannelId id = make_channel(a, {&b, &c});
+  write(a, id, {"first", "second"});
+  sync_all({&a, &b});
+  const LogKey feed = feed_of(a, id, b);
+  sync_once(a, c, 0);
+  ErasureOrder order =
+      must(decode_erasure_order(must(a.replica().make_erasure_order(feed, {1}, {}, {}, ErasureCause::kWithdrawn))));
+  order.certificate.clear();
+  order.feed_signature.clear();
+  const Bytes bare = sign_erasure_order(order, a.secrets().tier2->signing);
+  EXPECT_EQ(code_of(give_without(b, c, id, feed, {2}, {1}, bare)), "not_acceptable");
+  // Another takes the first entry with its body: whose the feed is stands there.
+  sync_all({&a, &b, &c});
+  EXPECT_EQ(c.texts(id), (Texts{"first", "second"}));
+}
+
+TEST_F(Erasures, rule_52_an_order_that_came_before_its_feed_neither_counts_nor_stands_in_for_the_authors) {
+  const ChannelId id = make_channel(a, {&b, &c});
+  write(a, id, {"first", "alert"});
+  sync_all({&a, &b});
+  const LogKey feed = feed_of(a, id, b);
+  sync_once(a, c, 0);
+  const Bytes squat = sign_erasure_order(order_of(b, id, b, feed, {2}), b.secrets().tier2->signing);
+  test::ForgedFeed forged(b, id);
+  std::vector<Entry> entries;
+  entries.push_back(forged.next(a.replica().channel(id)->epoch, as_text(squat), forged.signed_certificate(),
+                                FeedKind::kErasureOrder));
+  must(test::give(c, id, entries));
+  EXPECT_FALSE(c.replica().is_taken_back(feed, {2}));
+  // The same hash is known at c: a's name under b's signature is refused all the same.
+  const Bytes unsigned_order = sign_erasure_order(order_of(a, id, b, feed, {2}), b.secrets().tier2->signing);
+  EXPECT_EQ(code_of(give_without(b, c, id, feed, {2}, {2}, unsigned_order)), "not_acceptable");
+  EXPECT_EQ(code_of(give_without(b, c, id, feed, {2}, {2}, squat)), "not_acceptable");
+  // Where a itself takes it back, c gets that, and can show it to others.
+  take_back(a, id, feed, {2});
+  sync_all({&a, &b});
+  ASSERT_FALSE(has_body(b, feed, {2}));
+  sync_all({&b, &c});
+  EXPECT_EQ(c.texts(id), Texts{"first"});
+  EXPECT_TRUE(c.replica().is_taken_back(feed, {2}));
+  EXPECT_EQ(c.replica().erasure_order(feed, {2}), a.replica().erasure_order(feed, {2}));
+  c.crash();
+  EXPECT_EQ(c.replica().erasure_order(feed, {2}), a.replica().erasure_order(feed, {2}));
+}
+
+TEST_F(Erasures, rule_52_an_order_that_came_before_its_feed_hides_nothing) {
+  const ChannelId id = make_channel(a, {&b, &c});
+  write(a, id, {"first", "alert"});
+  sync_all({&a, &b});
+  const LogKey feed = feed_of(a, id, b);
+  sync_once(a, c, 0);
+  const Bytes squat = sign_erasure_order(order_of(b, id, b, feed, {2}), b.secrets().tier2->signing);
+  test::ForgedFeed forged(b, id);
+  std::vector<Entry> entries;
+  entries.push_back(forged.next(a.replica().channel(id)->epoch, as_text(squat), forged.signed_certificate(),
+                                FeedKind::kErasureOrder));
+  must(test::give(c, id, entries));
+  c.crash();
+  must(test::transfer(a, c, id, feed, LogType::kFeed));
+  tick({&c});
+  EXPECT_EQ(c.texts(id), (Texts{"first", "alert"}));
+  EXPECT_FALSE(c.replica().is_taken_back(feed, {2}));
+  std::size_t bodies = 0;
+  must(c.replica().serve(feed, {2}, {2}, 1 << 20, [&](const StoredEntry& stored) {
+    bodies += stored.entry.body.empty() ? 0 : 1;
+    return true;
+  }));
+  EXPECT_EQ(bodies, 1u);
+}
+
+TEST_F(Erasures, an_order_that_is_refused_leaves_the_own_feed_as_it_was) {
+  const ChannelId id = make_channel(a, {&b});
+  write(a, id, {"first"});
+  write(b, id, {"own"});
+  sync_all({&a, &b});
+  const LogKey feed = feed_of(a, id, b), own = feed_of(b, id, b);
+  const Number before = b.replica().accepted_head(own);
+  const Bytes order = sign_erasure_order(order_of(b, id, b, feed, {1}), b.secrets().tier2->signing);
+  const std::vector<FeedItem> items{{FeedKind::kReport, as_bytes("lost")}, {FeedKind::kErasureOrder, order}};
+  EXPECT_EQ(code_of(b.replica().append(id, items, nullptr)), "not_authorised");
+  EXPECT_EQ(b.replica().accepted_head(own), before);
+  write(b, id, {"next"});
+  EXPECT_EQ(head(b, own), before.next());
+  sync_all({&a, &b});
+  EXPECT_EQ(a.text_set(id), b.text_set(id));
+}
+
 TEST_F(Erasures, orders_checkpoints_and_entries_not_written_yet_are_not_taken_back) {
   const ChannelId id = make_channel(a, {&b});
   write(a, id, {"first"});
@@ -229,7 +376,7 @@ TEST_F(Erasures, a_withdrawal_before_its_report_is_followed_when_that_comes) {
   const LogKey orders = feed_of(second, id, second);
   must(test::transfer(second, b, id, orders, LogType::kFeed));
   tick({&b});
-  EXPECT_TRUE(b.replica().is_taken_back(feed, number));
+  EXPECT_FALSE(b.replica().is_taken_back(feed, number)) << "whose feed that is, b cannot tell yet";
   EXPECT_EQ(said(b, id, b), Texts{}) << "there is nothing to say yet";
   b.crash();
   must(test::transfer(a, b, id, feed, LogType::kFeed));  // a has not heard of it, and gives the body
@@ -391,12 +538,15 @@ TEST(ErasureBytes, what_is_signed_comes_back_and_another_key_does_not_do) {
   order.cause = ErasureCause::kRecalled;
   order.created = {12345};
   order.certificate = Bytes(300, 7);
+  order.feed_signature = Bytes(64, 8);
   const Bytes bytes = sign_erasure_order(order, key);
   EXPECT_LE(bytes.size(), kErasureOrderBytesMax);
   EXPECT_EQ(must(decode_erasure_order(bytes)), order);
   crypto::Verifier verifier;
   EXPECT_TRUE(verify_erasure_order(bytes, key.verify_key(), verifier));
   EXPECT_FALSE(verify_erasure_order(bytes, other.verify_key(), verifier));
+  order.feed_signature.pop_back();
+  EXPECT_EQ(code_of(decode_erasure_order(sign_erasure_order(order, key))), "bad_erasure");
   for (std::size_t size : {std::size_t{0}, std::size_t{64}, bytes.size() - 8})
     EXPECT_FALSE(decode_erasure_order(ByteView(bytes).first(size)));
   HoldRecord hold{order.report, false, {5}, "Ada", "case 7", {{order.channel, order.feed, {3}}}};

@@ -84,6 +84,77 @@ TEST_F(HistoryGrants, rule_08_a_range_below_a_copy_is_verified_from_the_top) {
   EXPECT_EQ(second.text_set(id).size(), 7u);
 }
 
+TEST_F(HistoryGrants, rule_47_what_was_withdrawn_comes_from_below_with_its_order_or_is_erased_as_it_comes) {
+  const ChannelId id = make_channel(a, {&b});
+  for (int i = 0; i < 6; ++i) write(a, id, "old " + std::to_string(i));
+  sync_all({&a, &b});
+  rotate(a, id);
+  certify(second, b);
+  sync_all({&a, &b});
+  write(a, id, "new");
+  sync_once(b, second);
+  sync_once(a, second);
+  LogKey feed;
+  for (const LogRecord& record : a.replica().channel_logs(id)) {
+    const auto owner = a.table().feed_owner(record.log);
+    if (owner && owner->node == a.node()) feed = record.log;
+  }
+  const auto low = second.replica().log_record(feed)->low;
+  ASSERT_GT(low.value, 6u);
+  std::vector<Entry> whole;  // as somebody has them who has not heard of it
+  for (Number number{3}; number < low; number = number.next())
+    whole.push_back(must(a.replica().read_entry(feed, number)));
+  std::vector<Bytes> orders;
+  std::vector<FeedItem> items;
+  for (const Number number : {Number{2}, Number{4}})
+    orders.push_back(must(a.replica().make_erasure_order(feed, number, {}, {}, ErasureCause::kWithdrawn)));
+  for (const Bytes& order : orders) items.push_back({FeedKind::kErasureOrder, order});
+  must(a.replica().append(id, items, nullptr));
+  a.store.sync();
+  must(test::transfer(a, second, id, feed, LogType::kFeed));
+  ASSERT_TRUE(second.replica().is_taken_back(feed, {4}));
+  const Bytes request_of_second = request(id, second, 1, 3);
+  must(give_mail(second, a, MailKind::kKeyRequest, crypto::kLabelKeyRequest, request_of_second));
+  for (const Mail& mail : a.replica().mail_for(second.org(), second.node())) {
+    if (mail.kind == MailKind::kKeyAnswer) {
+      must(second.replica().handle_mail(a.org(), mail.kind, mail.prekey_month, mail.envelope));
+      second.store.sync();
+    }
+  }
+  test::transfer_below(a, second, id, 2);  // the control log
+  ASSERT_TRUE(second.replica().is_short(feed));
+  auto below =
+      must(second.replica().receive_below(id, feed, {3}, EntryHash::from(peek_previous(whole.front().view().header))));
+  for (const Entry& entry : whole)
+    must(below.add(entry.view().signature, {load_le64(&entry.view().header[16])}, entry.view().body));
+  must(below.commit(nullptr));
+  second.store.sync();
+  EXPECT_TRUE(must(second.replica().read_entry(feed, {4})).view().body.empty());
+  EXPECT_FALSE(must(second.replica().read_entry(feed, {3})).view().body.empty());
+  // The order has to be for the entry, of its organisation.
+  const Entry absent = must(a.replica().read_entry(feed, {2}));
+  const Entry first = must(a.replica().read_entry(feed, {1}));
+  const auto rest = [&](const Bytes& order) {
+    auto made = must(second.replica().receive_below(id, feed, {1}, std::nullopt));
+    must(made.add(first.view().signature, {load_le64(&first.view().header[16])}, first.view().body));
+    auto added = made.add_without_body(absent.view().signature, {load_le64(&absent.view().header[16])},
+                                       *BodyHash::from(peek_body_hash(absent.view().header)),
+                                       peek_body_bytes(absent.view().header), order);
+    if (added) added = made.commit(nullptr);
+    second.store.sync();
+    return code_of(added);
+  };
+  ErasureOrder foreign = must(decode_erasure_order(orders[0]));
+  foreign.org = b.org();
+  foreign.node = b.node();
+  EXPECT_EQ(rest(sign_erasure_order(foreign, b.secrets().tier2->signing)), "not_acceptable");
+  EXPECT_EQ(rest(orders[0]), "ok");
+  EXPECT_FALSE(second.replica().is_short(feed));
+  EXPECT_EQ(second.replica().erasure_order(feed, {2}), orders[0]);
+  EXPECT_EQ(second.text_set(id), a.text_set(id));
+  EXPECT_EQ(second.text_set(id).size(), 5u);
+}
+
 TEST_F(HistoryGrants, rule_28_older_entries_of_a_feed_that_name_no_writer_are_not_taken) {
   const ChannelId id = make_channel(a, {&b});
   const Epoch before = info(b, id).epoch;

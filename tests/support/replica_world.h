@@ -258,7 +258,8 @@ inline std::size_t transfer_below(Party& from, Party& to, const protocol::Channe
         const Epoch epoch{load_le64(&entry.header[16])};
         failed = stored.body_erased
                      ? lower->add_without_body(entry.signature, epoch, *BodyHash::from(peek_body_hash(entry.header)),
-                                               peek_body_bytes(entry.header))
+                                               peek_body_bytes(entry.header),
+                                               from.replica().erasure_order(log, stored.number))
                      : lower->add(entry.signature, epoch, entry.body);
         return failed.ok();
       }));
