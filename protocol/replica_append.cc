@@ -37,7 +37,8 @@ LogState& ReplicaCore::own_feed(Change& change, Channel& channel) {
     LogState* log = find_log(key);
     // An epoch past the end of a term is above what the next one begins with: a feed never goes back.
     const bool above = log != nullptr && log->accepted.head_epoch > state.newest_epoch();
-    const bool pinned = log != nullptr && pin_for(state, *log) != nullptr;
+    const auto pin = state.pins.find(key);
+    const bool pinned = pin != state.pins.end() && pin->second.node == own_node;
     if (log != nullptr && log->accepted.frozen == 0 && !pinned && !above) return *log;
   }
   state.feed_key = std::make_shared<const crypto::SigningKey>(crypto::SigningKey::generate(random));
@@ -118,11 +119,11 @@ Result<void> ReplicaCore::append_items(Change& change, Channel& channel, std::sp
   }
   ChannelState& state = channel.accepted;
   // Before anything is written: what follows cannot be taken back.
-  std::vector<std::optional<ErasureOrder>> orders(items.size());
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    if (items[i].kind != FeedKind::kErasureOrder) continue;
-    TOCSIN_ASSIGN(order, check_order_of(channel, {state.id(), own_org, own_node, 0}, items[i].payload));
-    orders[i] = std::move(order);
+  std::vector<std::pair<ErasureOrder, ByteView>> orders;
+  for (const FeedItem& item : items) {
+    if (item.kind != FeedKind::kErasureOrder) continue;
+    TOCSIN_ASSIGN(order, check_order_of(channel, {state.id(), own_org, own_node, 0}, item.payload));
+    orders.emplace_back(std::move(order), item.payload);
   }
   LogState& log = own_feed(change, channel);
   const Epoch epoch = state.newest_epoch();
@@ -158,10 +159,9 @@ Result<void> ReplicaCore::append_items(Change& change, Channel& channel, std::sp
     certificate.clear();
     if (refs != nullptr) refs->push_back(ref);
   }
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    const FeedItem& item = items[i];
-    // The own organisation's have no quota.
-    if (orders[i]) (void)take_checked_order(change, channel, *orders[i], item.payload);
+  // There is no quota for the own organisation's.
+  for (const auto& [order, signed_order] : orders) (void)take_checked_order(change, channel, order, signed_order);
+  for (const FeedItem& item : items) {
     if (item.kind == FeedKind::kHold && state.id() == private_channel) {
       if (const auto hold = decode_hold(item.payload)) take_hold(change, *hold);
     }
