@@ -37,8 +37,7 @@ LogState& ReplicaCore::own_feed(Change& change, Channel& channel) {
     LogState* log = find_log(key);
     // An epoch past the end of a term is above what the next one begins with: a feed never goes back.
     const bool above = log != nullptr && log->accepted.head_epoch > state.newest_epoch();
-    const auto pin = state.pins.find(key);
-    const bool pinned = pin != state.pins.end() && pin->second.node == own_node;
+    const bool pinned = log != nullptr && pin_for(state, *log) != nullptr;
     if (log != nullptr && log->accepted.frozen == 0 && !pinned && !above) return *log;
   }
   state.feed_key = std::make_shared<const crypto::SigningKey>(crypto::SigningKey::generate(random));
