@@ -70,6 +70,7 @@ nlohmann::ordered_json bench_rotate(std::size_t nodes) {
   place.epoch = state.epoch;
   place.control_log = LogKey{control_key.verify_key().bytes()};
   place.first = {2};
+  random.fill(place.previous.mutable_view());
 
   std::vector<double> rotating, opening, bare;
   std::size_t bytes = 0;
@@ -83,6 +84,8 @@ nlohmann::ordered_json bench_rotate(std::size_t nodes) {
     header.number = place.first;
     header.epoch = place.epoch;
     header.log = place.control_log;
+    header.channel = pseudonym_of(place.channel);
+    header.previous = place.previous;
     for (const Bytes& body : bodies) {
       entries.push_back(sign_entry(header, body, control_key));
       header.number = header.number.next();
