@@ -137,6 +137,7 @@ std::vector<Bytes> ReplicaCore::approvals_of(const Channel& channel, const HeldP
     if (!is_new && bytes.size() < at->second.size()) at->second = bytes;
   }
   std::vector<Bytes> out;
+  out.reserve(by_org.size());
   for (auto& [org, bytes] : by_org) out.push_back(std::move(bytes));
   std::ranges::stable_sort(out, {}, [](const Bytes& bytes) { return bytes.size(); });
   if (out.size() > count) out.resize(count);

@@ -7,8 +7,6 @@
 namespace tocsin::protocol {
 namespace {
 
-namespace schema = report_schema;
-
 // Thrown only inside this file, from the readers below to decode.
 struct Refused {
   Error error;
@@ -39,7 +37,7 @@ People people(std::int64_t value, std::string_view field) {
   return value;
 }
 
-Place read_place(schema::Place::Reader from) {
+Place read_place(report_schema::Place::Reader from) {
   Place place;
   place.iso3 = text_of(from.getIso3(), 3, "place.iso3");
   place.admin1 = text_of(from.getAdmin1(), kLabelBytesMax, "place.admin1");
@@ -53,7 +51,7 @@ Place read_place(schema::Place::Reader from) {
   return place;
 }
 
-Provenance read_provenance(schema::Provenance::Reader from) {
+Provenance read_provenance(report_schema::Provenance::Reader from) {
   Provenance p;
   p.publisher = text_of(from.getPublisher(), kLabelBytesMax, "provenance.publisher");
   p.dataset = text_of(from.getDataset(), kLabelBytesMax, "provenance.dataset");
@@ -65,7 +63,7 @@ Provenance read_provenance(schema::Provenance::Reader from) {
   return p;
 }
 
-void read_lists(schema::Report::Reader from, Report& to) {
+void read_lists(report_schema::Report::Reader from, Report& to) {
   const auto places = from.getPlaces();
   const unsigned n_places = bounded(places, kPlacesMax, "place");
   for (unsigned i = 0; i < n_places; ++i) to.places.push_back(read_place(places[i]));
@@ -98,7 +96,7 @@ void read_lists(schema::Report::Reader from, Report& to) {
   }
 }
 
-IncidentDetails read_incident(schema::Incident::Reader in) {
+IncidentDetails read_incident(report_schema::Incident::Reader in) {
   IncidentDetails d;
   d.event_type = text_of(in.getEventType(), kLabelBytesMax, "incident.event_type");
   d.violence_type = canonical::enum_as<ViolenceType>(in.getViolenceType());
@@ -121,13 +119,13 @@ IncidentDetails read_incident(schema::Incident::Reader in) {
   return d;
 }
 
-SituationDetails read_situation(schema::Situation::Reader in) {
+SituationDetails read_situation(report_schema::Situation::Reader in) {
   return {canonical::enum_as<Trend>(in.getTrend()), people(in.getPeopleAffected(), "situation.people_affected"),
           people(in.getPeopleInNeed(), "situation.people_in_need"),
           text_of(in.getOutlook(), kNoteBytesMax, "situation.outlook")};
 }
 
-AlertDetails read_alert(schema::Alert::Reader in) {
+AlertDetails read_alert(report_schema::Alert::Reader in) {
   AlertDetails d;
   const auto lines = in.getLinesTried();
   const unsigned n = bounded(lines, kLinesTriedMax, "alert.lines_tried");
@@ -136,7 +134,7 @@ AlertDetails read_alert(schema::Alert::Reader in) {
   return d;
 }
 
-IndicatorDetails read_indicator(schema::Indicator::Reader in) {
+IndicatorDetails read_indicator(report_schema::Indicator::Reader in) {
   IndicatorDetails d;
   d.name = text_of(in.getName(), kLabelBytesMax, "indicator.name");
   if (in.getHasValue()) d.value = in.getValue();
@@ -146,7 +144,7 @@ IndicatorDetails read_indicator(schema::Indicator::Reader in) {
   return d;
 }
 
-DisplacementDetails read_displacement(schema::Displacement::Reader in) {
+DisplacementDetails read_displacement(report_schema::Displacement::Reader in) {
   DisplacementDetails d;
   d.people = people(in.getPeople(), "displacement.people");
   d.people_low = people(in.getPeopleLow(), "displacement.people_low");
@@ -159,7 +157,7 @@ DisplacementDetails read_displacement(schema::Displacement::Reader in) {
   return d;
 }
 
-CorrectDetails read_correct(schema::Correct::Reader in) {
+CorrectDetails read_correct(report_schema::Correct::Reader in) {
   CorrectDetails d;
   d.target = fixed<ReportId>(in.getTarget(), "correct.target");
   if (in.hasPrevious()) d.previous = fixed<ReportId>(in.getPrevious(), "correct.previous");
@@ -169,8 +167,8 @@ CorrectDetails read_correct(schema::Correct::Reader in) {
   return d;
 }
 
-ReportDetails read_details(schema::Report::Details::Reader in) {
-  using Which = schema::Report::Details::Which;
+ReportDetails read_details(report_schema::Report::Details::Reader in) {
+  using Which = report_schema::Report::Details::Which;
   switch (in.which()) {
     case Which::NONE:
       return std::monostate{};
@@ -202,7 +200,7 @@ ReportDetails read_details(schema::Report::Details::Reader in) {
   return UnknownDetails{static_cast<std::uint16_t>(in.which())};
 }
 
-Report read_report(schema::Report::Reader from) {
+Report read_report(report_schema::Report::Reader from) {
   if (from.getFormatVersion() != kReportFormatVersion) {
     refuse(kReportVersion, "format version " + std::to_string(from.getFormatVersion()) + "; this program knows " +
                                std::to_string(kReportFormatVersion));
@@ -259,7 +257,7 @@ Result<Report> decode(ByteView bytes, bool nested) {
   auto message = canonical::Message::open(bytes, max);
   if (!message) return peer_error(kReportNotCanonical, message.error().detail);
   try {
-    Report report = read_report(message->root<schema::Report>());
+    Report report = read_report(message->root<report_schema::Report>());
     check_read(report);
     if (report.kind != ReportKind::kCorrect && bytes.size() > kPlainReportBytesMax) {
       return peer_error(kReportTooLarge, "at most " + std::to_string(kPlainReportBytesMax) + " bytes");

@@ -9,11 +9,9 @@
 namespace tocsin::protocol {
 namespace {
 
-namespace schema = report_schema;
-
 std::int64_t people(const People& value) { return value.value_or(-1); }
 
-void write_place(schema::Place::Builder to, const Place& from) {
+void write_place(report_schema::Place::Builder to, const Place& from) {
   if (!from.iso3.empty()) to.setIso3(canonical::text(from.iso3));
   if (!from.admin1.empty()) to.setAdmin1(canonical::text(from.admin1));
   if (!from.admin2.empty()) to.setAdmin2(canonical::text(from.admin2));
@@ -27,10 +25,10 @@ void write_place(schema::Place::Builder to, const Place& from) {
     to.setLatitude(from.point->latitude);
     to.setLongitude(from.point->longitude);
   }
-  to.setGeoPrecision(canonical::enum_as<schema::GeoPrecision>(from.geo_precision));
+  to.setGeoPrecision(canonical::enum_as<report_schema::GeoPrecision>(from.geo_precision));
 }
 
-void write_provenance(schema::Provenance::Builder to, const Provenance& from) {
+void write_provenance(report_schema::Provenance::Builder to, const Provenance& from) {
   if (!from.publisher.empty()) to.setPublisher(canonical::text(from.publisher));
   if (!from.dataset.empty()) to.setDataset(canonical::text(from.dataset));
   if (!from.row_id.empty()) to.setRowId(canonical::text(from.row_id));
@@ -40,7 +38,7 @@ void write_provenance(schema::Provenance::Builder to, const Provenance& from) {
   if (from.retrieved) to.setRetrievedMs(from.retrieved->ms);
 }
 
-void write_period(schema::Report::Builder to, const Report& from) {
+void write_period(report_schema::Report::Builder to, const Report& from) {
   if (!from.observed_from && !from.observed_to && from.observed_precision == TimePrecision::kUnknown) return;
   auto period = to.initObserved();
   if (from.observed_from) {
@@ -51,10 +49,10 @@ void write_period(schema::Report::Builder to, const Report& from) {
     period.setHasTo(true);
     period.setToMs(from.observed_to->ms);
   }
-  period.setPrecision(canonical::enum_as<schema::TimePrecision>(from.observed_precision));
+  period.setPrecision(canonical::enum_as<report_schema::TimePrecision>(from.observed_precision));
 }
 
-void write_lists(schema::Report::Builder to, const Report& from) {
+void write_lists(report_schema::Report::Builder to, const Report& from) {
   if (!from.places.empty()) {
     auto list = to.initPlaces(static_cast<unsigned>(from.places.size()));
     for (unsigned i = 0; i < list.size(); ++i) write_place(list[i], from.places[i]);
@@ -63,8 +61,8 @@ void write_lists(schema::Report::Builder to, const Report& from) {
     auto list = to.initSources(static_cast<unsigned>(from.sources.size()));
     for (unsigned i = 0; i < list.size(); ++i) {
       list[i].setReference(canonical::data(from.sources[i].reference.view()));
-      list[i].setReliability(canonical::enum_as<schema::Reliability>(from.sources[i].reliability));
-      list[i].setCredibility(canonical::enum_as<schema::Credibility>(from.sources[i].credibility));
+      list[i].setReliability(canonical::enum_as<report_schema::Reliability>(from.sources[i].reliability));
+      list[i].setCredibility(canonical::enum_as<report_schema::Credibility>(from.sources[i].credibility));
     }
   }
   if (!from.indicators.empty()) {
@@ -78,7 +76,7 @@ void write_lists(schema::Report::Builder to, const Report& from) {
     auto list = to.initReferences(static_cast<unsigned>(from.references.size()));
     for (unsigned i = 0; i < list.size(); ++i) {
       list[i].setReport(canonical::data(from.references[i].report.view()));
-      list[i].setRelation(canonical::enum_as<schema::Relation>(from.references[i].relation));
+      list[i].setRelation(canonical::enum_as<report_schema::Relation>(from.references[i].relation));
     }
   }
   if (from.attachments.empty()) return;
@@ -95,20 +93,20 @@ void write_lists(schema::Report::Builder to, const Report& from) {
 }
 
 struct DetailsWriter {
-  schema::Report::Details::Builder to;
+  report_schema::Report::Details::Builder to;
 
   void operator()(const std::monostate&) { to.setNone(); }
   void operator()(const UnknownDetails&) { to.setNone(); }  // encode_report has refused it
   void operator()(const IncidentDetails& d) {
     auto out = to.initIncident();
     if (!d.event_type.empty()) out.setEventType(canonical::text(d.event_type));
-    out.setViolenceType(canonical::enum_as<schema::ViolenceType>(d.violence_type));
+    out.setViolenceType(canonical::enum_as<report_schema::ViolenceType>(d.violence_type));
     if (!d.conflict.empty()) out.setConflict(canonical::text(d.conflict));
     if (!d.actors.empty()) {
       auto list = out.initActors(static_cast<unsigned>(d.actors.size()));
       for (unsigned i = 0; i < list.size(); ++i) {
         if (!d.actors[i].name.empty()) list[i].setName(canonical::text(d.actors[i].name));
-        list[i].setRole(canonical::enum_as<schema::ActorRole>(d.actors[i].role));
+        list[i].setRole(canonical::enum_as<report_schema::ActorRole>(d.actors[i].role));
       }
     }
     out.setDeathsBest(people(d.deaths_best));
@@ -123,7 +121,7 @@ struct DetailsWriter {
   }
   void operator()(const SituationDetails& d) {
     auto out = to.initSituation();
-    out.setTrend(canonical::enum_as<schema::Trend>(d.trend));
+    out.setTrend(canonical::enum_as<report_schema::Trend>(d.trend));
     out.setPeopleAffected(people(d.people_affected));
     out.setPeopleInNeed(people(d.people_in_need));
     if (!d.outlook.empty()) out.setOutlook(canonical::text(d.outlook));
@@ -144,7 +142,7 @@ struct DetailsWriter {
       out.setValue(*d.value);
     }
     if (!d.unit.empty()) out.setUnit(canonical::text(d.unit));
-    out.setTrend(canonical::enum_as<schema::Trend>(d.trend));
+    out.setTrend(canonical::enum_as<report_schema::Trend>(d.trend));
     if (!d.baseline.empty()) out.setBaseline(canonical::text(d.baseline));
   }
   void operator()(const DisplacementDetails& d) {
@@ -153,8 +151,8 @@ struct DetailsWriter {
     out.setPeopleLow(people(d.people_low));
     out.setPeopleHigh(people(d.people_high));
     out.setHouseholds(people(d.households));
-    out.setMovement(canonical::enum_as<schema::Movement>(d.movement));
-    out.setCause(canonical::enum_as<schema::DisplacementCause>(d.cause));
+    out.setMovement(canonical::enum_as<report_schema::Movement>(d.movement));
+    out.setCause(canonical::enum_as<report_schema::DisplacementCause>(d.cause));
     if (d.origin) write_place(out.initOrigin(), *d.origin);
     if (d.destination) write_place(out.initDestination(), *d.destination);
   }
@@ -187,20 +185,20 @@ struct DetailsWriter {
   }
 };
 
-void write_report(schema::Report::Builder to, const Report& from) {
+void write_report(report_schema::Report::Builder to, const Report& from) {
   to.setFormatVersion(kReportFormatVersion);
   if (!from.salt.is_zero()) to.setSalt(canonical::data(from.salt.view()));
-  to.setKind(canonical::enum_as<schema::Kind>(from.kind));
-  to.setStatus(canonical::enum_as<schema::Status>(from.status));
+  to.setKind(canonical::enum_as<report_schema::Kind>(from.kind));
+  to.setStatus(canonical::enum_as<report_schema::Status>(from.status));
   if (!from.author.is_zero()) to.setAuthor(canonical::data(from.author.view()));
   to.setCreatedMs(from.created.ms);
   write_period(to, from);
-  to.setTlp(canonical::enum_as<schema::Tlp>(from.tlp));
-  to.setSeverity(canonical::enum_as<schema::Severity>(from.severity));
-  to.setUrgency(canonical::enum_as<schema::Urgency>(from.urgency));
-  to.setCertainty(canonical::enum_as<schema::Certainty>(from.certainty));
-  to.setLikelihood(canonical::enum_as<schema::Likelihood>(from.likelihood));
-  to.setConfidence(canonical::enum_as<schema::Confidence>(from.confidence));
+  to.setTlp(canonical::enum_as<report_schema::Tlp>(from.tlp));
+  to.setSeverity(canonical::enum_as<report_schema::Severity>(from.severity));
+  to.setUrgency(canonical::enum_as<report_schema::Urgency>(from.urgency));
+  to.setCertainty(canonical::enum_as<report_schema::Certainty>(from.certainty));
+  to.setLikelihood(canonical::enum_as<report_schema::Likelihood>(from.likelihood));
+  to.setConfidence(canonical::enum_as<report_schema::Confidence>(from.confidence));
   write_lists(to, from);
   if (!from.language.empty()) to.setLanguage(canonical::text(from.language));
   if (!from.title.empty()) to.setTitle(canonical::text(from.title));
@@ -213,7 +211,8 @@ void write_report(schema::Report::Builder to, const Report& from) {
 // ours.
 Result<Bytes> to_canonical(const Report& report) {
   return canonical::guard([&]() -> Result<Bytes> {
-    return canonical::encode<schema::Report>([&](schema::Report::Builder root) { write_report(root, report); });
+    return canonical::encode<report_schema::Report>(
+        [&](report_schema::Report::Builder root) { write_report(root, report); });
   });
 }
 
