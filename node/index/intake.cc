@@ -218,6 +218,7 @@ Result<void> Intake::take_order(const OpenedEntry& opened, const Spot& spot, Fee
     refuse(kBadErasure, out);
     return kOk;
   }
+  const auto id = erasure_id(opened.payload);  // statements are bound to its bytes
   TOCSIN_ASSIGN(org, names_.put(NameKind::kOrg, opened.org));
   TOCSIN_ASSIGN(feed, names_.put(NameKind::kLog, order->feed));
   {
@@ -229,12 +230,12 @@ Result<void> Intake::take_order(const OpenedEntry& opened, const Spot& spot, Fee
     s->bind_blob(6, opened.node.view()).bind(7, feed).bind(8, static_cast<std::int64_t>(order->number.value));
     s->bind_blob(9, order->report.view()).bind(10, id_prefix(order->subject.view()));
     s->bind_blob(11, order->subject.view()).bind(12, static_cast<std::int64_t>(order->cause));
-    s->bind(13, order->created.ms).bind_blob(14, erasure_id(opened.payload).view());
+    s->bind(13, order->created.ms).bind_blob(14, id.view());
     TOCSIN_TRY(s->run());
   }
   {
     TOCSIN_ASSIGN(s, db_.use("UPDATE confirmed SET matched = 1 WHERE id = ?1 AND matched = 0"));
-    TOCSIN_TRY(s->bind_blob(1, erasure_id(opened.payload).view()).run());
+    TOCSIN_TRY(s->bind_blob(1, id.view()).run());
   }
   out.told.emplace_back(opened.feed, opened.number);
   if (order->cause != ErasureCause::kWithdrawn || order->report != order->subject) return kOk;
