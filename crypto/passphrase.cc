@@ -74,8 +74,9 @@ Result<PassphraseBox> PassphraseBox::derive(std::string_view passphrase, const P
   TOCSIN_TRY(check_params(params));
   if (passphrase.size() > kPassphraseLengthMax) return caller_error(kTooLong, "a passphrase has at most 4,096 bytes");
   PassphraseKey key = PassphraseKey::zero();
-  if (crypto_pwhash_argon2id(key.mutable_view().data(), PassphraseKey::kSize, passphrase.data(), passphrase.size(),
-                             salt.data(), params.ops, std::size_t{params.mem_kib} * 1024,
+  const char* text = passphrase.empty() ? "" : passphrase.data();  // never null for the library
+  if (crypto_pwhash_argon2id(key.mutable_view().data(), PassphraseKey::kSize, text, passphrase.size(), salt.data(),
+                             params.ops, std::size_t{params.mem_kib} * 1024,
                              crypto_pwhash_argon2id_ALG_ARGON2ID13) != 0) {
     return environment_error(kOutOfMemory, "no " + std::to_string(params.mem_kib) + " KiB free to check a passphrase");
   }
