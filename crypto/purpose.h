@@ -41,6 +41,8 @@ struct Label {
 inline constexpr Personal kPersonalEntryKey{"tocsin entry key"};   // epoch key + context -> entry key (rule 37)
 inline constexpr Personal kPersonalBodyKeys{"tocsin body keys"};   // entry key -> encryption key, commitment (rule 37)
 inline constexpr Personal kPersonalBodyNonce{"tocsin bodynonce"};  // nonce of a body (rule 38)
+inline constexpr Personal kPersonalContributionKey{
+    "tocsin contr key"};  // X25519 result -> entry key of a contribution (rules 24, 37)
 inline constexpr Personal kPersonalWrapKeys{
     "tocsin wrap keys"};  // X25519 result -> key, commitment of a slot (rule 30)
 inline constexpr Personal kPersonalWrapNonce{"tocsin wrapnonce"};  // nonce of a slot (rule 38)
@@ -77,6 +79,11 @@ inline constexpr Personal kPersonalFork{"tocsin fork"};             // leaf of a
 inline constexpr Personal kPersonalMail{"tocsin mail id"};          // tells apart what a node has sent; never leaves it
 inline constexpr Personal kPersonalBundle{"tocsin bundle"};         // clear start of a bundle; what its author signs
 inline constexpr Personal kPersonalErasure{"tocsin erasure"};       // names an order to erase a body
+inline constexpr Personal kPersonalHalf{"tocsin half"};             // epoch key -> secret half of the epoch (rule 24)
+inline constexpr Personal kPersonalAnswerKey{"tocsin answerkey"};   // epoch key -> seed of the key that signs answers
+inline constexpr Personal kPersonalContributionProfile{"tocsin contprof"};  // what a contributor is told of a channel
+inline constexpr Personal kPersonalContributionEphemeral{
+    "tocsin contreph"};  // a contributor's secret + place of an entry -> its ephemeral key
 
 // ---- Signatures and envelopes of the protocol layer ----
 inline constexpr Label kLabelEntry{"tocsin.v1.entry"};
@@ -100,7 +107,11 @@ inline constexpr Label kLabelBundleChunk{"tocsin.v1.bundle-chunk"};   // sealed 
 inline constexpr Label kLabelKeyRequest{"tocsin.v1.key-request"};     // envelopes of epochs wrapped again (rule 33)
 inline constexpr Label kLabelKeyAnswer{"tocsin.v1.key-answer"};
 inline constexpr Label kLabelNotice{"tocsin.v1.notice"};
-inline constexpr Label kLabelErasure{"tocsin.v1.erasure"};           // an organisation takes a body back
+inline constexpr Label kLabelContributorNotice{"tocsin.v1.contributor-notice"};
+inline constexpr Label kLabelContributorMail{"tocsin.v1.contributor-mail"};  // envelope of that and of what it is about
+inline constexpr Label kLabelAnswer{"tocsin.v1.answer"};                     // a channel to a contributor (rule 24)
+inline constexpr Label kLabelAnswerMail{"tocsin.v1.answer-mail"};            // envelope of an answer
+inline constexpr Label kLabelErasure{"tocsin.v1.erasure"};                   // an organisation takes a body back
 inline constexpr Label kLabelErasedOwner{"tocsin.v1.erased-owner"};  // a feed key says whose a body was that is gone
 inline constexpr Label kLabelNoticeMail{"tocsin.v1.notice-mail"};  // envelope of a notice to a node of whom it is about
 

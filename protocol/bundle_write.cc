@@ -75,7 +75,8 @@ class Planner {
       }
     }
     for (const ChannelInfo& channel : channels) {
-      if (serves(channel.id, out.targets)) {
+      const bool contributes = channel.own_role == Role::kContributor && channel.standing == ChannelStanding::kJoined;
+      if (contributes || serves(channel.id, out.targets)) {
         TOCSIN_TRY(add_channel(out, channel));
       } else if (channel.standing != ChannelStanding::kJoined && channel.standing != ChannelStanding::kAccepting) {
         return not_joined(channel);
@@ -101,9 +102,10 @@ class Planner {
       BundlePlan& out = plans.emplace_back();
       std::vector<OrgId> readers;
       for (const MemberInfo& member : channel.members) {
-        const bool reads = may_write(member.role) || member.role == Role::kReader;
-        if (reads && !replica_.is_blocked(member.org)) readers.push_back(member.org);
+        if (may_read(member.role) && !replica_.is_blocked(member.org)) readers.push_back(member.org);
       }
+      // Who else reads it a contributor does not know (rule 24); the chair passes on what it gets.
+      if (channel.own_role == Role::kContributor) readers.push_back(channel.chair_org);
       out.targets = replica_.wrap_targets(readers);
       TOCSIN_TRY(add_channel(out, channel));
       count_certificate_keys(out);

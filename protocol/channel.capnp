@@ -133,6 +133,7 @@ struct Member {
   since @7 :UInt64;                # epoch that it stands in the roster from, without a break; 0: not known (rule 33)
   historyFrom @8 :UInt64;          # first older epoch that it was granted (rule 34); 0: none
   historyGranted @9 :Int64;        # when that was, milliseconds since 1970 UTC, as claimed by the chair
+  tag @10 :Data;                   # 32 random bytes, of a contributor alone: what its sessions find the channel by (rule 24)
 }
 
 struct Pin {
@@ -196,6 +197,7 @@ struct ControlEvent {
     decision @5 :Decision;         # what k stewards approved, and takes effect with this entry, or the next epoch (rule 22)
     unused @6 :Void;               # never written
     historyGrant @7 :HistoryGrant; # rule 34
+    contributors @9 :List(Data);   # signed ContributorNotices, at most 64 of one event (rule 24)
   }
   needs @8 :Text;                  # as in ControlBody, of an event
 
@@ -258,6 +260,65 @@ struct Notice {
   entryHash @6 :Data;              # 32 bytes: hash of that entry
   created @7 :Int64;               # milliseconds since 1970 UTC, as claimed
   decision @8 :ControlEvent.Decision; # where several stewards decide: that they removed it
+}
+
+struct ContributorProfile {
+  # What every contributor of a channel is told of it (rule 24). Its hash stands in the notices.
+  formatVersion @0 :UInt16;        # 1
+  channelId @1 :Data;              # 32 bytes
+  network @2 :Text;                # as in OrgGenesis
+  name @3 :Text;                   # 1 to 200 bytes
+  class @4 :ChannelClass;          # as in the genesis
+  terms @5 :Text;                  # what an accepting organisation signs; at most 8,192 bytes
+  retentionDays @6 :UInt32;        # bodies older than this are erased; 0: kept
+}
+
+enum ContributorStanding {
+  unknown @0;
+  invited @1;
+  contributor @2;
+  none @3;                         # it was removed, or its invitation taken back
+}
+
+struct ContributorNotice {
+  # What the chair tells a contributor, in the place of control log and roster (rule 24). Signed by the chair's node;
+  # stands in the control log, sealed, so that any member can carry it.
+  formatVersion @0 :UInt16;        # 1
+  channelId @1 :Data;              # 32 bytes
+  orgId @2 :Data;                  # 32 bytes: whom it is about
+  standing @3 :ContributorStanding;
+  term @4 :UInt32;                 # of the chair, from 1
+  entryNumber @5 :UInt64;          # control entry after which it was written; with the term it orders notices
+  epoch @6 :UInt64;                # newest epoch
+  half @7 :Data;                   # 32 bytes, X25519: what it seals to; zero for who is no contributor
+  answerKey @8 :Data;              # 32 bytes, Ed25519: signs answers in this epoch; likewise
+  tag @9 :Data;                    # 32 bytes, as in Member
+  profile @10 :Data;               # 32 bytes: hash of the ContributorProfile
+  addingEntry @11 :Data;           # 32 bytes: hash of the entry that invited it; zero once it has joined
+  chairOrg @12 :Data;              # 32 bytes: of the node that signs
+  chairNode @13 :Data;             # 32 bytes
+  governments @14 :Bool;           # at least one government is among the readers (rule 53)
+  created @15 :Int64;              # milliseconds since 1970 UTC, as claimed
+}
+
+struct ContributorMail {
+  # A notice on its way (mail kind 7). Sealed to a node of the organisation that it is about.
+  formatVersion @0 :UInt16;        # 1
+  notice @1 :Data;                 # 64-byte signature and canonical ContributorNotice
+  profile @2 :Data;                # canonical ContributorProfile
+  chairOrgLog @3 :List(Data);      # organisation log of the chair's organisation, entry byte strings; where it invites
+}
+
+struct Answer {
+  # What a channel says to a contributor about a report of its (feed kind 14; mail kind 8). Signed by the epoch's answer key:
+  # by somebody who reads the channel, without saying who.
+  formatVersion @0 :UInt16;        # 1
+  channelId @1 :Data;              # 32 bytes
+  toOrg @2 :Data;                  # 32 bytes: the contributor
+  report @3 :Data;                 # 32 bytes: report id
+  epoch @4 :UInt64;                # whose answer key signs
+  text @5 :Text;                   # 1 to 4,096 bytes
+  created @6 :Int64;               # milliseconds since 1970 UTC, as claimed
 }
 
 struct FeedCertificate {

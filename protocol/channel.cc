@@ -181,6 +181,8 @@ void take_newest(ChannelState& state, ControlState next, const ControlContext& c
     state.terms.push_back(now);
   }
   state.decisions.clear();
+  // Those of who was removed stay for a while, to be told; the others are told anew by the entry that follows.
+  if (state.contributor_notices.size() >= kMembersMax) state.contributor_notices.clear();
   const bool named = next.member(context.own_org) != nullptr;
   state.standing = named ? ChannelStanding::kJoined : ChannelStanding::kRemoved;
   state.newest = std::make_shared<const ControlState>(std::move(next));
@@ -235,8 +237,8 @@ Result<void> apply_decision(ChannelState& state, const EntryHeader& header, cons
   if (!context.signed_by) return unapproved("nobody's signature can be checked here");
   TOCSIN_TRY(check_approvals(proposal, event.approvals, now, context.signed_by, context.verifier));
   if (const auto* invite = std::get_if<InviteChange>(&proposal.change)) {
-    if (invite->member.role != Role::kMember && invite->member.role != Role::kReader) {
-      return unapproved("whom stewards invite is member or reader");
+    if (!may_be_invited_as(invite->member.role)) {
+      return unapproved("whom stewards invite is member, reader or contributor");
     }
     if (state.role_of(invite->member.org) == Role::kUnknown && state.invited.size() < kMembersMax) {
       state.invited[invite->member.org] = {invite->member, header.number, hash, header.epoch, header.log};
@@ -285,6 +287,13 @@ Result<void> apply_event(ChannelState& state, const EntryHeader& header, const E
     return apply_decision(state, header, hash, *decision, context);
   } else if (const auto* cancel = std::get_if<CancelInviteEvent>(&event)) {
     state.invited.erase(cancel->org);
+  } else if (const auto* told = std::get_if<ContributorsEvent>(&event)) {
+    for (const Bytes& bytes : told->notices) {
+      const auto notice = decode_contributor_notice(bytes);  // its signature is for whom it is about
+      if (!notice || notice->channel != state.id()) continue;
+      const bool has_room = state.contributor_notices.size() < kMembersMax;
+      if (has_room || state.contributor_notices.contains(notice->org)) state.contributor_notices[notice->org] = bytes;
+    }
   } else if (const auto* grant = std::get_if<HistoryGrantEvent>(&event)) {
     if (state.newest->quorum > 1) return unapproved("a history grant was not approved");
     grant_history(state, *grant);

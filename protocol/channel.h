@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "protocol/channel_messages.h"
+#include "protocol/contributor.h"
 #include "protocol/epoch.h"
 #include "protocol/stewards.h"
 
@@ -68,11 +69,15 @@ struct ChannelState {
   std::map<OrgId, OpenInvite> invited;
   std::map<LogKey, FeedPin> pins;
   std::map<OrgId, HistoryGrant> grants;  // to members of the newest roster; a grant ends when its organisation leaves
-  bool needs_newer = false;              // rule 16
-  std::string needs_version;             // of Tocsin, where the entry says it
-  Time epoch_seen;                       // local clock when the newest epoch was taken
-  Time invitation_seen;                  // local clock when `invitation` came; 0: not known
-  Epoch erased_through;                  // bodies up to this epoch are past retention and erased (rule 25)
+  std::map<OrgId, Bytes> contributor_notices;  // signed, the newest of each that the chair told of; at most kMembersMax
+  bool needs_newer = false;                    // rule 16
+  std::string needs_version;                   // of Tocsin, where the entry says it
+  Time epoch_seen;                             // local clock when the newest epoch was taken
+  Time invitation_seen;                        // local clock when `invitation` came; 0: not known
+  Epoch erased_through;                        // bodies up to this epoch are past retention and erased (rule 25)
+
+  // Of a contributor (rule 24). There is then no control log, and `genesis` and `newest` say what is shown to it.
+  std::shared_ptr<const Contribution> contribution;
 
   // Before joining.
   Bytes invitation;  // canonical Invitation

@@ -18,6 +18,13 @@ std::string_view to_string(ChannelClass value);
 std::string_view to_string(Role value);
 std::optional<ChannelClass> parse_channel_class(std::string_view word);
 std::optional<Role> parse_role(std::string_view word);
+inline bool may_be_invited_as(Role role) {
+  return role == Role::kMember || role == Role::kReader || role == Role::kContributor;
+}
+inline bool may_read(Role role) { return role == Role::kSteward || role == Role::kMember || role == Role::kReader; }
+inline bool may_report(Role role) {
+  return role == Role::kSteward || role == Role::kMember || role == Role::kContributor;
+}
 inline bool may_write(Role role) { return role == Role::kSteward || role == Role::kMember; }
 
 // Where this node stands in a channel.
@@ -68,10 +75,12 @@ struct ChannelInfo {
   std::optional<ChannelId> successor_of;  // rule 23
   OrgId chair_org;
   NodeId chair_node;
-  bool is_chair = false;      // this node writes the control log
-  bool key_missing = false;   // the newest epoch has no slot for this node (rule 29)
-  bool needs_newer = false;   // an unknown control entry stopped writing (rule 16)
-  std::string needs_version;  // which version of Tocsin it asks for; empty: it does not say
+  bool is_chair = false;           // this node writes the control log
+  bool hides_governments = false;  // to this organisation, a contributor: governments read it (rules 24, 53)
+  bool other_chair = false;        // likewise: another organisation says that it leads it, and waits for a yes
+  bool key_missing = false;        // the newest epoch has no slot for this node (rule 29)
+  bool needs_newer = false;        // an unknown control entry stopped writing (rule 16)
+  std::string needs_version;       // which version of Tocsin it asks for; empty: it does not say
   std::vector<MemberInfo> members;
   std::vector<MemberInfo> invited;
   std::vector<GrantInfo> grants;

@@ -22,27 +22,13 @@ constexpr std::size_t kDecidedReadMax = 1024;
 Error bad_genesis(std::string detail) { return peer_error(kBadChannelGenesis, std::move(detail)); }
 Error bad_state(std::string detail) { return peer_error(kBadControlState, std::move(detail)); }
 
-// Terms are read by people, over several lines: only what could not be shown is refused.
-bool is_terms(std::string_view terms) {
-  if (terms.size() > kTermsBytesMax) return false;
-  std::string line;
-  for (std::size_t from = 0; from <= terms.size();) {
-    const std::size_t end = std::min(terms.find('\n', from), terms.size());
-    line.assign(terms.substr(from, end - from));
-    std::replace(line.begin(), line.end(), '\t', ' ');
-    std::replace(line.begin(), line.end(), '\r', ' ');
-    if (!is_line(line, kTermsBytesMax)) return false;
-    from = end + 1;
-  }
-  return true;
-}
-
 Result<void> check_genesis(const ChannelGenesis& genesis) {
   if (!is_network_name(genesis.network)) return bad_genesis("the network's name is not 1 to 64 printable characters");
   if (genesis.name.empty() || !is_line(genesis.name, kNameBytesMax)) {
     return bad_genesis("the channel's name is not one line of 1 to 200 bytes");
   }
-  if (!is_terms(genesis.terms)) return bad_genesis("the terms are not readable text of at most 8192 bytes");
+  if (!is_readable_text(genesis.terms, kTermsBytesMax))
+    return bad_genesis("the terms are not readable text of at most 8192 bytes");
   if (genesis.stewards.size() == 2) {
     return bad_genesis("two stewards can block each other: name one, or at least a third (rule 22)");
   }
@@ -61,10 +47,6 @@ Result<void> check_genesis(const ChannelGenesis& genesis) {
 }
 
 ChannelId id_of(ByteView message) { return ChannelId{crypto::hash256(crypto::kPersonalChannel, {message}).bytes()}; }
-
-crypto::Hash terms_digest(const std::string& terms) {
-  return crypto::hash256(crypto::kPersonalTerms, {as_bytes(terms)});
-}
 
 Result<ChannelGenesis> read_genesis(schema::ChannelGenesis::Reader in) {
   if (in.getFormatVersion() != kFormatVersion) return bad_genesis("the genesis has a version unknown here");
@@ -86,7 +68,7 @@ Result<ChannelGenesis> read_genesis(schema::ChannelGenesis::Reader in) {
   out.quorum = in.getQuorum();
   out.created = {in.getCreated()};
   TOCSIN_TRY(check_genesis(out));
-  if (terms_digest(out.terms) != out.terms_digest) return bad_genesis("the digest is not that of the terms");
+  if (terms_digest_of(out.terms) != out.terms_digest) return bad_genesis("the digest is not that of the terms");
   return out;
 }
 
@@ -233,6 +215,14 @@ Result<ControlEvent> read_event(schema::ControlEvent::Reader in) {
       }
       return ControlEvent{event};
     }
+    case schema::ControlEvent::CONTRIBUTORS: {
+      ContributorsEvent event;
+      if (in.getContributors().size() > kContributorsPerEventMax) {
+        return peer_error(kBadControlBody, "an event carries at most 64 notices");
+      }
+      for (const auto notice : in.getContributors()) event.notices.push_back(to_bytes(canonical::view(notice)));
+      return ControlEvent{std::move(event)};
+    }
     default:
       return ControlEvent{UnknownEvent{read_needs(in.getNeeds())}};
   }
@@ -251,6 +241,7 @@ void write_member(schema::Member::Builder out, const RosterMember& member) {
   out.setSince(member.since.value);
   out.setHistoryFrom(member.history_from.value);
   out.setHistoryGranted(member.history_granted.ms);
+  if (member.role == Role::kContributor) out.setTag(canonical::data(member.tag));
 }
 
 Result<RosterMember> read_member(schema::Member::Reader in) {
@@ -266,6 +257,9 @@ Result<RosterMember> read_member(schema::Member::Reader in) {
   out.since = {in.getSince()};
   out.history_from = {in.getHistoryFrom()};
   out.history_granted = {in.getHistoryGranted()};
+  if (out.role == Role::kContributor ? !take(out.tag, in.getTag()) : in.getTag().size() != 0) {
+    return bad_state("a contributor has a tag, and nobody else");
+  }
   if (out.log_number.value == 0) return bad_state("a member's organisation log has at least one entry");
   if (!is_line(out.name, kNameBytesMax)) return bad_state("a member's name is no line of at most 200 bytes");
   if (!is_country_code(out.country)) return bad_state("a member's country is no code of three capital letters");
@@ -305,6 +299,10 @@ Result<FeedPin> read_pin(schema::Pin::Reader in) {
 
 // ---- Genesis
 
+crypto::Hash terms_digest_of(const std::string& terms) {
+  return crypto::hash256(crypto::kPersonalTerms, {as_bytes(terms)});
+}
+
 ChannelPseudonym pseudonym_of(const ChannelId& channel) {
   return ChannelPseudonym{crypto::keyed_hash256(channel.view(), crypto::kPersonalPseudonym, {}).bytes()};
 }
@@ -315,7 +313,7 @@ Result<ChannelGenesis> make_channel_genesis(ChannelGenesis genesis, ByteView ran
   if (auto checked = check_genesis(genesis); !checked) {
     return caller_error(kBadChannelGenesis, checked.error().detail);
   }
-  genesis.terms_digest = terms_digest(genesis.terms);
+  genesis.terms_digest = terms_digest_of(genesis.terms);
   genesis.message = canonical::encode<schema::ChannelGenesis>([&](schema::ChannelGenesis::Builder out) {
     out.setFormatVersion(kFormatVersion);
     out.setRandom(canonical::data(random32));
@@ -448,6 +446,10 @@ Bytes encode_control_event(const ControlEvent& event, Time created) {
     if (const auto* grant = std::get_if<HistoryGrantEvent>(&event)) {
       out.initHistoryGrant().setOrgId(canonical::data(grant->org));
       out.getHistoryGrant().setFromEpoch(grant->from.value);
+    }
+    if (const auto* told = std::get_if<ContributorsEvent>(&event)) {
+      auto notices = out.initContributors(static_cast<unsigned>(told->notices.size()));
+      for (unsigned i = 0; i < notices.size(); ++i) notices.set(i, canonical::data(told->notices[i]));
     }
     if (const auto* unknown = std::get_if<UnknownEvent>(&event); unknown != nullptr && !unknown->needs.empty())
       out.setNeeds(canonical::text(unknown->needs));

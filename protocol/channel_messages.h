@@ -55,6 +55,7 @@ struct ChannelGenesis {
   Time created;
 };
 ChannelPseudonym pseudonym_of(const ChannelId& channel);
+crypto::Hash terms_digest_of(const std::string& terms);
 // `genesis` with everything but message, signature, id, pseudonym and terms_digest filled in; `random32` makes the id
 // unguessable. Error (caller): bad_channel_genesis, with what to change.
 Result<ChannelGenesis> make_channel_genesis(ChannelGenesis genesis, ByteView random32,
@@ -77,6 +78,7 @@ struct RosterMember {
   Epoch since;         // it stands in the roster from this epoch on, without a break; 0: not known
   Epoch history_from;  // first older epoch that it was granted (rule 34); 0: none
   Time history_granted;
+  crypto::Hash tag;  // of a contributor: random, known to it and to the members (rule 24)
   friend bool operator==(const RosterMember&, const RosterMember&) = default;
 };
 
@@ -179,11 +181,16 @@ struct DecisionEvent {  // of several stewards; see stewards.h
   Bytes proposal;
   std::vector<Bytes> approvals;
 };
+struct ContributorsEvent {  // signed ContributorNotices; see contributor.h
+  std::vector<Bytes> notices;
+};
+inline constexpr std::size_t kContributorsPerEventMax = 64;
 struct UnknownEvent {  // of a later version
   std::string needs;   // the version of Tocsin that knows it, where it says so
 };
 inline constexpr std::size_t kNeedsBytesMax = 32;
-using ControlEvent = std::variant<UnknownEvent, InviteEvent, CancelInviteEvent, HistoryGrantEvent, DecisionEvent>;
+using ControlEvent =
+    std::variant<UnknownEvent, InviteEvent, CancelInviteEvent, HistoryGrantEvent, DecisionEvent, ContributorsEvent>;
 Bytes encode_control_event(const ControlEvent& event, Time created);
 // Error: bad_control_body.
 Result<ControlEvent> decode_control_event(ByteView message);

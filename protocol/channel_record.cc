@@ -23,15 +23,23 @@ std::shared_ptr<const Shared> secret_of(ByteView bytes) {
 
 // The keys of a channel, laid out by hand in locked memory (rule 49); little-endian:
 //   u32 count ‖ count × (u64 epoch ‖ epoch key 32) ‖ u32 feed generation ‖ u8 flags ‖ feed seed 32 ‖ control seed 32
-// Flags: bit 0, there is a feed; bit 1, there is a control key. What is not there is zero.
+//   ‖ contributor's secret 32
+// Flags: bit 0, there is a feed; bit 1, there is a control key; bit 2, there is a contributor's secret, which else is
+// left out. What else is not there is zero.
 constexpr std::size_t kSeedBytes = 32;
 constexpr std::size_t kEpochKeyBytes = 8 + crypto::EpochKey::kSize;
 constexpr std::size_t kAfterKeysBytes = 4 + 1 + 2 * kSeedBytes;
+constexpr std::uint8_t kHasFeed = 1, kHasControl = 2, kHasContributorSecret = 4;
+
+const crypto::SecretBuffer* contributor_secret(const ChannelState& state) {
+  return state.contribution == nullptr ? nullptr : state.contribution->secret.get();
+}
 
 Bytes seal_secrets(const ChannelState& state, const ReadingKey& reading, crypto::Random& random) {
   std::uint32_t count = 0;
   for (const auto& [number, info] : state.epochs) count += info.key != nullptr;
-  crypto::SecretBuffer plain(4 + count * kEpochKeyBytes + kAfterKeysBytes);
+  const crypto::SecretBuffer* own = contributor_secret(state);
+  crypto::SecretBuffer plain(4 + count * kEpochKeyBytes + kAfterKeysBytes + (own != nullptr ? kSeedBytes : 0));
   std::uint8_t* to = plain.mutable_view().data();
   store_le32(to, count);
   to += 4;
@@ -42,7 +50,9 @@ Bytes seal_secrets(const ChannelState& state, const ReadingKey& reading, crypto:
     to += kEpochKeyBytes;
   }
   store_le32(to, state.feed_generation);
-  to[4] = static_cast<std::uint8_t>((state.feed_key != nullptr ? 1 : 0) | (state.control_key != nullptr ? 2 : 0));
+  to[4] = static_cast<std::uint8_t>((state.feed_key != nullptr ? kHasFeed : 0) |
+                                    (state.control_key != nullptr ? kHasControl : 0) |
+                                    (own != nullptr ? kHasContributorSecret : 0));
   to += 5;
   for (const auto& key : {state.feed_key, state.control_key}) {
     if (key != nullptr) {
@@ -51,27 +61,36 @@ Bytes seal_secrets(const ChannelState& state, const ReadingKey& reading, crypto:
     }
     to += kSeedBytes;
   }
+  if (own != nullptr) std::copy(own->view().begin(), own->view().end(), to);
   return crypto::seal(reading.view(), crypto::kLabelChannelSecrets, state.id().view(), plain.view(), random);
 }
 
 Result<void> read_secrets(ByteView plain, ChannelState& state) {
   if (plain.size() < 4 + kAfterKeysBytes) return damaged("a channel's keys");
   const std::uint64_t count = load_le32(plain.data());
-  if (plain.size() != 4 + count * kEpochKeyBytes + kAfterKeysBytes) return damaged("a channel's keys");
+  const std::size_t whole = 4 + count * kEpochKeyBytes + kAfterKeysBytes;
+  if (plain.size() != whole && plain.size() != whole + kSeedBytes) return damaged("a channel's keys");
   for (std::uint64_t i = 0; i < count; ++i) {
     const ByteView key = plain.subspan(4 + i * kEpochKeyBytes, kEpochKeyBytes);
     const auto at = state.epochs.find({load_le64(key.data())});
     if (at == state.epochs.end()) return damaged("an epoch key of a channel");
     at->second.key = secret_of<crypto::EpochKey>(key.subspan(8));
   }
-  const ByteView rest = plain.last(kAfterKeysBytes);
+  const ByteView rest = plain.subspan(whole - kAfterKeysBytes);
+  if (((rest[4] & kHasContributorSecret) != 0) != (plain.size() > whole)) return damaged("a channel's keys");
   state.feed_generation = load_le32(rest.data());
   const auto signing_key = [&](std::size_t at) {
     const auto seed = crypto::SigningSecret::from(rest.subspan(at, kSeedBytes));
     return std::make_shared<const crypto::SigningKey>(crypto::SigningKey::from_seed(*seed));
   };
-  if ((rest[4] & 1) != 0) state.feed_key = signing_key(5);
-  if ((rest[4] & 2) != 0) state.control_key = signing_key(5 + kSeedBytes);
+  if ((rest[4] & kHasFeed) != 0) state.feed_key = signing_key(5);
+  if ((rest[4] & kHasControl) != 0) state.control_key = signing_key(5 + kSeedBytes);
+  if ((rest[4] & kHasContributorSecret) != 0 && state.contribution != nullptr) {
+    auto held = std::make_shared<Contribution>(*state.contribution);
+    held->secret =
+        std::make_shared<const crypto::SecretBuffer>(crypto::SecretBuffer::copy_of(rest.subspan(kAfterKeysBytes)));
+    state.contribution = std::move(held);
+  }
   return kOk;
 }
 
@@ -105,6 +124,7 @@ void write_invited(const ChannelState& state, schema::ChannelRecord::Builder out
     invite.setLogNumber(open.member.log_number.value);
     invite.setLogHash(canonical::data(open.member.log_hash));
     invite.setControlKey(canonical::data(open.log));
+    if (open.member.role == Role::kContributor) invite.setTag(canonical::data(open.member.tag));
   }
 }
 
@@ -147,6 +167,51 @@ void write_grants(const ChannelState& state, schema::ChannelRecord::Builder out)
   }
 }
 
+void write_contribution(const Contribution& contribution, schema::ChannelRecord::Contribution::Builder out) {
+  out.setNotice(canonical::data(contribution.signed_notice));
+  out.setProfile(canonical::data(contribution.profile_message));
+  auto epochs = out.initEpochs(static_cast<unsigned>(contribution.epochs.size()));
+  unsigned at = 0;
+  for (const auto& [number, keys] : contribution.epochs) {
+    auto epoch = epochs[at++];
+    epoch.setEpoch(number.value);
+    epoch.setHalf(canonical::data(keys.half));
+    epoch.setAnswerKey(canonical::data(keys.answer_key));
+  }
+}
+
+Result<std::shared_ptr<const Contribution>> read_contribution(schema::ChannelRecord::Contribution::Reader in) {
+  auto out = std::make_shared<Contribution>();
+  out->signed_notice = to_bytes(canonical::view(in.getNotice()));
+  out->profile_message = to_bytes(canonical::view(in.getProfile()));
+  auto notice = decode_contributor_notice(out->signed_notice);
+  auto profile = decode_contributor_profile(out->profile_message);
+  if (!notice || !profile) return damaged("a contributor's channel");
+  out->notice = std::move(*notice);
+  out->profile = std::move(*profile);
+  for (const auto epoch : in.getEpochs()) {
+    Contribution::Keys& keys = out->epochs[{epoch.getEpoch()}];
+    if (!take(keys.half, epoch.getHalf()) || !take(keys.answer_key, epoch.getAnswerKey())) {
+      return damaged("an epoch of a contributor's channel");
+    }
+  }
+  return std::shared_ptr<const Contribution>(std::move(out));
+}
+
+// What stands in the place of the genesis, where this is a contributor's channel.
+Result<void> read_origin(schema::ChannelRecord::Reader in, ChannelState& state) {
+  if (in.hasContribution()) {
+    TOCSIN_ASSIGN(contribution, read_contribution(in.getContribution()));
+    state.genesis = contribution_genesis(*contribution);
+    state.contribution = std::move(contribution);
+    return kOk;
+  }
+  auto genesis = decode_channel_genesis(canonical::view(in.getGenesis()), canonical::view(in.getGenesisSignature()));
+  if (!genesis) return damaged("a channel's genesis");
+  state.genesis = std::make_shared<const ChannelGenesis>(std::move(*genesis));
+  return kOk;
+}
+
 Result<void> read_lists(schema::ChannelRecord::Reader in, ChannelState& state) {
   for (const auto epoch : in.getEpochs()) {
     EpochInfo& info = state.epochs[{epoch.getEpoch()}];
@@ -172,6 +237,9 @@ Result<void> read_lists(schema::ChannelRecord::Reader in, ChannelState& state) {
     open.epoch = {invite.getEntryEpoch()};
     open.log = state.genesis->control_key;
     if (invite.getControlKey().size() != 0 && !take(open.log, invite.getControlKey())) return damaged("an invitation");
+    if (open.member.role == Role::kContributor && !take(open.member.tag, invite.getTag())) {
+      return damaged("an invitation of a channel");
+    }
     state.invited.emplace(open.member.org, open);
   }
   for (const auto held : in.getPins()) {
@@ -212,16 +280,19 @@ Result<void> read_lists(schema::ChannelRecord::Reader in, ChannelState& state) {
     if (!notice) return damaged("a notice of a channel");
     state.notices.emplace(notice->org, to_bytes(canonical::view(bytes)));
   }
+  for (const auto bytes : in.getContributorNotices()) {
+    const auto notice = decode_contributor_notice(canonical::view(bytes));
+    if (!notice) return damaged("a notice of a channel");
+    state.contributor_notices.emplace(notice->org, to_bytes(canonical::view(bytes)));
+  }
   return kOk;
 }
 
 Result<LoadedChannel> read_record(schema::ChannelRecord::Reader in, const NodeSecrets& secrets) {
   if (in.getFormatVersion() != kFormatVersion) return damaged("a channel's record has a version unknown here");
-  auto genesis = decode_channel_genesis(canonical::view(in.getGenesis()), canonical::view(in.getGenesisSignature()));
-  if (!genesis) return damaged("a channel's genesis");
   LoadedChannel out;
   ChannelState& state = out.state;
-  state.genesis = std::make_shared<const ChannelGenesis>(std::move(*genesis));
+  TOCSIN_TRY(read_origin(in, state));
   state.standing = static_cast<ChannelStanding>(in.getStanding());
   state.head = {in.getControlHead()};
   state.head_epoch = {in.getControlEpoch()};
@@ -232,6 +303,7 @@ Result<LoadedChannel> read_record(schema::ChannelRecord::Reader in, const NodeSe
     if (!newest) return damaged("a channel's state");
     state.newest = std::make_shared<const ControlState>(std::move(*newest));
   }
+  if (state.contribution != nullptr && state.joined()) state.newest = contribution_state(*state.contribution);
   state.needs_newer = in.getNeedsNewer();
   state.needs_version = std::string(canonical::view(in.getNeedsVersion()));
   state.epoch_seen = {in.getEpochSeen()};
@@ -263,7 +335,11 @@ Bytes encode_channel_record(const ChannelState& state, const NodeSecrets& secret
     out.setGenesis(canonical::data(state.genesis->message));
     out.setGenesisSignature(canonical::data(state.genesis->signature));
     out.setStanding(static_cast<std::uint8_t>(state.standing));
-    if (state.newest != nullptr) out.setState(canonical::data(encode_control_state(*state.newest)));
+    if (state.contribution != nullptr) {
+      write_contribution(*state.contribution, out.initContribution());
+    } else if (state.newest != nullptr) {
+      out.setState(canonical::data(encode_control_state(*state.newest)));
+    }
     write_epochs(state, out);
     write_invited(state, out);
     write_pins(state, out);
@@ -289,6 +365,9 @@ Bytes encode_channel_record(const ChannelState& state, const NodeSecrets& secret
     auto notices = out.initNotices(static_cast<unsigned>(state.notices.size()));
     unsigned at = 0;
     for (const auto& [org, notice] : state.notices) notices.set(at++, canonical::data(notice));
+    auto told = out.initContributorNotices(static_cast<unsigned>(state.contributor_notices.size()));
+    at = 0;
+    for (const auto& [org, notice] : state.contributor_notices) told.set(at++, canonical::data(notice));
     out.setNoticeNumber(state.notice_number.value);
     out.setNoticeTerm(state.notice_term);
     write_terms(state, out);
@@ -307,11 +386,8 @@ Result<Bytes> reseal_channel_record(ByteView record, const ReadingKey& from, con
                                     crypto::Random& random) {
   return canonical::decode<schema::ChannelRecord>(
       record, kRecordBytesMax, [&](schema::ChannelRecord::Reader in) -> Result<Bytes> {
-        auto genesis =
-            decode_channel_genesis(canonical::view(in.getGenesis()), canonical::view(in.getGenesisSignature()));
-        if (!genesis) return damaged("a channel's genesis");
         ChannelState keys;  // of which the secrets are all that is used
-        keys.genesis = std::make_shared<const ChannelGenesis>(std::move(*genesis));
+        TOCSIN_TRY(read_origin(in, keys));
         for (const auto epoch : in.getEpochs()) keys.epochs[{epoch.getEpoch()}];
         auto plain = crypto::open_secret(from.view(), crypto::kLabelChannelSecrets, keys.id().view(),
                                          canonical::view(in.getSecrets()));

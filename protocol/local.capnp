@@ -76,6 +76,20 @@ struct ChannelRecord {
   }
 
   grants @31 :List(Grant);         # history grants in force, by rising organisation (rule 34)
+  contributorNotices @32 :List(Data); # signed, the newest of each contributor (rule 24)
+  contribution @33 :Contribution;  # of a contributor: stands in the place of genesis, state and control log
+
+  struct Contribution {
+    notice @0 :Data;               # signed ContributorNotice, the newest
+    profile @1 :Data;              # canonical ContributorProfile
+    epochs @2 :List(Epoch);        # that it was told of, rising
+
+    struct Epoch {
+      epoch @0 :UInt64;
+      half @1 :Data;               # 32 bytes, X25519
+      answerKey @2 :Data;          # 32 bytes, Ed25519
+    }
+  }
 
   struct Grant {
     orgId @0 :Data;                # 32 bytes
@@ -110,6 +124,7 @@ struct ChannelRecord {
     logNumber @8 :UInt64;          # head of its organisation log as the chair held it
     logHash @9 :Data;              # 32 bytes
     controlKey @10 :Data;          # 32 bytes: control log of the adding entry; empty: that of term 1
+    tag @11 :Data;                 # 32 bytes: of a contributor; else empty
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 
 #include "protocol/limits.h"
 
@@ -61,6 +62,20 @@ bool is_network_name(std::string_view text) {
 
 bool is_country_code(std::string_view text) {
   return text.size() == 3 && std::all_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+}
+
+bool is_readable_text(std::string_view text, std::size_t bytes_max) {
+  if (text.size() > bytes_max) return false;
+  std::string line;
+  for (std::size_t from = 0; from <= text.size();) {
+    const std::size_t end = std::min(text.find('\n', from), text.size());
+    line.assign(text.substr(from, end - from));
+    std::replace(line.begin(), line.end(), '\t', ' ');
+    std::replace(line.begin(), line.end(), '\r', ' ');
+    if (!is_line(line, bytes_max)) return false;
+    from = end + 1;
+  }
+  return true;
 }
 
 }  // namespace tocsin::protocol

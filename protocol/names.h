@@ -13,6 +13,9 @@ namespace tocsin::protocol {
 // one name shows as another.
 bool is_line(std::string_view text, std::size_t bytes_max);
 
+// The same over several lines, with tabs: terms, answers.
+bool is_readable_text(std::string_view text, std::size_t bytes_max);
+
 // 1 to 64 printable ASCII characters, no blank: it stands in the handshake's prologue.
 bool is_network_name(std::string_view text);
 

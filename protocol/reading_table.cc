@@ -2,6 +2,8 @@
 
 #include <mutex>
 
+#include "protocol/contributor.h"
+
 namespace tocsin::protocol {
 
 void ReadingTable::add_epoch(const ChannelId& channel, const ChannelPseudonym& pseudonym, Epoch epoch,
@@ -9,6 +11,15 @@ void ReadingTable::add_epoch(const ChannelId& channel, const ChannelPseudonym& p
   const std::unique_lock lock(mutex_);
   channels_.insert_or_assign(pseudonym, channel);
   keys_.insert_or_assign({pseudonym, epoch}, key.clone());
+  ++generation_;
+}
+
+void ReadingTable::add_contribution(const ChannelId& channel, const ChannelPseudonym& pseudonym, Epoch epoch,
+                                    const crypto::EncryptionPublic& half,
+                                    std::shared_ptr<const crypto::SecretBuffer> secret) {
+  const std::unique_lock lock(mutex_);
+  channels_.insert_or_assign(pseudonym, channel);
+  contributions_.insert_or_assign({pseudonym, epoch}, Contributed{half, std::move(secret)});
   ++generation_;
 }
 
@@ -22,6 +33,7 @@ void ReadingTable::clear() {
   const std::unique_lock lock(mutex_);
   channels_.clear();
   keys_.clear();
+  contributions_.clear();
   feeds_.clear();
   ++generation_;
 }
@@ -47,16 +59,50 @@ std::optional<crypto::EpochKey> ReadingTable::epoch_key(const ChannelPseudonym& 
   return found->second.clone();
 }
 
+std::optional<ReadingTable::Contributed> ReadingTable::contribution(const ChannelPseudonym& pseudonym,
+                                                                    Epoch epoch) const {
+  const std::shared_lock lock(mutex_);
+  const auto found = contributions_.find({pseudonym, epoch});
+  if (found == contributions_.end()) return std::nullopt;
+  return found->second;
+}
+
 std::uint64_t ReadingTable::generation() const { return generation_.load(); }
 
-// Each BodyOpener holds locked memory and a buffer of 48 KiB; entries of one feed come in runs of one epoch.
+// What opens the entries of one channel and epoch: a reader has the epoch's key, a contributor the secret behind what
+// it wrote itself.
+class BodyKeys {
+ public:
+  explicit BodyKeys(EpochOpener opener) : opener_(std::move(opener)) {}
+  explicit BodyKeys(ReadingTable::Contributed contributed) : contributed_(std::move(contributed)) {}
+  BodyKeys(BodyKeys&&) noexcept = default;
+  BodyKeys& operator=(BodyKeys&&) noexcept = default;
+  ~BodyKeys() { crypto::wipe(plaintext_); }
+
+  Result<ByteView> open(const BodyBinding& binding, ByteView body) {
+    if (opener_) return opener_->open(binding, body);
+    const auto ephemeral = contribution_ephemeral(*contributed_->secret, binding);
+    TOCSIN_ASSIGN(plaintext, crypto::open_own_contribution(ephemeral, contributed_->half, binding.context(),
+                                                           binding.associated(), body));
+    crypto::wipe(plaintext_);
+    plaintext_ = std::move(plaintext);
+    return ByteView(plaintext_);
+  }
+
+ private:
+  std::optional<EpochOpener> opener_;
+  std::optional<ReadingTable::Contributed> contributed_;
+  Bytes plaintext_;
+};
+
+// Each EpochOpener holds locked memory and a buffer of 48 KiB; entries of one feed come in runs of one epoch.
 struct EntryOpener::Cached {
   static constexpr std::size_t kOpenersMax = 8;
   struct Slot {
     ChannelPseudonym pseudonym;
     Epoch epoch;
     ChannelId channel;
-    crypto::BodyOpener opener;
+    BodyKeys keys;
   };
   std::uint64_t generation = 0;
   std::vector<Slot> slots;
@@ -105,8 +151,13 @@ Result<OpenedEntry> EntryOpener::open(const EntryView& entry) {
   if (slot == nullptr) {
     const auto channel = table_.channel_of(header.channel);
     const auto key = table_.epoch_key(header.channel, header.epoch);
-    if (!channel || !key) return caller_error(kNoKey, "this node holds no key for the entry's channel and epoch");
-    slot = cached_->add({header.channel, header.epoch, *channel, crypto::BodyOpener(*key)});
+    auto contributed = key ? std::nullopt : table_.contribution(header.channel, header.epoch);
+    if (!channel || (!key && !contributed)) {
+      return caller_error(kNoKey, "this node holds no key for the entry's channel and epoch");
+    }
+    slot =
+        cached_->add({header.channel, header.epoch, *channel,
+                      key ? BodyKeys(EpochOpener(*key, *channel, header.epoch)) : BodyKeys(std::move(*contributed))});
   }
   const auto owner = table_.feed_owner(header.log);
   if (!owner || owner->channel != slot->channel) {
@@ -115,7 +166,7 @@ Result<OpenedEntry> EntryOpener::open(const EntryView& entry) {
   if (entry.body.empty() && header.body_bytes != 0) return caller_error(kErased, "the entry's body was erased");
 
   const BodyBinding binding(slot->channel, header.epoch, header.log, header.number, header.type);
-  TOCSIN_ASSIGN(plaintext, slot->opener.open(binding.context(), binding.associated(), entry.body));
+  TOCSIN_ASSIGN(plaintext, slot->keys.open(binding, entry.body));
   TOCSIN_ASSIGN(content, decode_feed_plaintext(plaintext));
   return OpenedEntry{
       slot->channel, header.epoch, header.log,   header.number,  hash_entry(entry.header, entry.signature),

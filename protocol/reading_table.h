@@ -10,6 +10,8 @@
 #include <unordered_map>
 
 #include "crypto/body.h"
+#include "crypto/dh.h"
+#include "crypto/secret.h"
 #include "protocol/feed.h"
 #include "protocol/ids.h"
 
@@ -39,6 +41,9 @@ struct OpenedEntry {
 class ReadingTable {
  public:
   void add_epoch(const ChannelId& channel, const ChannelPseudonym& pseudonym, Epoch epoch, const crypto::EpochKey& key);
+  // Of a contributor (rule 24): what it wrote to the public half of that epoch opens with its own secret.
+  void add_contribution(const ChannelId& channel, const ChannelPseudonym& pseudonym, Epoch epoch,
+                        const crypto::EncryptionPublic& half, std::shared_ptr<const crypto::SecretBuffer> secret);
   // `late`: entries of the feed were taken before, and whoever could not open them is to try again.
   void set_feed(const LogKey& feed, const FeedOwner& owner, bool late = false);
   // Forgets everything, keys and names (lock). Openers forget theirs with their next call of open() or forget_keys().
@@ -47,12 +52,18 @@ class ReadingTable {
   std::optional<ChannelId> channel_of(const ChannelPseudonym& pseudonym) const;
   std::optional<FeedOwner> feed_owner(const LogKey& feed) const;
   std::optional<crypto::EpochKey> epoch_key(const ChannelPseudonym& pseudonym, Epoch epoch) const;  // a copy
+  struct Contributed {
+    crypto::EncryptionPublic half;
+    std::shared_ptr<const crypto::SecretBuffer> secret;
+  };
+  std::optional<Contributed> contribution(const ChannelPseudonym& pseudonym, Epoch epoch) const;
   std::uint64_t generation() const;  // rises when what did not open may open now, and when all is forgotten
 
  private:
   mutable std::shared_mutex mutex_;
   std::map<ChannelPseudonym, ChannelId> channels_;
   std::map<std::pair<ChannelPseudonym, Epoch>, crypto::EpochKey> keys_;
+  std::map<std::pair<ChannelPseudonym, Epoch>, Contributed> contributions_;
   std::unordered_map<LogKey, FeedOwner, FixedBytesHash> feeds_;
   std::atomic<std::uint64_t> generation_ = 0;  // read without the lock; written under it
 };

@@ -148,7 +148,8 @@ void ReplicaCore::notify(const Snapshot& snapshot, Arrival newest) {
   if (snapshot.entries) tell([&](ReplicaListener& to) { to.on_arrival(newest); });
   if (lives.expired()) return;
   for (const auto& [id, state] : snapshot.channels) {
-    if (Channel* channel = find_channel(id); channel != nullptr && state->joined()) reserve_counters(*channel);
+    Channel* channel = state->joined() && state->contribution == nullptr ? find_channel(id) : nullptr;
+    if (channel != nullptr) reserve_counters(*channel);
   }
   if (!forked.empty()) mend_branches();
   // What a change brings for the chair to do is done right away, not with the next tick.
@@ -262,24 +263,33 @@ ControlContext ReplicaCore::control_context(const Channel& channel) const {
 void ReplicaCore::refresh_leaf(Channel& channel, const LogKey& key) {
   const LogState* log = find_log(key);
   if (log == nullptr || channel.durable == nullptr) return;
-  if (log->durable.head.value == 0) return channel.frontier.erase(key);
-  const LogRecord& record = log->durable;
-  if (record.frozen == kNobodys) return channel.frontier.erase(key);
+  const auto leaf = leaf_of(channel, *log);
+  const auto put = [&](Frontier& frontier) { leaf ? frontier.set(*leaf) : frontier.erase(key); };
+  put(channel.frontier);
+  const bool contributed = log->owner && log->durable.type == LogType::kFeed &&
+                           channel.durable->role_of(log->owner->org) == Role::kContributor;
+  if (contributed) put(channel.contributions[log->owner->org]);
+}
+
+std::optional<Leaf> ReplicaCore::leaf_of(const Channel& channel, const LogState& log) const {
+  const LogRecord& record = log.durable;
+  const LogKey& key = record.log;
+  if (record.head.value == 0 || record.frozen == kNobodys) return std::nullopt;
   Leaf leaf{key, record.type, record.head, record.head_hash};
   if (record.type == LogType::kControl && key != channel.durable->control_log()) {
     const Term* term = channel.durable->term_over(key);
-    if (term == nullptr) return channel.frontier.erase(key);
+    if (term == nullptr) return std::nullopt;
     leaf.head = term->last;
     leaf.hash = term->last_hash;
-    return channel.frontier.set(leaf);
+    return leaf;
   }
-  const auto limit = record.type == LogType::kFeed ? limit_of(*channel.durable, key, log->owner) : std::nullopt;
-  if (!limit && !disputed_leaf(*log, leaf)) return channel.frontier.erase(key);
+  const auto limit = record.type == LogType::kFeed ? limit_of(*channel.durable, key, log.owner) : std::nullopt;
+  if (!limit && !disputed_leaf(log, leaf)) return std::nullopt;
   if (record.type == LogType::kFeed) {
-    if (limit && limit->value == 0) return channel.frontier.erase(key);
+    if (limit && limit->value == 0) return std::nullopt;
     if (limit && record.head > *limit) {
-      const FeedPin* pin = pin_for(*channel.durable, *log);
-      const auto held = stored_hash(*log, *limit);
+      const FeedPin* pin = pin_for(*channel.durable, log);
+      const auto held = stored_hash(log, *limit);
       // On the branch that the pin did not choose the own head stays: what differs is to be seen.
       if (pin != nullptr && (!held || *held == pin->hash)) {
         leaf.head = *limit;
@@ -287,10 +297,11 @@ void ReplicaCore::refresh_leaf(Channel& channel, const LogKey& key) {
       }
     }
   }
-  channel.frontier.set(leaf);
+  return leaf;
 }
 
 void ReplicaCore::refresh_leaves(Channel& channel) {
+  channel.contributions.clear();
   // Where a term ended is known to who joined later, too.
   for (const Term& term : channel.durable->terms) {
     if (term.last.value != 0) channel.frontier.set({term.log, LogType::kControl, term.last, term.last_hash});
@@ -303,7 +314,8 @@ void ReplicaCore::refresh_leaves(Channel& channel) {
     }
   }
   for (const LogKey& key : gone) channel.frontier.erase(key);
-  if (channel.durable->newest == nullptr) return;
+  // What is known of organisations a contributor tells of its own alone, and outside of the channel.
+  if (channel.durable->newest == nullptr || channel.durable->contribution != nullptr) return;
   for (const RosterMember& member : channel.durable->newest->roster) {
     const OrgState* org = find_org(member.org);
     if (org == nullptr || org->durable == nullptr) continue;

@@ -24,6 +24,7 @@
 #include "protocol/card.h"
 #include "protocol/channel_info.h"
 #include "protocol/clock.h"
+#include "protocol/contributor.h"
 #include "protocol/entry_chunk.h"
 #include "protocol/entry_store.h"
 #include "protocol/erasure.h"
@@ -73,13 +74,21 @@ enum class MailKind : std::uint8_t {
   kNotice = 3,
   kIntroduction = 4,
   kKeyRequest = 5,
-  kKeyAnswer = 6
+  kKeyAnswer = 6,
+  kContributor = 7,  // a notice to a contributor (rule 24)
+  kAnswer = 8,       // of a channel to a contributor
 };
 struct Mail {
   MailKind kind;
   std::uint32_t prekey_month;
   Bytes envelope;
   crypto::Hash id;  // equal for the same content to the same node: so that a session does not send it twice
+};
+
+struct AnswerInfo {
+  crypto::Hash id;
+  Answer answer;
+  OrgId by;  // the member that gave it; of one that came to this organisation, itself: who gave it is not told
 };
 
 struct OwnReceipt {
@@ -413,6 +422,15 @@ class Replica {
   std::vector<HoldRecord> holds() const;
   bool is_held(const LogKey& feed, Number number) const;
 
+  // ---- answering contributors (rule 24)
+  // Says something to a contributor about a report of its, in the own feed; any member's node brings it. Errors
+  // (caller): unknown_channel, not_a_contributor, bad_answer, those of append.
+  Result<void> answer_contributor(const ChannelId& channel, const OrgId& contributor, const ReportId& report,
+                                  const std::string& text, Done<void> done);
+  // Those about a report, or all: given by members, and got by this organisation; oldest first. Of those given the
+  // newest 32 to each contributor; all of them stand in the feeds.
+  std::vector<AnswerInfo> answers(const std::optional<ReportId>& report) const;
+
   // ---- reading
   const ReadingTable& reading_table() const;
   Result<void> read_arrivals(Arrival cursor, std::size_t bytes_max, const EntryVisitor& visit) const;
@@ -447,8 +465,17 @@ class Replica {
   // accepted invitee.
   std::vector<ChannelId> channels_with(const NodeId& peer) const;
   const Frontier& frontier(const ChannelId& channel) const;
+  // What of it that organisation's nodes are told: a contributor hears of its own feeds alone (rule 24).
+  const Frontier& frontier(const ChannelId& channel, const OrgId& peer) const;
+  // Is one of the two a contributor, so that a session of theirs carries its feeds, notices and answers only?
+  bool is_contribution(const ChannelId& channel, const OrgId& peer) const;
+  // A contributor was told by a session that the peer holds these heads of its feeds: there are no receipts for it.
+  // Kept as one without a counter; of another channel it is nothing.
+  void note_held(const ChannelId& channel, const OrgId& org, const NodeId& node, std::span<const Leaf> leaves);
+  // What the two know of the channel that others do not: its id; of a contribution its tag (rules 24, 36).
+  ByteView slot_key(const ChannelId& channel, const OrgId& peer) const;
   // Key of the equality value: access seed of the newest epoch; 32 zero bytes before the first.
-  ByteView equality_key(const ChannelId& channel) const;
+  ByteView equality_key(const ChannelId& channel, const OrgId& peer) const;
   ChannelClass channel_class(const ChannelId& channel) const;
   // First epoch that this node was given in the channel (0: all); what `want` names.
   Epoch first_epoch(const ChannelId& channel) const;

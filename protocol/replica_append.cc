@@ -22,7 +22,8 @@ Result<void> ReplicaCore::may_append(const Channel& channel) const {
                         "the channel's chair has removed this organisation: what is held here can be read, "
                         "and nothing new comes or goes");
   }
-  if (!state.joined() || state.newest == nullptr || !may_write(state.role_of(own_org))) {
+  const Role role = state.role_of(own_org);
+  if (!state.joined() || state.newest == nullptr || !may_report(role)) {
     return caller_error(kNotAWriter, "this organisation may not write in the channel");
   }
   return kOk;
@@ -54,25 +55,27 @@ LogState& ReplicaCore::own_feed(Change& change, Channel& channel) {
 
 namespace {
 
+// The sealed body, valid until the next call.
+using Seal = std::function<Result<ByteView>(const BodyBinding& binding, ByteView plaintext)>;
+
 // Seals and signs one entry after the other under one epoch.
 class FeedWriter {
  public:
-  FeedWriter(Change& change, LogState& log, const ChannelState& state, crypto::BodySealer& sealer,
-             crypto::Random& random)
-      : change_(change), log_(log), channel_(state.id()), key_(*state.feed_key), sealer_(sealer), random_(random) {
+  FeedWriter(Change& change, LogState& log, const ChannelState& state, Seal seal)
+      : change_(change), log_(log), channel_(state.id()), key_(*state.feed_key), seal_(std::move(seal)) {
     header_.type = LogType::kFeed;
     header_.epoch = state.newest_epoch();
     header_.log = log.accepted.log;
     header_.channel = state.genesis->pseudonym;
   }
 
-  EntryRef write(FeedKind kind, ByteView certificate, ByteView payload) {
+  Result<EntryRef> write(FeedKind kind, ByteView certificate, ByteView payload) {
     LogRecord& record = log_.accepted;
     header_.number = record.head.next();
     header_.previous = record.head_hash;
     encode_feed_plaintext_into(plaintext_, kind, certificate, payload);
     const BodyBinding binding(channel_, header_.epoch, header_.log, header_.number, LogType::kFeed);
-    const ByteView body = sealer_.seal(binding.context(), binding.associated(), plaintext_, random_);
+    TOCSIN_ASSIGN(body, seal_(binding, plaintext_));
     header_.body_bytes = static_cast<std::uint32_t>(body.size());
     header_.body_hash = hash_body(body);
     const auto encoded = header_.encode();
@@ -82,7 +85,7 @@ class FeedWriter {
     record.head_hash = hash_entry(encoded, signature.view());
     record.head_epoch = header_.epoch;
     record.bytes += body.size();
-    return {header_.log, header_.number, record.head_hash};
+    return EntryRef{header_.log, header_.number, record.head_hash};
   }
 
  private:
@@ -90,8 +93,7 @@ class FeedWriter {
   LogState& log_;
   const ChannelId channel_;
   const crypto::SigningKey& key_;
-  crypto::BodySealer& sealer_;
-  crypto::Random& random_;
+  Seal seal_;
   EntryHeader header_;
   Bytes plaintext_;
 };
@@ -117,6 +119,12 @@ Result<void> ReplicaCore::append_items(Change& change, Channel& channel, std::sp
     }
   }
   ChannelState& state = channel.accepted;
+  const bool contributes = state.contribution != nullptr;
+  for (const FeedItem& item : items) {
+    if (contributes && item.kind != FeedKind::kReport && item.kind != FeedKind::kErasureOrder) {
+      return caller_error(kNotAWriter, "a contributor writes reports, and takes them back");
+    }
+  }
   // Before anything is written: what follows cannot be taken back.
   std::vector<std::pair<ErasureOrder, ByteView>> orders;
   for (const FeedItem& item : items) {
@@ -126,9 +134,25 @@ Result<void> ReplicaCore::append_items(Change& change, Channel& channel, std::sp
   }
   LogState& log = own_feed(change, channel);
   const Epoch epoch = state.newest_epoch();
-  if (channel.sealer == nullptr || channel.sealer_epoch != epoch) {
-    channel.sealer = std::make_unique<crypto::BodySealer>(*state.epochs.at(epoch).key);
-    channel.sealer_epoch = epoch;
+  Seal seal;
+  if (contributes) {
+    seal = [this, &secret = contribution_secret(channel), half = state.contribution->notice.half, body = Bytes()](
+               const BodyBinding& binding, ByteView plaintext) mutable -> Result<ByteView> {
+      const auto ephemeral = contribution_ephemeral(secret, binding);
+      TOCSIN_ASSIGN(sealed, crypto::seal_contribution(ephemeral, half, binding.context(), binding.associated(),
+                                                      plaintext, random));
+      body = std::move(sealed);
+      return ByteView(body);
+    };
+    change.channels.push_back(state.id());  // the secret
+  } else {
+    if (channel.sealer == nullptr || channel.sealer_epoch != epoch) {
+      channel.sealer = std::make_unique<crypto::BodySealer>(*state.epochs.at(epoch).key);
+      channel.sealer_epoch = epoch;
+    }
+    seal = [this, &sealer = *channel.sealer](const BodyBinding& binding, ByteView plaintext) -> Result<ByteView> {
+      return sealer.seal(binding.context(), binding.associated(), plaintext, random);
+    };
   }
   const Time now = clock.now();
   Bytes certificate;
@@ -136,25 +160,27 @@ Result<void> ReplicaCore::append_items(Change& change, Channel& channel, std::sp
     certificate = sign_feed_certificate({state.id(), own_org, own_node, log.accepted.log, state.feed_generation, now},
                                         secrets.tier2->signing);
   }
-  FeedWriter writer(change, log, state, *channel.sealer, random);
+  FeedWriter writer(change, log, state, std::move(seal));
   change.batch.reserve(items.size() + items.size() / kCheckpointEvery + 1, bytes_of(items));
   change.logs.push_back(log.accepted.log);
 
-  const auto checkpoint = [&] {
+  const auto checkpoint = [&]() -> Result<void> {
     reserve_counters(channel);
     const Receipt receipt = next_receipt(channel, kReceiptHeadsMax);
     note_told(channel, receipt);
-    const EntryRef ref = writer.write(FeedKind::kCheckpoint, certificate, encode_receipt(receipt));
+    TOCSIN_ASSIGN(ref, writer.write(FeedKind::kCheckpoint, certificate, encode_receipt(receipt)));
     certificate.clear();
     log.checkpoint = ref.number;
     log.checkpoint_time = now;
     log.feed_record_changed = true;
+    return kOk;
   };
   for (const FeedItem& item : items) {
     const bool due = log.accepted.head.next().value % kCheckpointEvery == 0 ||
                      (log.accepted.head.value > 0 && now.ms - log.checkpoint_time.ms >= kCheckpointAfterMs);
-    if (due) checkpoint();
-    const EntryRef ref = writer.write(item.kind, certificate, item.payload);
+    // A contributor knows no heads but its own.
+    if (due && !contributes) TOCSIN_TRY(checkpoint());
+    TOCSIN_ASSIGN(ref, writer.write(item.kind, certificate, item.payload));
     certificate.clear();
     if (refs != nullptr) refs->push_back(ref);
   }

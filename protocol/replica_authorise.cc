@@ -35,12 +35,12 @@ std::shared_ptr<const ControlState> ReplicaCore::roster_at(Channel& channel, Epo
   return channel.rosters[epoch] = std::make_shared<const ControlState>(std::move(*roster));
 }
 
-crypto::BodyOpener* ReplicaCore::opener_at(Channel& channel, Epoch epoch) {
+EpochOpener* ReplicaCore::opener_at(Channel& channel, Epoch epoch) {
   if (const auto known = channel.openers.find(epoch); known != channel.openers.end()) return known->second.get();
   const EpochInfo* info = channel.accepted.epoch(epoch);
   if (info == nullptr || info->key == nullptr) return nullptr;
   if (channel.openers.size() >= kOpenersKept) channel.openers.erase(channel.openers.begin());
-  auto& opener = channel.openers[epoch] = std::make_unique<crypto::BodyOpener>(*info->key);
+  auto& opener = channel.openers[epoch] = std::make_unique<EpochOpener>(*info->key, channel.accepted.id(), epoch);
   return opener.get();
 }
 
@@ -69,6 +69,7 @@ Result<std::optional<FeedOwner>> ReplicaCore::authorise(Channel& channel, const 
                                                         const ErasureOrder* order) {
   const ChannelState& state = channel.accepted;
   const Epoch epoch{load_le64(&entry.header[16])};
+  if (state.contribution != nullptr) return log.owner;  // its own, and nothing else comes (rule 24)
   if (epoch > state.newest_epoch_seen()) {
     return peer_error(kUnknownEpoch, "the entry is of an epoch whose control entry is not here yet");
   }
@@ -87,7 +88,7 @@ Result<std::optional<FeedOwner>> ReplicaCore::authorise(Channel& channel, const 
 
   const LogKey& feed = log.accepted.log;
   const BodyBinding binding(state.id(), epoch, feed, peek_number(entry.header), LogType::kFeed);
-  auto plaintext = opener_at(channel, epoch)->open(binding.context(), binding.associated(), entry.body);
+  auto plaintext = opener_at(channel, epoch)->open(binding, entry.body);
   if (!plaintext) {
     return peer_error(kNotAuthorised, "the first entry of an epoch does not open with the epoch's key");
   }
@@ -95,7 +96,14 @@ Result<std::optional<FeedOwner>> ReplicaCore::authorise(Channel& channel, const 
   if (!parsed || parsed->certificate.empty()) {
     return peer_error(kNotAuthorised, "the first entry of an epoch carries no certificate");
   }
-  return authorise_by(channel, log, epoch, parsed->certificate);
+  TOCSIN_ASSIGN(owner, authorise_by(channel, log, epoch, parsed->certificate));
+  // Who reads has the epoch's key, and seals under it; who does not, cannot.
+  const auto roster = roster_at(channel, epoch);
+  const bool contributor = roster->member(owner->org)->role == Role::kContributor;
+  if (contributor != crypto::is_contribution(entry.body)) {
+    return peer_error(kNotAuthorised, "a member seals under the epoch's key, and a contributor to its public half");
+  }
+  return owner;
 }
 
 Result<std::optional<FeedOwner>> ReplicaCore::authorise_by(Channel& channel, const LogState& log, Epoch epoch,
@@ -111,7 +119,7 @@ Result<std::optional<FeedOwner>> ReplicaCore::authorise_by(Channel& channel, con
 
   const auto roster = roster_at(channel, epoch);
   const RosterMember* member = roster == nullptr ? nullptr : roster->member(owner.org);
-  if (member == nullptr || !may_write(member->role)) {
+  if (member == nullptr || !may_report(member->role)) {
     return peer_error(kNotAuthorised, "the feed's organisation may not write in that epoch");
   }
   // Once a writer has left, the chair vouches for its feed: the pin names node, number and hash, and its organisation's

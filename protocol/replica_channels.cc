@@ -113,6 +113,10 @@ std::optional<ChannelInfo> Replica::channel(const ChannelId& id) const {
   out.quorum = state.newest == nullptr ? state.genesis->quorum : state.newest->quorum;
   if (state.newest != nullptr) out.successor_of = state.newest->successor_of;
   out.is_chair = state.is_chair();
+  if (state.contribution != nullptr) {
+    out.hides_governments = state.contribution->notice.governments;
+    out.other_chair = state.joined() && !state.invitation.empty();
+  }
   out.key_missing = state.key_missing() && !impl_->secrets.locked();
   out.needs_newer = state.needs_newer;
   out.needs_version = state.needs_version;
@@ -186,8 +190,8 @@ Result<void> ReplicaCore::check_invited(const Channel& channel, const OrgId& org
   const ChannelState& state = channel.accepted;
   TOCSIN_TRY(check_peer(org));
   const bool founding = role == Role::kSteward && state.newest->is_steward(org);
-  if (role != Role::kMember && role != Role::kReader && !founding) {
-    return caller_error("role_not_supported", "an organisation is invited as member or reader");
+  if (!may_be_invited_as(role) && !founding) {
+    return caller_error("role_not_supported", "an organisation is invited as member, reader or contributor");
   }
   if (state.genesis->channel_class == ChannelClass::kPrivate) {
     return caller_error("role_not_supported", "the private channel has the own nodes as members only");
@@ -219,6 +223,7 @@ Result<void> Replica::invite(const ChannelId& id, const OrgId& org, Role role, D
   Change change;
   TOCSIN_TRY(impl_->add_event(change, *channel, InviteEvent{impl_->roster_member(org, role)}));
   channel->accepted.notices.erase(org);
+  if (role == Role::kContributor) TOCSIN_TRY(impl_->tell_contributors(change, *channel, {org}));
   change.mail = true;
   impl_->commit_for(std::move(change), std::move(done));
   return kOk;
@@ -230,7 +235,7 @@ Result<void> Replica::remove_member(const ChannelId& id, const OrgId& org, Done<
   Change change;
   if (state.role_of(org) == Role::kUnknown) {
     if (!state.invited.contains(org)) return caller_error("not_a_member", "the organisation is not in this channel");
-    TOCSIN_TRY(impl_->add_event(change, *channel, CancelInviteEvent{org}));
+    impl_->cancel_invitation(change, *channel, org);
   } else {
     if (org == impl_->own_org) {
       return caller_error("chair_cannot_leave", "the only steward cannot leave: found another channel instead");
@@ -238,7 +243,6 @@ Result<void> Replica::remove_member(const ChannelId& id, const OrgId& org, Done<
     TOCSIN_TRY(impl_->check_alone(*channel));
     TOCSIN_TRY(impl_->drop_member(change, *channel, org));
   }
-  if (!channel->accepted.notices.contains(org)) impl_->write_notice(*channel, org);
   change.mail = true;
   impl_->commit_for(std::move(change), std::move(done));
   return kOk;
@@ -246,9 +250,11 @@ Result<void> Replica::remove_member(const ChannelId& id, const OrgId& org, Done<
 
 Result<void> ReplicaCore::drop_member(Change& change, Channel& channel, const OrgId& org,
                                       const DecisionEvent* decision) {
+  const bool contributor = channel.accepted.role_of(org) == Role::kContributor;
   auto next = same_epoch(channel, EpochReason::kRemoved);
   if (decision == nullptr) leave_out(channel, org, next);
   TOCSIN_TRY(add_epoch(change, channel, std::move(next)));
+  if (contributor) return tell_contributors(change, channel, {org}, true);
   write_notice(channel, org, decision);
   return kOk;
 }
@@ -280,6 +286,9 @@ Result<CheckedGrant> check_grant(ReplicaCore& core, const ChannelId& id, const O
                                             : "the organisation is not in this channel");
   }
   const Epoch joined = member->since.value != 0 ? member->since : core.first_named(*channel, org);
+  if (member->role == Role::kContributor) {
+    return caller_error("not_a_member", "a contributor reads nothing of this channel: there is no history to give it");
+  }
   if (joined.value <= 1) {
     return caller_error("epoch_out_of_range", "the organisation has been in the channel since its first epoch");
   }
@@ -341,8 +350,10 @@ Result<Channel*> invited(ReplicaCore& core, const ChannelId& id) {
   Channel* channel = core.find_channel(id);
   if (channel == nullptr) return unknown_channel();
   const ChannelStanding standing = channel->accepted.standing;
-  if (channel->accepted.invitation.empty() ||
-      (standing != ChannelStanding::kInvited && standing != ChannelStanding::kRefused)) {
+  // To another chair of a channel that it contributes to, too.
+  const bool asked = standing == ChannelStanding::kInvited || standing == ChannelStanding::kRefused ||
+                     channel->accepted.contribution != nullptr;
+  if (channel->accepted.invitation.empty() || !asked) {
     return caller_error("not_invited", "there is no open invitation to this channel");
   }
   return channel;
@@ -366,6 +377,7 @@ void ReplicaCore::begin_control(Change& change, Channel& channel, Number head, c
 Result<void> Replica::accept(const ChannelId& id, Done<void> done) {
   TOCSIN_ASSIGN(channel, invited(*impl_, id));
   ChannelState& state = channel->accepted;
+  if (state.contribution != nullptr) return impl_->accept_contribution(*channel, true, std::move(done));
   if (impl_->chair_revoked(state)) return caller_error(kChairRevoked, "the node that leads this channel was revoked");
   TOCSIN_ASSIGN(answer, impl_->answer(*channel, true));
   TOCSIN_ASSIGN(invitation, decode_invitation(state.invitation));
@@ -399,6 +411,7 @@ Result<void> Replica::accept(const ChannelId& id, Done<void> done) {
 Result<void> Replica::refuse(const ChannelId& id, Done<void> done) {
   TOCSIN_ASSIGN(channel, invited(*impl_, id));
   ChannelState& state = channel->accepted;
+  if (state.contribution != nullptr) return impl_->accept_contribution(*channel, false, std::move(done));
   TOCSIN_ASSIGN(answer, impl_->answer(*channel, false));
   state.acceptance = std::move(answer);
   state.standing = ChannelStanding::kRefused;

@@ -70,7 +70,10 @@ Result<void> ReplicaCore::add_event(Change& change, Channel& channel, const Cont
 
 RosterMember ReplicaCore::roster_member(const OrgId& id, Role role) const {
   const OrgLog& org = orgs.at(id).accepted;
-  return {id, role, org.head(), org.head_hash(), org.profile().name, org.profile().kind, org.profile().country};
+  RosterMember out{
+      id, role, org.head(), org.head_hash(), org.profile().name, org.profile().kind, org.profile().country};
+  if (role == Role::kContributor) out.tag = crypto::random_fixed<crypto::Hash>(random);
+  return out;
 }
 
 ReplicaCore::NextEpoch ReplicaCore::same_epoch(const Channel& channel, EpochReason reason) const {
@@ -79,6 +82,7 @@ ReplicaCore::NextEpoch ReplicaCore::same_epoch(const Channel& channel, EpochReas
   if (state.newest != nullptr) {
     for (const RosterMember& member : state.newest->roster) {
       next.roster.push_back(find_org(member.org) == nullptr ? member : roster_member(member.org, member.role));
+      next.roster.back().tag = member.tag;
     }
   }
   for (const auto& [org, invite] : state.invited) next.invited.push_back(invite.member);
@@ -161,7 +165,7 @@ Result<void> ReplicaCore::add_epoch(Change& change, Channel& channel, NextEpoch 
   TOCSIN_TRY(add_control(change, channel, entries));
   channel.accepted.certificate_wraps = std::move(by_certificate);
   change.mail = true;  // an invitation names the newest epoch entry
-  return kOk;
+  return tell_contributors(change, channel, contributors_of(channel.accepted));
 }
 
 void ReplicaCore::pin_feeds_of(const Channel& channel, const std::function<bool(const FeedOwner&)>& dropped,
@@ -186,9 +190,17 @@ void ReplicaCore::cancel_invitations(Change& change, const OrgId& org) {
     const LogState* log = find_log(state.control_log());
     if (state.needs_newer || chair_revoked(state) || log == nullptr || log->accepted.frozen != 0) continue;
     if (channel->pending.erase(org) > 0) change.batch.remove_record(Table::kMail, pending_record_name(id, org));
-    if (add_event(change, *channel, CancelInviteEvent{org})) write_notice(*channel, org);
+    cancel_invitation(change, *channel, org);
     change.mail = true;
   }
+}
+
+void ReplicaCore::cancel_invitation(Change& change, Channel& channel, const OrgId& org) {
+  const auto invite = channel.accepted.invited.find(org);
+  const bool contributor = invite != channel.accepted.invited.end() && invite->second.member.role == Role::kContributor;
+  if (!add_event(change, channel, CancelInviteEvent{org})) return;
+  if (!contributor) return write_notice(channel, org);
+  if (!tell_contributors(change, channel, {org}, true)) ++refused_entries;
 }
 
 // Acceptances and refusals that wait. True when members join.
@@ -203,6 +215,7 @@ bool ReplicaCore::answer_pending(Change& change, Channel& channel, NextEpoch& ne
     std::erase_if(next.invited, [&, &id = org](const RosterMember& member) { return member.org == id; });
     if (acceptance->accepted && !is_blocked(org)) {
       next.roster.push_back(roster_member(org, invite->second.member.role));
+      next.roster.back().tag = invite->second.member.tag;
       joined = true;
     } else {
       declined.push_back(org);
@@ -210,7 +223,7 @@ bool ReplicaCore::answer_pending(Change& change, Channel& channel, NextEpoch& ne
   }
   channel.pending.clear();
   for (const OrgId& org : declined) {
-    if (add_event(change, channel, CancelInviteEvent{org})) write_notice(channel, org);
+    cancel_invitation(change, channel, org);
     change.mail = true;
   }
   return joined;
@@ -246,7 +259,7 @@ bool ReplicaCore::note_nodes(const Channel& channel, NextEpoch& next) const {
 
 void ReplicaCore::chores(Channel& channel) {
   const ChannelState& state = channel.accepted;
-  if (clock.steady_ms() < chores_not_before_ms) return;
+  if (clock.steady_ms() < chores_not_before_ms || state.contribution != nullptr) return;
   if (Change decided; enact_approved(decided, channel)) commit_for(std::move(decided), nullptr);
   lead_on(channel);
   if (!state.is_chair()) {

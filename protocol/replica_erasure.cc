@@ -53,11 +53,11 @@ const Erasure* ReplicaCore::find_followed(const LogKey& feed, Number number) con
 // author's organisation says.
 bool ReplicaCore::may_be_erased(Channel& channel, const EntryView& entry) {
   const Epoch epoch{load_le64(&entry.header[16])};
-  crypto::BodyOpener* opener = opener_at(channel, epoch);
+  EpochOpener* opener = opener_at(channel, epoch);
   if (opener == nullptr) return true;
   const BodyBinding binding(channel.accepted.id(), epoch, *LogKey::from(peek_log(entry.header)),
                             peek_number(entry.header), LogType::kFeed);
-  const auto plaintext = opener->open(binding.context(), binding.associated(), entry.body);
+  const auto plaintext = opener->open(binding, entry.body);
   const auto parsed = plaintext ? decode_feed_plaintext(*plaintext) : Result<FeedPlaintext>(plaintext.error());
   return !parsed || parsed->kind == FeedKind::kReport || parsed->kind == FeedKind::kAttachmentPart;
 }
@@ -249,7 +249,7 @@ void ReplicaCore::follow_awaited(Channel& channel, std::size_t count_max) {
 void ReplicaCore::confirm_erasures(Channel& channel) {
   if (!may_append(channel) || clock.steady_ms() < chores_not_before_ms) return;
   sign_orders_again(channel);
-  if (channel.unconfirmed.empty()) return;
+  if (channel.unconfirmed.empty() || channel.accepted.contribution != nullptr) return;
   Change change;
   std::vector<Bytes> payloads;
   ErasureConfirmations chunk;
@@ -419,9 +419,9 @@ Result<Bytes> Replica::make_erasure_order(const LogKey& feed, Number number, con
   order.cause = cause;
   order.created = core.clock.now();
   const Epoch epoch{load_le64(&view.header[16])};
-  if (crypto::BodyOpener* opener = body_absent(view) ? nullptr : core.opener_at(*channel, epoch)) {
+  if (EpochOpener* opener = body_absent(view) ? nullptr : core.opener_at(*channel, epoch)) {
     const BodyBinding binding(order.channel, epoch, feed, number, LogType::kFeed);
-    TOCSIN_ASSIGN(plaintext, opener->open(binding.context(), binding.associated(), view.body));
+    TOCSIN_ASSIGN(plaintext, opener->open(binding, view.body));
     TOCSIN_ASSIGN(parsed, decode_feed_plaintext(plaintext));
     // Without its feed's key there is no saying whose it is: who does not know it otherwise waits.
     const auto& feed_key = channel->accepted.feed_key;

@@ -163,6 +163,11 @@ struct ErasureClaim {
   Bytes signed_order;
 };
 
+struct KeptAnswer {
+  OrgId by;  // whose feed carries it
+  Bytes signed_answer;
+};
+
 struct Channel {
   ChannelState accepted;
   std::shared_ptr<const ChannelState> durable;  // null before the first commit
@@ -176,7 +181,7 @@ struct Channel {
 
   // Rosters of older epochs, as far as somebody asked; dropped when there are many.
   std::map<Epoch, std::shared_ptr<const ControlState>> rosters;
-  std::map<Epoch, std::unique_ptr<crypto::BodyOpener>> openers;
+  std::map<Epoch, std::unique_ptr<EpochOpener>> openers;
   std::unique_ptr<crypto::BodySealer> sealer;
   Epoch sealer_epoch;
 
@@ -187,6 +192,10 @@ struct Channel {
   std::map<OrgId, Bytes> pending;
   std::map<NodeId, Epoch> missing;
   std::map<ProposalId, HeldProposal> proposals;
+  // Heads of the feeds of each contributor: what its sessions are told of (rule 24).
+  std::map<OrgId, Frontier> contributions;
+  // To contributors, by whom they are for and when they were made; in the private channel, those to this organisation.
+  std::map<OrgId, std::map<std::pair<std::int64_t, crypto::Hash>, KeptAnswer>> answers;
   // A later term that the known stewards approve follows this log, up to there; it is wanted though its chair is
   // revoked, or though another term of its number was taken here. Zero: none is known.
   LogKey named_log;
@@ -297,6 +306,7 @@ struct ReplicaCore {
   // One entry more in its log's accepted record and in the batch.
   void add_entry(Change& change, LogState& log, const EntryView& entry, Checked checked);
   void refresh_leaf(Channel& channel, const LogKey& log);
+  std::optional<Leaf> leaf_of(const Channel& channel, const LogState& log) const;  // durable; nothing: none is told
   void refresh_leaves(Channel& channel);
 
   // Error (caller): locked.
@@ -378,6 +388,8 @@ struct ReplicaCore {
   Result<void> drop_member(Change& change, Channel& channel, const OrgId& org, const DecisionEvent* decision = nullptr);
   void chores(Channel& channel);
   void cancel_invitations(Change& change, const OrgId& org);
+  // Takes one back, and tells whom it was for.
+  void cancel_invitation(Change& change, Channel& channel, const OrgId& org);
   bool answer_pending(Change& change, Channel& channel, NextEpoch& next);
   bool note_nodes(const Channel& channel, NextEpoch& next) const;
   void tell_key_missing(Channel& channel);
@@ -437,7 +449,7 @@ struct ReplicaCore {
 
   // ---- replica_authorise.cc
   std::shared_ptr<const ControlState> roster_at(Channel& channel, Epoch epoch);
-  crypto::BodyOpener* opener_at(Channel& channel, Epoch epoch);
+  EpochOpener* opener_at(Channel& channel, Epoch epoch);
   // The owner that the first entry of an epoch names; nothing when it cannot be opened here and has to be taken as a
   // relay takes it. Errors (peer): unknown_epoch, wrong_epoch, not_authorised, bad_feed_certificate.
   // `order`: stands for the body that is gone; only a certificate that the feed's key signed there names anybody.
@@ -584,6 +596,25 @@ struct ReplicaCore {
   std::optional<Bytes> invitation_for(const Channel& channel, const OrgId& org) const;
   Result<Bytes> answer(const Channel& channel, bool accepted) const;
 
+  // ---- replica_contributors.cc (rule 24)
+  // The chair's entries that tell these where they stand; `dropped`: they are in the channel no more.
+  Result<void> tell_contributors(Change& change, Channel& channel, const std::set<OrgId>& orgs, bool dropped = false);
+  std::set<OrgId> contributors_of(const ChannelState& state) const;  // invited ones, too
+  std::optional<Bytes> contributor_mail(const Channel& channel, const OrgId& org) const;
+  Result<void> take_contributor_mail(const OrgId& from, ByteView message);
+  // Yes or no to the invitation; of one that joined, to another chair.
+  Result<void> accept_contribution(Channel& channel, bool accepted, Done<void> done);
+  void note_contribution(const Channel& channel) const;
+  const crypto::SecretBuffer& contribution_secret(Channel& channel);  // made where there is none
+  bool is_contribution(const Channel& channel, const OrgId& peer) const;
+  const crypto::Hash* contribution_tag(const Channel& channel, const OrgId& peer) const;
+  // False: it was kept before. Of more than `most` the oldest goes.
+  bool put_answer(Change& change, Channel& channel, const OrgId& by, const Answer& answer, ByteView signed_answer,
+                  std::size_t most);
+  void keep_answer(Change& change, Channel& channel, const OrgId& by, ByteView signed_answer);
+  void load_answer(Channel& channel, const crypto::Hash& id, ByteView value);
+  Result<void> take_answer_mail(ByteView signed_answer);
+
   // ---- replica_keys.cc: epochs wrapped again (rules 33, 34)
   void carry_history(Channel& channel, std::vector<RosterMember>& roster, Epoch epoch);
   Epoch first_named(Channel& channel, const OrgId& org);
@@ -619,8 +650,12 @@ struct Replica::Impl final : ReplicaCore {
 };
 
 inline constexpr Code kChairRevoked{"chair_revoked"};
-inline constexpr std::size_t kInvitationsPerChairMax = 8;   // unanswered or refused, of one organisation (rule 15)
-inline constexpr std::size_t kInvitationsMax = 64;          // of all
+inline constexpr std::size_t kInvitationsPerChairMax = 8;  // unanswered or refused, of one organisation (rule 15)
+inline constexpr std::size_t kInvitationsMax = 64;         // of all
+inline constexpr std::size_t kOrgLogInAnswerBytesMax = 24 * 1024;
+// An organisation log as it comes along with something else. Errors (peer): bad_invitation (it is missing), those of
+// OrgLog.
+Result<OrgLog> open_org_log(const std::vector<Bytes>& entries, crypto::Verifier& verifier);
 inline constexpr std::size_t kCarriedPerOrgMax = 4;         // answers to one invitation in the own feed
 inline constexpr std::size_t kErasuresPerOrgMax = 200'000;  // entries of one organisation in one channel, taken back
 inline constexpr std::size_t kFollowedPerTick = 1'000;      // orders looked at, so that no tick takes long
@@ -643,6 +678,7 @@ Bytes ended_record_name(const LogKey& feed);
 Bytes counter_record_name(const ChannelId& channel);
 Bytes pending_record_name(const ChannelId& channel, const OrgId& org);
 Bytes missing_record_name(const ChannelId& channel, const NodeId& node);
+Bytes answer_record_name(const ChannelId& channel, const crypto::Hash& answer);
 Bytes proposal_record_name(const ChannelId& channel, const ProposalId& proposal);
 Bytes erasure_record_name(const LogKey& feed, Number number, const OrgId& org);
 Bytes erased_record_name(const LogKey& feed, Number number, const OrgId& org);

@@ -20,7 +20,7 @@ void ReplicaCore::inspect(Change& change, Channel& channel, const LogState& log)
   const bool news = count <= kNewsEntriesMax;
   // What stewards propose and answer waits for whoever comes to see it.
   const bool decides = decides_together(state) && state.newest->is_steward(log.owner->org);
-  const bool awaited = (state.is_chair() && !state.invited.empty()) || decides;
+  const bool awaited = (state.is_chair() && !state.invited.empty()) || decides || !contributors_of(state).empty();
   for (std::size_t i = 0; i < count; ++i) {
     const Batch::EntryWrite write = change.batch.entries()[i];
     const EntryView entry = change.batch.entry(write);
@@ -36,10 +36,10 @@ void ReplicaCore::inspect(Change& change, Channel& channel, const LogState& log)
 void ReplicaCore::inspect_entry(Change& change, Channel& channel, const LogState& log, const EntryView& entry,
                                 std::optional<Receipt>& newest, bool checkpoints) {
   const Epoch epoch{load_le64(&entry.header[16])};
-  crypto::BodyOpener* opener = body_absent(entry) ? nullptr : opener_at(channel, epoch);
+  EpochOpener* opener = body_absent(entry) ? nullptr : opener_at(channel, epoch);
   if (opener == nullptr) return;
   const BodyBinding binding(channel.accepted.id(), epoch, log.accepted.log, peek_number(entry.header), LogType::kFeed);
-  auto plaintext = opener->open(binding.context(), binding.associated(), entry.body);
+  auto plaintext = opener->open(binding, entry.body);
   auto parsed = plaintext ? decode_feed_plaintext(*plaintext) : Result<FeedPlaintext>(plaintext.error());
   if (!parsed || parsed->kind == FeedKind::kReport || parsed->kind == FeedKind::kAttachmentPart) return;
   if (parsed->kind == FeedKind::kCheckpoint && !checkpoints) return;
@@ -51,6 +51,7 @@ void ReplicaCore::inspect_entry(Change& change, Channel& channel, const LogState
 void ReplicaCore::inspect_opened(Change& change, Channel& channel, const FeedOwner& owner, FeedKind kind,
                                  ByteView payload, std::optional<Receipt>& newest) {
   ChannelState& state = channel.accepted;
+  if (state.role_of(owner.org) == Role::kContributor && kind != FeedKind::kErasureOrder) return;
   const bool steward = state.newest != nullptr && state.newest->is_steward(owner.org);
   if (kind == FeedKind::kCarriedAcceptance &&
       (state.is_chair() || (state.newest != nullptr && state.newest->is_steward(own_org)))) {
@@ -77,6 +78,8 @@ void ReplicaCore::inspect_opened(Change& change, Channel& channel, const FeedOwn
     if (!newest || newest->counter < receipt->counter) newest = std::move(*receipt);
   } else if (kind == FeedKind::kErasureOrder) {
     if (!take_order(change, channel, owner, payload)) ++refused_entries;
+  } else if (kind == FeedKind::kAnswer) {
+    keep_answer(change, channel, owner.org, payload);
   } else if (kind == FeedKind::kHold && owner.org == own_org && state.id() == private_channel) {
     if (const auto hold = decode_hold(payload)) take_hold(change, *hold);
   }

@@ -32,8 +32,6 @@ constexpr std::size_t kKeyRequestBytes = 2 + ChannelId::kSize + NodeId::kSize + 
 constexpr std::size_t kKeyAnswerHeadBytes = 1 + ChannelId::kSize + 1;
 constexpr std::size_t kGivenKeyBytes = 8 + crypto::EpochKey::kSize;
 
-bool reads_content(Role role) { return role == Role::kSteward || role == Role::kMember || role == Role::kReader; }
-
 struct KeyRequest {
   ChannelId channel;
   NodeId node;
@@ -105,7 +103,7 @@ bool ReplicaCore::entitled(Channel& channel, const OrgId& org, Epoch epoch) {
   if (grant != channel.accepted.grants.end() && epoch >= grant->second.from) return true;
   const auto roster = roster_at(channel, epoch);
   const RosterMember* member = roster == nullptr ? nullptr : roster->member(org);
-  return member != nullptr && reads_content(member->role);
+  return member != nullptr && may_read(member->role);
 }
 
 // ---- Asking
@@ -114,7 +112,7 @@ bool ReplicaCore::entitled(Channel& channel, const OrgId& org, Epoch epoch) {
 // window reaches below what the organisation knows itself entitled to: it may have been a member once before.
 std::optional<KeyRange> ReplicaCore::wanted_keys(const Channel& channel) const {
   const ChannelState& state = channel.accepted;
-  if (!state.joined() || state.newest == nullptr) return std::nullopt;
+  if (!state.joined() || state.newest == nullptr || state.contribution != nullptr) return std::nullopt;
   const RosterMember* own = state.newest->member(own_org);
   if (own == nullptr) return std::nullopt;
   Epoch first = own->since.value != 0 ? own->since : state.first_epoch();
@@ -168,7 +166,7 @@ std::vector<Mail> ReplicaCore::key_mail_for(const OrgId& org, const NodeId& node
   };
   for (const auto& [id, channel] : channels) {
     const ChannelState& state = channel->accepted;
-    if (channel->durable == nullptr || !state.joined() || !reads_content(state.role_of(org))) continue;
+    if (channel->durable == nullptr || !state.joined() || !may_read(state.role_of(org))) continue;
     if (const auto range = wanted_keys(*channel); range && !channel->key_liars.contains(org)) {
       const bool by_certificate = !secrets.tier2->prekeys.contains(month);
       const Bytes content = encode_key_request({id, own_node, *range, channel->asking.attempt, by_certificate});
@@ -225,7 +223,7 @@ Result<void> ReplicaCore::take_key_request(const OrgId& from, ByteView message) 
   if (channel == nullptr || channel->durable == nullptr || !channel->accepted.joined()) return refused();
   const OrgState* org = find_org(from);
   const bool live = org != nullptr && org->accepted.live_node(request.node) != nullptr;
-  if (!live || is_blocked(from) || request.node == own_node || !reads_content(channel->accepted.role_of(from))) {
+  if (!live || is_blocked(from) || request.node == own_node || !may_read(channel->accepted.role_of(from))) {
     return refused();
   }
   const auto held = channel->key_answers.find(request.node);
@@ -264,7 +262,7 @@ Result<void> ReplicaCore::take_key_answer(const OrgId& from, ByteView message) {
   }
   Channel* channel = find_channel(*ChannelId::from(message.subspan(1, ChannelId::kSize)));
   if (channel == nullptr || channel->durable == nullptr || !channel->accepted.joined() ||
-      !reads_content(channel->accepted.role_of(from)) || channel->key_liars.contains(from)) {
+      !may_read(channel->accepted.role_of(from)) || channel->key_liars.contains(from)) {
     return peer_error(kNotAuthorised, "keys of a channel that its sender is not asked about");
   }
   for (std::size_t i = 0; i < count; ++i) {

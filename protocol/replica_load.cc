@@ -234,6 +234,7 @@ Result<void> ReplicaCore::load_channels() {
     }
   }
   std::erase_if(channels, [&](const auto& entry) { return !read.contains(entry.first); });
+  for (const auto& [id, channel] : channels) note_contribution(*channel);
   return kOk;
 }
 
@@ -311,6 +312,7 @@ Result<void> ReplicaCore::load_mail() {
     if (name[ChannelId::kSize] == 'm' && value.size() == 8) {
       channel->missing[*NodeId::from(key)] = {load_le64(value.data())};
     }
+    if (name[ChannelId::kSize] == 'w') load_answer(*channel, *crypto::Hash::from(key), value);
     if (name[ChannelId::kSize] == 'p') load_proposal(*channel, *ProposalId::from(key), value);
     return true;
   });

@@ -11,7 +11,6 @@ namespace {
 
 inline constexpr Code kBadMail{"bad_mail"};
 inline constexpr Code kNotForUs{"not_for_us"};
-constexpr std::size_t kOrgLogInMailBytesMax = 24 * 1024;
 constexpr std::size_t kOrgLogInInvitationBytesMax = 16 * 1024;
 
 Error bad_invitation(std::string detail) { return peer_error(kBadInvitation, std::move(detail)); }
@@ -41,6 +40,10 @@ const crypto::Label* label_of(MailKind kind) {
       return &crypto::kLabelKeyRequest;
     case MailKind::kKeyAnswer:
       return &crypto::kLabelKeyAnswer;
+    case MailKind::kContributor:
+      return &crypto::kLabelContributorMail;
+    case MailKind::kAnswer:
+      return &crypto::kLabelAnswerMail;
   }
   return nullptr;
 }
@@ -67,21 +70,6 @@ Result<EntryHeader> check_control_entry(const ChannelGenesis& genesis, std::span
   }
   if (!verify_entry(entry, verifier)) return peer_error(kBadSignature, "an entry is not signed by the chair's key");
   return header;
-}
-
-Result<OrgLog> open_chair_log(const std::vector<Bytes>& chair_org_log, crypto::Verifier& verifier) {
-  std::optional<OrgLog> log;
-  for (const Bytes& bytes : chair_org_log) {
-    TOCSIN_ASSIGN(entry, decode_entry(bytes));
-    if (log) {
-      TOCSIN_TRY(log->apply(entry, verifier));
-    } else {
-      TOCSIN_ASSIGN(first, OrgLog::from_genesis(entry, verifier));
-      log = std::move(first);
-    }
-  }
-  if (!log) return bad_invitation("the chair's organisation log is missing");
-  return std::move(*log);
 }
 
 // Who leads the channel, and the control logs that its entries may stand in.
@@ -116,7 +104,7 @@ Result<Lead> check_chair(const ReplicaCore& core, const std::vector<Bytes>& chai
     return bad_invitation("the chair's node is revoked");
   }
   if (core.signed_by_node(lead.term.chair_org, lead.term.chair_node, verifies)) return lead;
-  TOCSIN_ASSIGN(log, open_chair_log(chair_org_log, core.verifier));
+  TOCSIN_ASSIGN(log, open_org_log(chair_org_log, core.verifier));
   const auto chair = log.nodes().find(lead.term.chair_node);
   if (log.id() != lead.term.chair_org || chair == log.nodes().end()) {
     return bad_invitation("the organisation log does not certify the chair's node");
@@ -176,12 +164,28 @@ Result<CheckedInvitation> check_invitation(const ReplicaCore& core, ByteView mes
 
 }  // namespace
 
+Result<OrgLog> open_org_log(const std::vector<Bytes>& entries, crypto::Verifier& verifier) {
+  std::optional<OrgLog> log;
+  for (const Bytes& bytes : entries) {
+    TOCSIN_ASSIGN(entry, decode_entry(bytes));
+    if (log) {
+      TOCSIN_TRY(log->apply(entry, verifier));
+    } else {
+      TOCSIN_ASSIGN(first, OrgLog::from_genesis(entry, verifier));
+      log = std::move(first);
+    }
+  }
+  if (!log) return bad_invitation("the chair's organisation log is missing");
+  return std::move(*log);
+}
+
 // ---- Sending
 
 std::optional<Bytes> ReplicaCore::invitation_for(const Channel& channel, const OrgId& org) const {
   const ChannelState& state = *channel.durable;
   const auto invite = state.invited.find(org);
   if (invite == state.invited.end() || invite->second.entry.value == 0) return std::nullopt;
+  if (invite->second.member.role == Role::kContributor) return std::nullopt;  // it is told less (rule 24)
   const EpochInfo* adding_epoch = state.epoch(invite->second.epoch);
   const EpochInfo* newest = state.epoch(state.newest_epoch());
   if (adding_epoch == nullptr || adding_epoch->key == nullptr || newest == nullptr) return std::nullopt;
@@ -222,7 +226,7 @@ Result<Bytes> ReplicaCore::answer(const Channel& channel, bool accepted) const {
   out.terms_digest = channel.accepted.genesis->terms_digest;
   out.accepted = accepted;
   out.created = clock.now();
-  out.org_log = org_log_bytes(own_org, kOrgLogInMailBytesMax);
+  out.org_log = org_log_bytes(own_org, kOrgLogInAnswerBytesMax);
   out.prekeys = own_prekeys();
   return sign_acceptance(out, secrets.tier2->signing);
 }
@@ -278,7 +282,7 @@ std::vector<Mail> Replica::mail_for(const OrgId& org, const NodeId& node) const 
     const ChannelState& held = *channel->durable;
     if (org == impl_->own_org) {
       // Whoever has signed a receipt has the channel.
-      if (!held.joined() || channel->receipts.contains(node)) continue;
+      if (!held.joined() || held.contribution != nullptr || channel->receipts.contains(node)) continue;
       if (const auto introduction = impl_->introduction_to(*channel)) {
         add(MailKind::kIntroduction, crypto::kLabelIntroduction, *introduction);
       }
@@ -288,6 +292,14 @@ std::vector<Mail> Replica::mail_for(const OrgId& org, const NodeId& node) const 
       }
       if (const auto notice = held.notices.find(org); notice != held.notices.end() && held.is_chair()) {
         add(MailKind::kNotice, crypto::kLabelNoticeMail, notice->second);
+      }
+      if (const auto told = impl_->contributor_mail(*channel, org)) {
+        add(MailKind::kContributor, crypto::kLabelContributorMail, *told);
+      }
+      const auto answers = channel->answers.find(org);
+      if (answers != channel->answers.end() && held.role_of(org) == Role::kContributor) {
+        for (const auto& [key, answer] : answers->second)
+          add(MailKind::kAnswer, crypto::kLabelAnswerMail, answer.signed_answer);
       }
     } else if (!held.acceptance.empty() && (org == held.chair_org() || org == held.carrier)) {
       add(MailKind::kAcceptance, crypto::kLabelAcceptanceMail, held.acceptance);
@@ -332,6 +344,10 @@ Result<void> Replica::handle_mail(const OrgId& from, MailKind kind, std::uint32_
       return impl_->take_key_request(from, content->view());
     case MailKind::kKeyAnswer:
       return impl_->take_key_answer(from, content->view());
+    case MailKind::kContributor:
+      return impl_->take_contributor_mail(from, content->view());
+    case MailKind::kAnswer:
+      return impl_->take_answer_mail(content->view());
     case MailKind::kIntroduction:
       break;
   }
@@ -352,6 +368,8 @@ Result<void> ReplicaCore::take_invitation(const OrgId& from, ByteView message) {
     auto& made = channels[id] = std::make_unique<Channel>();
     made->accepted.genesis = std::make_shared<const ChannelGenesis>(std::move(checked.genesis));
     channel = made.get();
+  } else if (channel->accepted.contribution != nullptr) {
+    return bad_invitation("this organisation is, or was, a contributor of that channel");
   } else {
     const ChannelState& state = channel->accepted;
     // A member that is invited again was removed in between, and cannot have heard of it: the entry that adds it lies
@@ -507,7 +525,7 @@ Result<void> ReplicaCore::take_notice(ByteView signed_notice) {
   TOCSIN_ASSIGN(notice, decode_notice(signed_notice));
   if (notice.org != own_org) return peer_error(kNotForUs, "the notice is about another organisation");
   Channel* channel = find_channel(notice.channel);
-  if (channel == nullptr || channel->accepted.is_chair()) return kOk;
+  if (channel == nullptr || channel->accepted.is_chair() || channel->accepted.contribution != nullptr) return kOk;
   ChannelState& state = channel->accepted;
   if (chair_revoked(state)) return peer_error(kChairRevoked, "the node that leads this channel was revoked");
   const bool is_signed = signed_by_node(state.chair_org(), state.chair_node(), [&](const crypto::VerifyKey& key) {
@@ -526,7 +544,6 @@ Result<void> ReplicaCore::take_notice(ByteView signed_notice) {
     const ControlContext context = control_context(*channel);
     TOCSIN_TRY(check_approvals(proposal, notice.decision->approvals, *state.newest, context.signed_by, verifier));
   }
-  // Other standings come with contributors (rule 24).
   if (notice.role != Role::kUnknown) return kOk;
   // An epoch that opened here, or an invitation, is newer than a notice from before it.
   const EpochInfo* opened = state.epoch(state.newest_epoch());

@@ -71,7 +71,8 @@ std::optional<OwnReceipt> Replica::own_receipt(const ChannelId& id) {
 std::optional<OwnReceipt> ReplicaCore::make_own_receipt(const ChannelId& id) {
   Channel* channel = find_channel(id);
   if (channel == nullptr || channel->durable == nullptr || !channel->durable->joined()) return std::nullopt;
-  if (secrets.locked()) return std::nullopt;  // rule 48
+  if (channel->durable->contribution != nullptr) return std::nullopt;  // it has nothing to tell of (rule 24)
+  if (secrets.locked()) return std::nullopt;                           // rule 48
   const ChannelState& state = *channel->durable;
   OwnReceiptState& own = channel->own_receipt;
   const std::int64_t now_ms = clock.steady_ms();

@@ -6,11 +6,6 @@
 #include "protocol/replica_impl.h"
 
 namespace tocsin::protocol {
-namespace {
-
-bool may_read(Role role) { return role == Role::kSteward || role == Role::kMember || role == Role::kReader; }
-
-}  // namespace
 
 std::vector<ChannelId> Replica::channels_with(const NodeId& peer) const {
   std::vector<ChannelId> out;
@@ -22,7 +17,10 @@ std::vector<ChannelId> Replica::channels_with(const NodeId& peer) const {
   for (const auto& [id, channel] : impl_->channels) {
     if (channel->durable == nullptr) continue;
     const ChannelState& state = *channel->durable;
-    if (state.joined() && may_read(state.role_of(*org))) out.push_back(id);
+    const bool contribution = state.contribution != nullptr || state.role_of(*org) == Role::kContributor;
+    // A contributor cannot tell who is in the channel: whom its tag means something to is.
+    if (state.joined() && (contribution || may_read(state.role_of(*org)))) out.push_back(id);
+    if (contribution) continue;
     // An accepted invitee hears from those who can know that it was taken in; nobody else learns that it waits.
     if (state.standing == ChannelStanding::kAccepting && (*org == state.chair_org() || *org == state.carrier)) {
       out.push_back(id);
@@ -37,10 +35,17 @@ const Frontier& Replica::frontier(const ChannelId& id) const {
   return channel == nullptr ? kNone : channel->frontier;
 }
 
-ByteView Replica::equality_key(const ChannelId& id) const {
+ByteView Replica::slot_key(const ChannelId& id, const OrgId& peer) const {
+  const Channel* channel = impl_->find_channel(id);
+  const crypto::Hash* tag = channel == nullptr ? nullptr : impl_->contribution_tag(*channel, peer);
+  return tag == nullptr ? id.view() : tag->view();
+}
+
+ByteView Replica::equality_key(const ChannelId& id, const OrgId& peer) const {
   static const std::array<std::uint8_t, 32> kNone{};
   const Channel* channel = impl_->find_channel(id);
   if (channel == nullptr || channel->durable == nullptr) return ByteView(kNone);
+  if (const crypto::Hash* tag = impl_->contribution_tag(*channel, peer)) return tag->view();
   const EpochInfo* info = channel->durable->epoch(channel->durable->newest_epoch());
   return info == nullptr || info->access == nullptr ? ByteView(kNone) : info->access->view();
 }
@@ -68,7 +73,10 @@ bool Replica::may_serve(const NodeId& peer, const std::optional<ChannelId>& id, 
   const Channel* channel = impl_->find_channel(*id);
   if (channel == nullptr || channel->durable == nullptr) return false;
   const ChannelState& state = *channel->durable;
-  if (!state.joined() || !may_read(state.role_of(*org))) return false;
+  if (!state.joined()) return false;
+  // The session found the channel by the tag: it is with a member, or with the contributor whose feeds these are.
+  if (impl_->is_contribution(*channel, *org)) return frontier(*id, *org).find(key) != nullptr;
+  if (!may_read(state.role_of(*org))) return false;
   if (is_org_log) return state.role_of(OrgId{key.bytes()}) != Role::kUnknown;
   return log->channel == *id && channel->frontier.find(key) != nullptr;
 }
@@ -84,6 +92,9 @@ bool Replica::wants_log(const std::optional<ChannelId>& id, const LogKey& key, L
   const Channel* channel = impl_->find_channel(*id);
   if (channel == nullptr) return false;
   const ChannelState& state = channel->accepted;
+  if (state.contribution != nullptr) {  // its own, where somebody has more of it; nothing else
+    return type == LogType::kFeed && state.joined() && log != nullptr && log->channel == *id;
+  }
   switch (type) {
     case LogType::kOrganisation:
       return state.role_of(OrgId{key.bytes()}) != Role::kUnknown;
@@ -256,6 +267,11 @@ ReplicaStatus Replica::status() const {
       warn(in + "no new epoch for 45 days: revocations may be withheld");
     } else if (age >= kEpochAgeMs) {
       warn(in + "the key is older than 30 days");
+    }
+    if (state.contribution != nullptr && !state.invitation.empty()) {
+      warn(in +
+           "another organisation says that it leads it now; if you know that to be so, accept it: tocsin channel "
+           "accept");
     }
     if (state.key_missing() && !impl_->secrets.locked())
       warn(in + "the newest epoch has no key for this node; the chair has been told");

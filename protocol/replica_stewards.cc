@@ -350,6 +350,7 @@ Result<void> ReplicaCore::enact(Change& change, Channel& channel, HeldProposal& 
   change.mail = true;
   if (const auto* invite = std::get_if<InviteChange>(&proposal.change)) {
     channel.accepted.notices.erase(invite->member.org);
+    if (invite->member.role == Role::kContributor) TOCSIN_TRY(tell_contributors(change, channel, {invite->member.org}));
   } else if (const auto* remove = std::get_if<RemoveChange>(&proposal.change)) {
     TOCSIN_TRY(drop_member(change, channel, remove->org, &event));
   } else if (std::holds_alternative<StewardsChange>(proposal.change)) {

@@ -284,7 +284,7 @@ std::vector<Session::ChannelState> Session::channel_states() const {
       const Number own = impl_->replica.accepted_head(log);
       if (target.channel == id && target.leaf.head > own) state.behind += target.leaf.head.value - own.value;
     }
-    const Frontier& frontier = impl_->replica.frontier(id);
+    const Frontier& frontier = impl_->replica.frontier(id, impl_->config.peer_org);
     for (const auto& [log, theirs] : impl_->peer_heads) {
       const Leaf* leaf = frontier.find(log);
       if (leaf != nullptr && leaf->head > theirs) state.ahead += leaf->head.value - theirs.value;

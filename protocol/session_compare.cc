@@ -34,7 +34,7 @@ void Session::Impl::compare_leaves(const ChannelId& id, const wire::FrontierNode
 
 Result<void> Session::Impl::compare_children(const ChannelId& id, SharedChannel& channel,
                                              const wire::FrontierNode& frontier, std::uint64_t depth) {
-  const Frontier& own = replica.frontier(id);
+  const Frontier& own = replica.frontier(id, config.peer_org);
   for (std::uint8_t nibble = 0; nibble < 16; ++nibble) {
     const Prefix child = frontier.prefix.child(nibble);
     const TrieDigest& theirs = frontier.node.children[nibble];
@@ -50,7 +50,7 @@ Result<void> Session::Impl::compare_children(const ChannelId& id, SharedChannel&
 
 // Logs below `prefix` that are held here and that the peer did not name.
 void Session::Impl::peer_lacks(const ChannelId& id, const Prefix& prefix, const std::vector<Leaf>& but) {
-  const Frontier& own = replica.frontier(id);
+  const Frontier& own = replica.frontier(id, config.peer_org);
   auto theirs = but.begin();
   const auto& leaves = own.leaves();
   for (auto at = leaves.lower_bound(LogKey{prefix.nibbles}); at != leaves.end() && prefix.covers(at->first); ++at) {
@@ -72,11 +72,17 @@ void Session::Impl::note_peer_head(const LogKey& log, Number head) {
 }
 
 void Session::Impl::note_leaf(const std::optional<ChannelId>& id, const Leaf& leaf, std::uint64_t depth) {
+  // What else is held here a contributor does not learn by asking for more of it (rule 24).
+  const bool hidden = id && replica.is_contribution(*id, config.peer_org) &&
+                      (leaf.type != LogType::kFeed || replica.accepted_head(leaf.log).value != 0) &&
+                      replica.frontier(*id, config.peer_org).find(leaf.log) == nullptr;
+  if (hidden) return;
   note_peer_head(leaf.log, leaf.head);
   if (id) {
     const Leaf* ours = replica.frontier(*id).find(leaf.log);
     if (ours == nullptr || *ours != leaf) offer_proof(*id, leaf.log);
   }
+  if (id) replica.note_held(*id, config.peer_org, config.peer_node, std::span(&leaf, 1));
   const Number own = replica.accepted_head(leaf.log);
   if (leaf.head > own) {
     const auto known = targets.find(leaf.log);
@@ -134,7 +140,8 @@ Result<void> Session::Impl::handle_heads(ByteView payload) {
 void Session::Impl::put_compare(wire::FrameWriter& out) {
   for (auto& [id, channel] : channels) {
     if (!channel.send_root) continue;
-    if (channel.peer_slot && !wire::put(out, wire::FrontierNode{channel.own_slot, {}, replica.frontier(id).node({})})) {
+    if (channel.peer_slot &&
+        !wire::put(out, wire::FrontierNode{channel.own_slot, {}, replica.frontier(id, config.peer_org).node({})})) {
       return;
     }
     channel.send_root = false;
@@ -143,7 +150,7 @@ void Session::Impl::put_compare(wire::FrameWriter& out) {
     const Answer& answer = answers.front();
     // The peer may have left the roster since it asked.
     if (const SharedChannel* channel = shared(answer.channel)) {
-      const Frontier::Node node = replica.frontier(answer.channel).node(answer.prefix);
+      const Frontier::Node node = replica.frontier(answer.channel, config.peer_org).node(answer.prefix);
       if (!wire::put(out, wire::FrontierNode{channel->own_slot, answer.prefix, node})) return;
     }
     answers.pop_front();
@@ -197,9 +204,11 @@ void Session::Impl::put_heads(wire::FrameWriter& out) {
       for (const LogKey& log : channel.changed) {
         if (heads.leaves.size() == wire::kHeadsLeavesMax) break;
         taken.push_back(log);
-        const Leaf* leaf = replica.frontier(id).find(log);
+        const Leaf* leaf = replica.frontier(id, config.peer_org).find(log);
         const auto theirs = peer_heads.find(log);
-        if (leaf == nullptr || (theirs != peer_heads.end() && theirs->second >= leaf->head)) continue;
+        // A contributor gets no receipts: what was stored of its feeds is named to it once more.
+        const bool told = theirs != peer_heads.end() && theirs->second >= leaf->head && !channel.contribution;
+        if (leaf == nullptr || told) continue;
         heads.leaves.push_back(*leaf);
       }
       if (!heads.leaves.empty() && !wire::put(out, heads)) return;
@@ -229,7 +238,7 @@ void Session::Impl::own_head_changed(const ChannelId& id, const LogKey& log) {
   offer_proof(id, log);
   retry_proofs(log);
   announce(channel, log);
-  const Leaf* leaf = replica.frontier(id).find(log);
+  const Leaf* leaf = replica.frontier(id, config.peer_org).find(log);
   if (leaf != nullptr && leaf->type == LogType::kControl) unpark();
 }
 
@@ -239,7 +248,7 @@ void Session::Impl::org_log_changed(const OrgId& org) {
   recheck(log);
   bool told = false;
   for (auto& [id, channel] : channels) {
-    if (replica.frontier(id).find(log) == nullptr) continue;
+    if (replica.frontier(id, config.peer_org).find(log) == nullptr) continue;
     offer_proof(id, log);
     announce(channel, log);
     told = told || channel.peer_slot;

@@ -12,7 +12,7 @@ namespace tocsin::protocol {
 // The peer's newest entry is not above ours: then ours of that number is the same, or there are two histories, and the
 // peer's is asked for, once in a round.
 void Session::Impl::look_at_leaf(const ChannelId& id, const Leaf& leaf, std::uint64_t depth) {
-  const Leaf* ours = replica.frontier(id).find(leaf.log);
+  const Leaf* ours = replica.frontier(id, config.peer_org).find(leaf.log);
   if (ours == nullptr || *ours == leaf || fetches.contains(leaf.log)) return;
   const auto record = replica.log_record(leaf.log);
   if (!record || (record->frozen != 0 && record->frozen != kForked)) return;
@@ -45,6 +45,8 @@ bool Session::Impl::walk_on(const LogKey& log, const Fetch& fetch) {
 void Session::Impl::offer_proof(const ChannelId& id, const LogKey& log) {
   const auto parting = replica.parting(log);
   if (!parting) return;
+  if (replica.is_contribution(id, config.peer_org) && replica.frontier(id, config.peer_org).find(log) == nullptr)
+    return;
   const auto known = proofs_known.find(log);
   if (known != proofs_known.end() && known->second <= *parting) return;
   if (const auto channel = channels.find(id); channel != channels.end()) channel->second.proofs_due.insert(log);

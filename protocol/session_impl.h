@@ -123,6 +123,7 @@ struct Serving {
 
 struct SharedChannel {
   ChannelClass channel_class = ChannelClass::kShared;
+  bool contribution = false;  // its feeds, notices and answers alone (rule 24)
   std::uint16_t own_slot = 0;
   std::optional<std::uint16_t> peer_slot;  // set: the peer has it too
   wire::Equality equality_expected;        // of the peer's slots of the same round, if it holds what we held then

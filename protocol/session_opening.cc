@@ -33,12 +33,13 @@ crypto::Hash Session::Impl::keyed(crypto::Personal personal, ByteView key, std::
 }
 
 wire::Token Session::Impl::token(const ChannelId& channel, std::uint8_t role, std::uint32_t round) const {
-  return first_bytes_of<wire::Token>(keyed(crypto::kPersonalToken, channel.view(), role, round, {}));
+  return first_bytes_of<wire::Token>(
+      keyed(crypto::kPersonalToken, replica.slot_key(channel, config.peer_org), role, round, {}));
 }
 
 wire::Equality Session::Impl::equality(const ChannelId& channel, std::uint8_t role, std::uint32_t round,
                                        const TrieDigest& digest) const {
-  const ByteView key = replica.equality_key(channel);
+  const ByteView key = replica.equality_key(channel, config.peer_org);
   return first_bytes_of<wire::Equality>(keyed(crypto::kPersonalEqual, key, role, round, digest.view()));
 }
 
@@ -47,7 +48,7 @@ wire::Seen Session::Impl::seen(const ChannelId& channel, std::uint8_t role, std:
                                std::uint64_t counter) const {
   std::array<std::uint8_t, 8> bytes;
   store_le64(bytes.data(), counter);
-  const ByteView key = replica.equality_key(channel);
+  const ByteView key = replica.equality_key(channel, config.peer_org);
   return first_bytes_of<wire::Seen>(keyed(crypto::kPersonalEqual, key, role, round, bytes));
 }
 
@@ -102,13 +103,14 @@ wire::Slots Session::Impl::make_slots() {
     const ChannelId& id = *own_slot_channels[i];
     SharedChannel& channel = channels[id];
     channel.channel_class = replica.channel_class(id);
+    channel.contribution = replica.is_contribution(id, config.peer_org);
     channel.orgs = org_logs(id);
     channel.own_slot = static_cast<std::uint16_t>(i);
     std::uint64_t counter = 0;
     for (const ReceiptInfo& receipt : replica.receipts(id)) {
       if (receipt.node == config.peer_node) counter = receipt.counter;
     }
-    const TrieDigest digest = replica.frontier(id).digest();
+    const TrieDigest digest = replica.frontier(id, config.peer_org).digest();
     slot = {token(id, own_role(), next_round), equality(id, own_role(), next_round, digest),
             seen(id, own_role(), next_round, counter)};
     channel.equality_expected = equality(id, peer_role(), next_round, digest);
@@ -149,7 +151,7 @@ std::set<LogKey> Session::Impl::org_logs(const ChannelId& id) const {
   if (!info) return out;
   for (const MemberInfo& member : info->members) {
     const LogKey log{member.org.bytes()};
-    if (replica.frontier(id).find(log) != nullptr) out.insert(log);
+    if (replica.frontier(id, config.peer_org).find(log) != nullptr) out.insert(log);
   }
   return out;
 }
@@ -234,6 +236,11 @@ void Session::Impl::compare_channels() {
     const wire::Slot& slot = peer_slots[*channel.peer_slot];
     const bool equal = slot.equality == channel.equality_expected;
     channel.compared = true;
+    if (equal && channel.contribution) {
+      std::vector<Leaf> leaves;
+      for (const auto& [log, leaf] : replica.frontier(id, config.peer_org).leaves()) leaves.push_back(leaf);
+      replica.note_held(id, config.peer_org, config.peer_node, leaves);
+    }
     channel.root_awaited = channel.send_root = !equal;
     channel.peer_seen = slot.seen;
     receipt_due(channel);

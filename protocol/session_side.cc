@@ -26,7 +26,7 @@ void Session::Impl::receipt_due(SharedChannel& channel) {
 // Once all is fetched, since one receipt a minute is all that there is (rule 13); but what never comes to an end does
 // not hold it back.
 std::optional<std::int64_t> Session::Impl::receipt_time(const SharedChannel& channel, bool is_quiet) const {
-  if (!channel.receipt_due || !channel.compared || !channel.peer_slot) return std::nullopt;
+  if (!channel.receipt_due || !channel.compared || !channel.peer_slot || channel.contribution) return std::nullopt;
   return std::max(channel.receipt_not_before_ms, is_quiet ? 0 : channel.receipt_since_ms + kReceiptAgainMs);
 }
 
@@ -59,7 +59,9 @@ void Session::Impl::put_receipt(wire::FrameWriter& out, const ChannelId& id, Sha
 Result<void> Session::Impl::handle_receipt(ByteView payload) {
   TOCSIN_ASSIGN(receipt, wire::decode_receipt(payload));
   ChannelId id;
-  if (find_channel(receipt.slot, &id) == nullptr) return kOk;  // of a channel that was shared a moment ago
+  const SharedChannel* of = find_channel(receipt.slot, &id);
+  if (of == nullptr) return kOk;  // of a channel that was shared a moment ago
+  if (of->contribution) return peer_error(kUnexpectedMessage, "receipts are for who reads the channel");
   const auto minutes = static_cast<std::uint64_t>((now() - start_ms) / 60'000 + 1);
   if (++receipts_taken > kReceiptsBurst + 4 * minutes * channels.size()) {
     return peer_error(kTooMuch, "more receipts than one a minute");

@@ -46,6 +46,7 @@ constexpr Right kRights[] = {
     {"DELETE", "/holds/{report}", Least::kAnalyst},
     {"POST", "/reports/{report}/corroborate", Least::kAnalyst},
     {"POST", "/reports/{report}/dispute", Least::kAnalyst},
+    {"POST", "/reports/{report}/answer", Least::kAnalyst},
     {"GET", "/bundles/exports/{export}", Least::kAnalyst},
     {"POST", "/bundles/exports", Least::kAnalyst},
     {"POST", "/bundles/imports", Least::kAnalyst},

@@ -114,6 +114,7 @@ const std::vector<Route>& routes() {
     add_report_routes(out);
     add_taken_back_routes(out);
     add_waiting_routes(out);
+    add_answer_routes(out);
     add_bundle_routes(out);
     add_alert_routes(out);
     add_source_routes(out);

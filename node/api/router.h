@@ -38,6 +38,7 @@ void add_fork_routes(std::vector<Route>& out);
 void add_report_routes(std::vector<Route>& out);
 void add_taken_back_routes(std::vector<Route>& out);
 void add_waiting_routes(std::vector<Route>& out);
+void add_answer_routes(std::vector<Route>& out);
 void add_exchange_routes(std::vector<Route>& out);
 void add_bundle_routes(std::vector<Route>& out);
 void add_alert_routes(std::vector<Route>& out);

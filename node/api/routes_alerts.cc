@@ -1,6 +1,7 @@
 // alerts and the inbox.
 #include <algorithm>
 
+#include "node/api/answers.h"
 #include "node/api/router.h"
 #include "node/api/views.h"
 #include "node/api/waiting.h"
@@ -171,12 +172,13 @@ void list_inbox(App& app, const Request& request, ResponderPtr responder) {
                              out[key] = item[key];
                            items.push_back(std::move(out));
                          }
-                         // What waits for a second person comes first, but not to who wants to share it.
+                         // Answers and what waits for a second person come first; the latter not to who wants to
+                         // share it.
                          if (!after.empty()) return responder->json(page_json(std::move(items), page->next));
                          load_waiting(app, [&app, responder, by, items = std::move(items),
                                             next = page->next](Result<std::vector<WaitingRow>> waiting) mutable {
                            if (!waiting) return responder->problem(waiting.error());
-                           Json all = Json::array();
+                           Json all = answers_waiting(app);
                            for (const auto& each : *waiting) {
                              if (protocol::asked(each.record, by)) continue;
                              auto item = waiting_json(app, each);
@@ -191,6 +193,7 @@ void list_inbox(App& app, const Request& request, ResponderPtr responder) {
 }
 
 void finish_inbox_item(App& app, const Request& request, ResponderPtr responder) {
+  if (finish_answer(app, request.params[0], responder)) return;
   app.desk.index().ask([text = request.params[0]](index::Index& i) { return i.resolve(text); },
                        [&app, responder](Result<ReportId> id) {
                          if (!id) return responder->problem(id.error());

@@ -53,7 +53,7 @@ void invite_members_of(App& app, const ChannelId& before, const ChannelId& next,
   for (const auto& member : info->members) {
     if (member.org == app.replica().own_org().id()) continue;
     if (std::ranges::find(channel.stewards, member.org) != channel.stewards.end()) continue;
-    const Role role = member.role == Role::kReader ? Role::kReader : Role::kMember;
+    const Role role = may_be_invited_as(member.role) ? member.role : Role::kMember;
     Json line{{"org_id", hex(member.org)}, {"name", member.name}};
     if (channel.stewards.empty()) {
       if (auto invited = app.replica().invite(next, member.org, role, nullptr)) {
@@ -178,6 +178,7 @@ void show_channel(App& app, const Request& request, ResponderPtr responder) {
                       {"joined_epoch", grant.joined.value ? Json(count_of(grant.joined)) : Json(nullptr)},
                       {"granted_at", time_text(grant.granted)}});
   out["grants"] = grants;
+  out["readers_hidden"] = c.own_role == Role::kContributor;
   out["warnings"] = channel_warnings(c, app.desk.clock().now());
   responder->json(out);
 }
@@ -198,12 +199,12 @@ void add_member(App& app, const Request& request, ResponderPtr responder) {
   auto org = app.desk.find_org(*text);
   if (!org) return responder->problem(org.error());
   const auto role = parse_role(text_or(*body, "role", "member"));
-  if (!role || (*role != Role::kMember && *role != Role::kReader))
-    return responder->problem(caller_error(Code{"bad_parameter"}, "role is member or reader"));
+  if (!role || !may_be_invited_as(*role))
+    return responder->problem(caller_error(Code{"bad_parameter"}, "role is member, reader or contributor"));
   const Json out{{"channel_id", hex(*id)}, {"org_id", hex(*org)}, {"role", to_string(*role)}, {"state", "invited"}};
   if (request.dry_run) {
     auto readers = app.desk.readers_of(*id);
-    if (const auto peer = app.replica().peer(*org))
+    if (const auto peer = app.replica().peer(*org); peer && may_read(*role))
       readers.push_back({*org, peer->profile.name, peer->profile.kind, peer->profile.country});
     auto more = out;
     more["readers"] = readers_json(app, readers);
@@ -222,6 +223,10 @@ void add_member(App& app, const Request& request, ResponderPtr responder) {
   if (!queued) responder->problem(queued.error());
 }
 
+constexpr std::string_view kContributorStillHas =
+    "It was shown nothing of this channel but what it wrote itself and what it was answered. Nothing new that it "
+    "writes "
+    "is taken.";
 constexpr std::string_view kStillHas =
     "It keeps every report that it received before, and the keys to read them. It gets no new key: what is written "
     "from now on it cannot read, "
@@ -232,15 +237,18 @@ void remove_member(App& app, const Request& request, ResponderPtr responder) {
   if (!id) return;
   auto org = app.desk.find_org(request.params[1]);
   if (!org) return responder->problem(org.error());
-  Json out{{"channel_id", hex(*id)}, {"org_id", hex(*org)}, {"still_has", kStillHas}};
+  const auto info = *app.replica().channel(*id);
+  const auto member = std::ranges::find(info.members, *org, &MemberInfo::org);
+  const bool is_member = member != info.members.end();
+  const bool contributor = is_member && member->role == Role::kContributor;
+  Json out{
+      {"channel_id", hex(*id)}, {"org_id", hex(*org)}, {"still_has", contributor ? kContributorStillHas : kStillHas}};
   if (request.dry_run) {
     auto readers = app.desk.readers_of(*id);
     std::erase_if(readers, [&](const auto& reader) { return reader.org == *org; });
     out["readers"] = readers_json(app, readers);
     return responder->json(out);
   }
-  const auto info = *app.replica().channel(*id);
-  const bool is_member = std::ranges::find(info.members, *org, &MemberInfo::org) != info.members.end();
   if (is_member && decided_together(app, *id))
     return propose(app, *id, RemoveChange{*org}, std::string(request.get("reason")), out, responder);
   auto queued = app.replica().remove_member(*id, *org, [&app, responder, out, id = *id](Result<void> removed) mutable {

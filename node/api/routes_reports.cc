@@ -1,4 +1,5 @@
 // reports, but for import and export.
+#include "node/api/answers.h"
 #include "node/api/router.h"
 #include "node/api/taken_back.h"
 #include "node/api/views.h"
@@ -242,6 +243,8 @@ void show_history(App& app, const Request& request, ResponderPtr responder) {
                              }
                              items.push_back(std::move(item));
                            }
+                           for (const auto& answer : app.replica().answers(row.id))
+                             items.push_back(answer_json(app, answer));
                            app.desk.index().ask([id = row.id](index::Index& i) { return i.withdrawal(id); },
                                                 [&app, responder, row,
                                                  items = std::move(items)](Result<index::Withdrawal> said) mutable {

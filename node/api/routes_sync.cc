@@ -80,16 +80,20 @@ Json explain(App& app, const std::vector<index::Location>& copies, const OrgId& 
     if (!channel) continue;
     removed_somewhere |= channel->standing == protocol::ChannelStanding::kRemoved;
     if (channel->standing != protocol::ChannelStanding::kJoined) continue;
+    const bool contributes = channel->own_role == protocol::Role::kContributor;  // who reads, it cannot tell
     const bool member =
-        std::any_of(channel->members.begin(), channel->members.end(), [&](const auto& m) { return m.org == org; });
+        contributes || std::any_of(channel->members.begin(), channel->members.end(), [&](const auto& m) {
+          return m.org == org && m.role != protocol::Role::kContributor;
+        });
     if (!member) continue;
     member_somewhere = true;
     for (const auto& receipt : app.replica().receipts(copy.channel)) {
       const auto head = receipt.heads.find(copy.log);
       if (receipt.org == org && head != receipt.heads.end() && head->second >= copy.number)
-        return explained(
-            "held", "receipt",
-            name + " has signed that it holds this report, at " + time_text(receipt.created) + " by its own clock");
+        return contributes ? explained("held", "seen", name + " was seen to hold this report")
+                           : explained("held", "receipt",
+                                       name + " has signed that it holds this report, at " +
+                                           time_text(receipt.created) + " by its own clock");
     }
   }
   if (!member_somewhere && removed_somewhere)

@@ -88,7 +88,7 @@ Json readers_json(App& app, const std::vector<reports::Reader>& readers) {
   for (const auto& reader : readers) {
     Json ids = Json::array();
     for (const auto& node : nodes[reader.org]) ids.push_back(hex(node));
-    out.push_back({{"org_id", hex(reader.org)},
+    out.push_back({{"org_id", reader.org.is_zero() ? Json(nullptr) : Json(hex(reader.org))},
                    {"name", reader.name},
                    {"kind", to_string(reader.kind)},
                    {"country", reader.country},

@@ -109,6 +109,11 @@ int channel_show(Context& c) {
         "channel "
         "accept " +
         c.get("channel") + "; to decline: tocsin channel refuse " + c.get("channel"));
+  } else if (answer->json.value("readers_hidden", false)) {
+    std::puts("");
+    c.say(
+        "This organisation contributes: what it writes reaches everybody who reads this channel, and it is shown "
+        "neither them nor what others write.");
   } else if (!members.empty()) {
     std::printf("\n%s", format_table(members, columns, terminal_width()).c_str());
   }
@@ -249,7 +254,8 @@ void add_channel_commands(std::vector<Command>& out) {
                  "add",
                  "Invite a verified peer; it gets no key before it accepts",
                  {channel, org},
-                 {{"role", "ROLE", "member or reader (default member)", Arity::kOne, false, "member|reader"},
+                 {{"role", "ROLE", "member, reader, or contributor, who writes and sees nobody (default member)",
+                   Arity::kOne, false, "member|reader|contributor"},
                   {"reason", "TEXT", "for the other stewards, where they have to approve"}},
                  "",
                  channel_add});

@@ -182,6 +182,17 @@ int report_share(Context& c) {
   return show_readers(c, answer->json);
 }
 
+int report_answer(Context& c) {
+  auto answer = c.call("POST", report_path(c, "/answer"), Json{{"text", c.get("text")}});
+  static constexpr Field fields[] = {
+      {"name", "to"}, {"report_id", "about"}, {"channel_id", "in the name of"}, {"text", "answer"}};
+  if (!answer) return c.exit_code();
+  c.show_object(*answer, fields);
+  if (!c.dry_run())
+    c.say("Any member brings it when it meets that organisation. Every member of the channel can read it.");
+  return kExitOk;
+}
+
 int report_correct(Context& c) {
   int exit = kExitOk;
   auto report = read_report(c, exit);
@@ -345,6 +356,13 @@ void add_report_commands(std::vector<Command>& out) {
                  {{"reason", "TEXT", "why", Arity::kOne, true}},
                  "",
                  report_say});
+  out.push_back({"report",
+                 "answer",
+                 "Answer the contributor that wrote it, in the channel's name",
+                 {report},
+                 {{"text", "TEXT", "what it is told; it does not learn who answers", Arity::kOne, true}},
+                 "tocsin report answer 3f09c1d2 --text \"Seen. Two of us are on the way.\"",
+                 report_answer});
   out.push_back({"report",
                  "corroborate",
                  "Say that another source confirms it",

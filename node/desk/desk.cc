@@ -93,6 +93,12 @@ std::vector<reports::Reader> Desk::readers_of(const protocol::ChannelId& channel
   for (const auto& member : info->members)
     if (member.role != protocol::Role::kContributor)
       out.push_back({member.org, member.name, member.kind, member.country});
+  if (info->own_role != protocol::Role::kContributor) return out;
+  // Rule 24: it is shown who leads the channel, and whether governments read it.
+  if (const auto* chair = replica_.org_log(info->chair_org))
+    out.push_back({info->chair_org, chair->profile().name, chair->profile().kind, chair->profile().country});
+  if (info->hides_governments)
+    out.push_back({{}, "governments among its readers", protocol::OrgKind::kGovernment, {}, true});
   return out;
 }
 
@@ -100,10 +106,10 @@ std::vector<reports::Reader> Desk::governments_against(const std::set<std::strin
                                                        const protocol::ChannelId& channel,
                                                        const AllowedGovernments& allowed) const {
   auto readers = readers_of(channel);
-  std::erase_if(readers, [&](const auto& reader) {
-    return reader.org == replica_.own_org().id() || allowed.contains(reader.country);
-  });
-  return reports::government_warning(countries, readers);
+  std::erase_if(readers, [&](const auto& reader) { return reader.org == replica_.own_org().id(); });
+  std::set<std::string> asked_about;
+  std::ranges::set_difference(countries, allowed, std::inserter(asked_about, asked_about.end()));
+  return reports::government_warning(asked_about, readers);
 }
 
 Result<void> Desk::may_share(const protocol::Report& report, const protocol::ChannelId& channel) const {

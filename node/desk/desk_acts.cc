@@ -11,7 +11,7 @@ std::vector<protocol::ChannelId> Desk::writable(const std::vector<index::Locatio
   std::vector<protocol::ChannelId> out;
   for (const auto& copy : copies) {
     const auto channel = replica_.channel(copy.channel);
-    if (channel && channel->standing == protocol::ChannelStanding::kJoined && protocol::may_write(channel->own_role) &&
+    if (channel && channel->standing == protocol::ChannelStanding::kJoined && protocol::may_report(channel->own_role) &&
         std::find(out.begin(), out.end(), copy.channel) == out.end())
       out.push_back(copy.channel);
   }
@@ -211,7 +211,7 @@ Result<Made> Desk::plan_alert(const protocol::Report& alert, std::vector<protoco
   if (channels.empty()) {
     for (const auto& channel : replica_.channels())
       if (channel.channel_class == protocol::ChannelClass::kAlert &&
-          channel.standing == protocol::ChannelStanding::kJoined && protocol::may_write(channel.own_role))
+          channel.standing == protocol::ChannelStanding::kJoined && protocol::may_report(channel.own_role))
         channels.push_back(channel.id);
     if (channels.empty())
       return caller_error(

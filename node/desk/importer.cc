@@ -118,9 +118,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     // Who is asked about below; append() looks whether somebody has come.
     channel_readers_ = desk_.readers_of(channel_);
     to_ask_about_ = channel_readers_;
-    std::erase_if(to_ask_about_, [&](const auto& reader) {
-      return reader.org == desk_.replica().own_org().id() || request_.allowed.contains(reader.country);
-    });
+    std::erase_if(to_ask_about_, [&](const auto& reader) { return reader.org == desk_.replica().own_org().id(); });
     readers_ = readers();
     if (auto may = desk_.replica().may_append(channel_); !may) return finish(may.error());
     const auto own = desk_.replica().own_org().id();
@@ -158,7 +156,10 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
   // What may not go where the channel's readers would see it is refused by its place (rules 52, 53).
   bool goes(std::size_t row) {
     const auto& report = parsed_.reports[row].report;
-    return goes(row, desk_.may_be_read(report, channel_readers_), reports::government_warning(report, to_ask_about_));
+    auto countries = reports::named_countries(report);
+    for (const auto& country : request_.allowed) countries.erase(country);
+    return goes(row, desk_.may_be_read(report, channel_readers_),
+                reports::government_warning(countries, to_ask_about_));
   }
   bool goes(std::size_t row, const Result<void>& may, const std::vector<reports::Reader>& against) {
     if (may && against.empty()) return true;
@@ -168,9 +169,10 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     if (may) ++outcome_.refused_for_governments;
     if (outcome_.refused.size() < exchange::kImportProblemsMax)
       outcome_.refused.push_back({at.line, at.column, why.code, why.detail});
-    for (const auto& reader : against)
-      if (std::ranges::find(outcome_.governments, reader.org, &reports::Reader::org) == outcome_.governments.end())
-        outcome_.governments.push_back(reader);
+    for (const auto& reader : against) {
+      const auto same = [&](const auto& g) { return g.org == reader.org && g.country == reader.country; };
+      if (std::ranges::none_of(outcome_.governments, same)) outcome_.governments.push_back(reader);
+    }
     return false;
   }
 
@@ -346,7 +348,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
   std::vector<Bytes> after_fresh_;                             // corrections, then what is shared from another channel
   std::vector<std::size_t> shared_ends_;                       // where each that is shared ends in after_fresh_
   std::vector<Bytes> out_;  // in the order in which it is written: the new reports first
-  std::vector<reports::Reader> channel_readers_, to_ask_about_;  // the latter: others, without those that were allowed
+  std::vector<reports::Reader> channel_readers_, to_ask_about_;  // the latter: others
   std::set<protocol::OrgId> readers_;
   ImportOutcome outcome_;
 };

@@ -84,13 +84,31 @@ std::vector<ChannelSync> Hub::sync_status() const {
   Impl& hub = *impl_;
   std::map<NodeId, std::vector<protocol::Session::ChannelState>> live;
   for (const auto& [node, id] : hub.by_node) live.emplace(node, hub.find(id)->session->channel_states());
+  // Who is to hold what is written there. A contributor is shown who leads the channel, and meets others (rule 24).
+  const auto readers_of = [&](const protocol::ChannelInfo& channel, const std::vector<ReceiptInfo>& receipts,
+                              const auto& sessions) {
+    std::vector<protocol::MemberInfo> readers = channel.members;
+    std::erase_if(readers, [](const auto& member) { return member.role == protocol::Role::kContributor; });
+    if (channel.own_role != protocol::Role::kContributor) return readers;
+    std::map<NodeId, protocol::OrgId> nodes{{channel.chair_node, channel.chair_org}};
+    for (const ReceiptInfo& receipt : receipts) nodes.emplace(receipt.node, receipt.org);
+    for (const auto& [node, states] : sessions) {
+      const bool shares = std::ranges::any_of(states, [&](const auto& state) { return state.channel == channel.id; });
+      if (shares) nodes.emplace(node, hub.find(hub.by_node.at(node))->session->peer_org());
+    }
+    for (const auto& [node, org] : nodes) {
+      readers.emplace_back().org = org;
+      readers.back().nodes = {node};
+    }
+    return readers;
+  };
 
   std::vector<ChannelSync> out;
   for (const protocol::ChannelInfo& channel : hub.replica.channels()) {
     if (channel.standing != protocol::ChannelStanding::kJoined) continue;
     const auto logs = hub.replica.channel_logs(channel.id);
     const auto receipts = hub.replica.receipts(channel.id);
-    for (const protocol::MemberInfo& member : channel.members) {
+    for (const protocol::MemberInfo& member : readers_of(channel, receipts, live)) {
       for (const NodeId& node : member.nodes) {
         if (node == hub.replica.own_node()) continue;
         ChannelSync row{member.org, node, channel.id};

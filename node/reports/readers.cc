@@ -27,7 +27,12 @@ std::set<std::string> named_countries(const protocol::Report& report) {
 std::vector<Reader> government_warning(const std::set<std::string>& countries, std::span<const Reader> readers) {
   std::vector<Reader> warned;
   for (const Reader& reader : readers) {
-    if (reader.kind == protocol::OrgKind::kGovernment && countries.contains(reader.country)) warned.push_back(reader);
+    if (reader.kind != protocol::OrgKind::kGovernment) continue;
+    if (countries.contains(reader.country)) warned.push_back(reader);
+    for (const std::string& country : reader.hidden ? countries : std::set<std::string>{}) {
+      warned.push_back(reader);
+      warned.back().country = country;
+    }
   }
   return warned;
 }

@@ -82,7 +82,6 @@ TEST_F(ChannelLife, rule_26_an_unverified_peer_is_not_added_and_no_key_goes_out_
   must(b.replica().add_card(must(a.replica().own_card({})), nullptr));
   EXPECT_EQ(code_of(a.replica().invite(id, b.org(), Role::kMember, nullptr)), "peer_not_verified");
   must(a.replica().verify_peer(b.org(), card_words(b.org(), b.node()), nullptr));
-  EXPECT_EQ(code_of(a.replica().invite(id, b.org(), Role::kContributor, nullptr)), "role_not_supported");
   EXPECT_EQ(code_of(a.replica().invite(id, b.org(), Role::kSteward, nullptr)), "role_not_supported");
   must(a.replica().invite(id, b.org(), Role::kMember, nullptr));
   a.store.sync();
