@@ -107,6 +107,8 @@ inline constexpr Label kLabelBundleChunk{"tocsin.v1.bundle-chunk"};   // sealed 
 inline constexpr Label kLabelKeyRequest{"tocsin.v1.key-request"};     // envelopes of epochs wrapped again (rule 33)
 inline constexpr Label kLabelKeyAnswer{"tocsin.v1.key-answer"};
 inline constexpr Label kLabelNotice{"tocsin.v1.notice"};
+inline constexpr Label kLabelLeave{"tocsin.v1.leave"};
+inline constexpr Label kLabelLeaveMail{"tocsin.v1.leave-mail"};  // envelope of that
 inline constexpr Label kLabelContributorNotice{"tocsin.v1.contributor-notice"};
 inline constexpr Label kLabelContributorMail{"tocsin.v1.contributor-mail"};  // envelope of that and of what it is about
 inline constexpr Label kLabelAnswer{"tocsin.v1.answer"};                     // a channel to a contributor (rule 24)

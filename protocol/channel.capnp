@@ -162,6 +162,7 @@ struct ControlState {
   stewardsSince @13 :UInt64;       # epoch from which the stewards are in force; 0: from the genesis
   decided @14 :List(Data);         # 32 bytes each, rising: proposals that this set has decided; each takes effect once
   terms @15 :List(Term);           # those before this one, from 1; a joiner learns here where each ended
+  left @16 :List(Data);            # signed Leave of each organisation that is out of the roster by its own will since the epoch before
 }
 
 struct Term {
@@ -246,6 +247,16 @@ struct Acceptance {
   created @7 :Int64;               # milliseconds since 1970 UTC, as claimed
   orgLog @8 :List(Data);           # the own organisation log, entry byte strings, so that the chair knows every node
   prekeys @9 :Data;                # 64-byte signature and canonical PrekeyList of the signing node; may be empty
+}
+
+struct Leave {
+  # What an organisation signs that leaves a channel of its own will (rule 23).
+  formatVersion @0 :UInt16;        # 1
+  channelId @1 :Data;              # 32 bytes
+  orgId @2 :Data;                  # 32 bytes: who leaves
+  nodeId @3 :Data;                 # 32 bytes: its node, which signs
+  epoch @4 :UInt64;                # newest epoch that it knows of: who joins again later has not left by it
+  created @5 :Int64;               # milliseconds since 1970 UTC, as claimed
 }
 
 struct Notice {

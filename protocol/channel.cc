@@ -85,9 +85,20 @@ Result<void> check_decided(const ChannelState& state, const ControlState& before
     const Epoch granted = grant == state.grants.end() ? Epoch{} : grant->second.from;
     if (member.history_from != granted) return unapproved("a history grant was not approved");
   }
+  std::set<OrgId> left;
+  for (const Bytes& bytes : next.left) {
+    const auto leave = decode_leave(bytes);
+    const RosterMember* member = leave ? before.member(leave->org) : nullptr;
+    const bool holds =
+        member != nullptr && leave->channel == state.id() && leave->epoch >= member->since && context.signed_by &&
+        context.signed_by(leave->org, leave->node, member->log_number,
+                          [&](const crypto::VerifyKey& key) { return verify_leave(bytes, key, context.verifier); });
+    if (holds) left.insert(leave->org);
+  }
   for (const RosterMember& member : before.roster) {
-    if (!removed.contains(member.org) && next.member(member.org) == nullptr) {
-      return unapproved("a member is missing that nobody decided to remove");
+    const bool out = removed.contains(member.org) || (left.contains(member.org) && member.role != Role::kSteward);
+    if (!out && next.member(member.org) == nullptr) {
+      return unapproved("a member is missing that neither left nor was decided to be removed");
     }
   }
   for (const RosterMember& member : next.invited) {

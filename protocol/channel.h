@@ -86,6 +86,7 @@ struct ChannelState {
 
   // Standing of those that are not in the channel any more.
   std::map<OrgId, Bytes> notices;  // chair: signed, for each organisation that it dropped; at most kMembersMax
+  Bytes leave;                     // own signed Leave, until the chair says that it was heard of
   Time notice_seen;                // local clock when that notice came; 0: there was none
   Number notice_number;  // control entry that the newest notice to this organisation names; an older invitation is over
   std::uint32_t notice_term = 0;

@@ -145,6 +145,39 @@ bool verify_acceptance(ByteView signed_acceptance, const crypto::VerifyKey& node
   return verify_signed(signed_acceptance, crypto::kLabelAcceptance, node_key, verifier);
 }
 
+// ---- Leaving
+
+Bytes sign_leave(const Leave& leave, const crypto::SigningKey& node_key) {
+  const Bytes message = canonical::encode<schema::Leave>([&](schema::Leave::Builder out) {
+    out.setFormatVersion(kFormatVersion);
+    out.setChannelId(canonical::data(leave.channel));
+    out.setOrgId(canonical::data(leave.org));
+    out.setNodeId(canonical::data(leave.node));
+    out.setEpoch(leave.epoch.value);
+    out.setCreated(leave.created.ms);
+  });
+  return signed_bytes(message, crypto::kLabelLeave, node_key);
+}
+
+Result<Leave> decode_leave(ByteView signed_leave) {
+  if (signed_leave.size() < crypto::Signature::kSize) return peer_error(kBadLeaveMessage, "the signature is cut");
+  return canonical::decode<schema::Leave>(
+      signed_leave.subspan(crypto::Signature::kSize), kLeaveBytesMax, [](schema::Leave::Reader in) -> Result<Leave> {
+        Leave out;
+        out.epoch = {in.getEpoch()};
+        out.created = {in.getCreated()};
+        if (in.getFormatVersion() != kFormatVersion || !take(out.channel, in.getChannelId()) ||
+            !take(out.org, in.getOrgId()) || !take(out.node, in.getNodeId())) {
+          return peer_error(kBadLeaveMessage, "a version or size that is not known here");
+        }
+        return out;
+      });
+}
+
+bool verify_leave(ByteView signed_leave, const crypto::VerifyKey& node_key, crypto::Verifier& verifier) {
+  return verify_signed(signed_leave, crypto::kLabelLeave, node_key, verifier);
+}
+
 // ---- Notice
 
 Bytes sign_notice(const Notice& notice, const crypto::SigningKey& chair_node_key) {

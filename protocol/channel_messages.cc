@@ -154,6 +154,11 @@ Result<ControlState> read_state(schema::ControlState::Reader in) {
   }
   out.reason = static_cast<EpochReason>(in.getReason());
   out.created = {in.getCreated()};
+  if (in.getLeft().size() > kMembersMax) return bad_state("more have left than a channel has members");
+  for (const auto leave : in.getLeft()) {
+    if (leave.size() > kLeaveBytesMax) return bad_state("what somebody signed who left is too long");
+    out.left.push_back(to_bytes(canonical::view(leave)));
+  }
   return out;
 }
 
@@ -393,6 +398,10 @@ Bytes encode_control_state(const ControlState& state) {
     if (!state.decided.empty()) {
       auto decided = out.initDecided(static_cast<unsigned>(state.decided.size()));
       for (unsigned i = 0; i < decided.size(); ++i) decided.set(i, canonical::data(state.decided[i]));
+    }
+    if (!state.left.empty()) {
+      auto left = out.initLeft(static_cast<unsigned>(state.left.size()));
+      for (unsigned i = 0; i < left.size(); ++i) left.set(i, canonical::data(state.left[i]));
     }
     if (state.terms.empty()) return;
     auto terms = out.initTerms(static_cast<unsigned>(state.terms.size()));

@@ -137,6 +137,7 @@ struct ControlState {
   Epoch stewards_since;                   // 0: from the genesis
   std::vector<crypto::Hash> decided;      // proposals that this set decided; rising
   std::vector<Term> terms;                // that are over, by rising number
+  std::vector<Bytes> left;  // signed Leaves of those who are out since the epoch before, by their own will
 
   bool is_steward(const OrgId& org) const;
   const RosterMember* member(const OrgId& org) const;
@@ -242,6 +243,22 @@ Bytes sign_acceptance(const Acceptance& acceptance, const crypto::SigningKey& no
 // Error: bad_acceptance. The signature is not verified here.
 Result<Acceptance> decode_acceptance(ByteView signed_acceptance);
 bool verify_acceptance(ByteView signed_acceptance, const crypto::VerifyKey& node_key, crypto::Verifier& verifier);
+
+// Of its own will (rule 23).
+struct Leave {
+  ChannelId channel;
+  OrgId org;
+  NodeId node;  // that signs
+  Epoch epoch;  // newest that it knows of
+  Time created;
+};
+inline constexpr Code kBadLeaveMessage{"bad_leave"};
+inline constexpr std::size_t kLeaveBytesMax = 512;  // signed
+// signature ‖ message.
+Bytes sign_leave(const Leave& leave, const crypto::SigningKey& node_key);
+// Error: bad_leave. The signature is not verified here.
+Result<Leave> decode_leave(ByteView signed_leave);
+bool verify_leave(ByteView signed_leave, const crypto::VerifyKey& node_key, crypto::Verifier& verifier);
 
 // What the chair tells an organisation of its own standing: who is removed cannot open the entry that removes it.
 inline constexpr std::size_t kNoticeBytesMax = 40 * 1024;  // with the approvals of 31 stewards

@@ -316,6 +316,7 @@ Result<LoadedChannel> read_record(schema::ChannelRecord::Reader in, const NodeSe
   state.notice_number = {in.getNoticeNumber()};
   state.notice_term = std::max(in.getNoticeTerm(), state.notice_number.value == 0 ? 0u : 1u);
   state.notice_seen = {in.getNoticeSeen()};
+  state.leave = to_bytes(canonical::view(in.getLeave()));
   out.run_first = {in.getRunFirst()};
 
   if (secrets.locked()) return out;
@@ -372,6 +373,7 @@ Bytes encode_channel_record(const ChannelState& state, const NodeSecrets& secret
     out.setNoticeTerm(state.notice_term);
     write_terms(state, out);
     out.setNoticeSeen(state.notice_seen.ms);
+    if (!state.leave.empty()) out.setLeave(canonical::data(state.leave));
   });
 }
 

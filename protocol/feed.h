@@ -24,6 +24,7 @@ enum class FeedKind : std::uint16_t {
   kWaiting = 11,       // desk_records.h; likewise
   kProposal = 12,      // canonical Proposal (stewards.h)
   kApproval = 13,      // signed Approval
+  kLeave = 15,         // signed Leave of an organisation that the writer met (rule 23)
   kAnswer = 14,        // signed Answer to a contributor (contributor.h); in its private channel, one that it got
   // Others are kept, forwarded and shown as unknown (rule 16).
 };

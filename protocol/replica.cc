@@ -156,7 +156,8 @@ void ReplicaCore::notify(const Snapshot& snapshot, Arrival newest) {
   std::vector<Channel*> waiting;
   for (const auto& [id, channel] : channels) {
     const bool proposed = !channel->proposals.empty();
-    if (!channel->pending.empty() || !channel->missing.empty() || proposed) waiting.push_back(channel.get());
+    const bool answers = !channel->pending.empty() || !channel->leaves.empty();
+    if (answers || !channel->missing.empty() || proposed) waiting.push_back(channel.get());
   }
   for (Channel* channel : waiting) chores(*channel);
   if (secrets.locked()) return;

@@ -77,6 +77,7 @@ enum class MailKind : std::uint8_t {
   kKeyAnswer = 6,
   kContributor = 7,  // a notice to a contributor (rule 24)
   kAnswer = 8,       // of a channel to a contributor
+  kLeave = 9,        // of an organisation that leaves a channel
 };
 struct Mail {
   MailKind kind;
@@ -370,6 +371,9 @@ class Replica {
   Result<void> accept(const ChannelId& channel,
                       Done<void> done);  // queues the signed acceptance; joined when an epoch arrives
   Result<void> refuse(const ChannelId& channel, Done<void> done);
+  // This organisation leaves; nothing new goes or comes from now on, and the chair's next epoch is without it. Errors
+  // (caller): unknown_channel, private_channel, not_a_member, steward_cannot_leave.
+  Result<void> leave(const ChannelId& channel, Done<void> done);
   // Drops a member: new epoch, its feeds pinned where this node holds them (rules 20, 27).
   Result<void> remove_member(const ChannelId& channel, const OrgId& org, Done<void> done);
   Result<void> rotate(const ChannelId& channel, Done<void> done);  // all three of the chair: chair_revoked
@@ -566,8 +570,8 @@ class Replica {
   Epoch first_epoch_of(const ChannelId& channel, const OrgId& org);
 
   // For whoever opens all arrivals anyway (the index): give it the checkpoints (kind 4), which are compared with the
-  // heads held here (rule 13), and the orders and holds (kinds 8 and 10), which are followed; any of them as often as
-  // one likes. Of long ranges the replica itself looks only where a checkpoint has to stand.
+  // heads held here (rule 13), and the orders, holds, answers and leaves (kinds 8, 10, 14, 15), which are followed; any
+  // of them as often as one likes. Of long ranges the replica itself looks only where a checkpoint has to stand.
   void handle_opened(const OpenedEntry& opened);
 
   // Chair's chores (answer acceptances, rotate after 30 days or when a member's node was added or revoked) and prekey

@@ -189,7 +189,10 @@ Result<void> ReplicaCore::take_contributor_mail(const OrgId& from, ByteView mess
   }
   const ContributorStanding standing = notice.standing;
   const bool same_invitation = !is_new && notice.adding_entry == state.contribution->notice.adding_entry;
+  // Who has left does not come back because the chair has not heard of it yet.
+  const bool left = !state.leave.empty();
   take_up(state, std::move(notice), std::move(profile), mail);
+  if (standing != ContributorStanding::kContributor) state.leave.clear();
   switch (standing) {
     case ContributorStanding::kInvited:
       if (same_invitation && !is_new) break;  // the answer stands
@@ -201,6 +204,7 @@ Result<void> ReplicaCore::take_contributor_mail(const OrgId& from, ByteView mess
       state.invitation_seen = clock.now();
       break;
     case ContributorStanding::kContributor:
+      if (left) break;
       if (state.standing == ChannelStanding::kAccepting) state.standing = ChannelStanding::kJoined;
       if (state.joined()) {
         state.newest = contribution_state(*state.contribution);

@@ -125,6 +125,7 @@ Result<void> ReplicaCore::add_epoch(Change& change, Channel& channel, NextEpoch 
   control.invited = std::move(next.invited);
   control.pins = std::move(next.pins);
   control.reason = next.reason;
+  control.left = std::move(next.left);
   control.created = clock.now();
 
   carry_history(channel, control.roster, control.epoch);
@@ -270,6 +271,11 @@ void ReplicaCore::chores(Channel& channel) {
       answered.batch.remove_record(Table::kMail, pending_record_name(state.id(), entry.first));
       return true;
     });
+    std::erase_if(channel.leaves, [&](const auto& entry) {
+      if (state.role_of(entry.first) != Role::kUnknown) return false;
+      answered.batch.remove_record(Table::kMail, leave_record_name(state.id(), entry.first));
+      return true;
+    });
     if (!answered.batch.empty()) commit_for(std::move(answered), nullptr);
   }
   if (!state.is_chair() || !state.joined() || state.needs_newer) return;
@@ -281,6 +287,13 @@ void ReplicaCore::chores(Channel& channel) {
   bool renew = false;
   if (!channel.pending.empty() && answer_pending(change, channel, next)) {
     next.reason = EpochReason::kJoined;
+    renew = true;
+  }
+  const std::vector<OrgId> left = answer_leaves(change, channel, next);
+  std::set<OrgId> contributors = contributors_of(state);
+  std::erase_if(contributors, [&](const OrgId& org) { return std::ranges::find(left, org) == left.end(); });
+  if (!left.empty()) {
+    next.reason = EpochReason::kRemoved;
     renew = true;
   }
   renew |= note_nodes(channel, next);
@@ -303,7 +316,12 @@ void ReplicaCore::chores(Channel& channel) {
   renew |= clock.now().ms - state.newest->created.ms >= kEpochAgeMs;
   if (renew) {
     // Too many members or nodes for one epoch: the old one stays, and the organisation that was to join stays out.
-    if (auto added = add_epoch(change, channel, std::move(next)); !added) ++refused_entries;
+    auto added = add_epoch(change, channel, std::move(next));
+    if (added) added = tell_contributors(change, channel, contributors, true);
+    if (!added) ++refused_entries;
+    for (const OrgId& org : left) {
+      if (added && !contributors.contains(org)) write_notice(channel, org);
+    }
   }
   if (!change.batch.empty()) commit_for(std::move(change), nullptr);
 }

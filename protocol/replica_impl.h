@@ -188,8 +188,9 @@ struct Channel {
   OwnReceiptState own_receipt;
   std::map<NodeId, ReceiptInfo> receipts;
 
-  // Chair's work that waits: acceptances by organisation, and nodes that miss their slot in an epoch.
+  // Chair's work that waits: acceptances by organisation, signed Leaves, and nodes that miss their slot in an epoch.
   std::map<OrgId, Bytes> pending;
+  std::map<OrgId, Bytes> leaves;  // at other members: those that the own feed carries
   std::map<NodeId, Epoch> missing;
   std::map<ProposalId, HeldProposal> proposals;
   // Heads of the feeds of each contributor: what its sessions are told of (rule 24).
@@ -377,6 +378,7 @@ struct ReplicaCore {
     std::set<NodeId> by_certificate;             // get a second slot, for the key of their certificate
     Bytes certificate;                           // of a term that begins with it
     std::optional<ChannelId> successor_of = {};  // of the first epoch
+    std::vector<Bytes> left = {};                // signed Leaves
   };
   NextEpoch same_epoch(const Channel& channel, EpochReason reason) const;
   // Out of the roster, its feeds pinned.
@@ -615,6 +617,12 @@ struct ReplicaCore {
   void load_answer(Channel& channel, const crypto::Hash& id, ByteView value);
   Result<void> take_answer_mail(ByteView signed_answer);
 
+  // ---- replica_leave.cc
+  Result<Leave> check_leave(const Channel& channel, ByteView signed_leave) const;
+  Result<void> take_leave(Change& change, Channel& channel, ByteView signed_leave, bool carried);
+  Result<void> take_leave_mail(ByteView signed_leave);
+  std::vector<OrgId> answer_leaves(Change& change, Channel& channel, NextEpoch& next);
+
   // ---- replica_keys.cc: epochs wrapped again (rules 33, 34)
   void carry_history(Channel& channel, std::vector<RosterMember>& roster, Epoch epoch);
   Epoch first_named(Channel& channel, const OrgId& org);
@@ -678,6 +686,7 @@ Bytes ended_record_name(const LogKey& feed);
 Bytes counter_record_name(const ChannelId& channel);
 Bytes pending_record_name(const ChannelId& channel, const OrgId& org);
 Bytes missing_record_name(const ChannelId& channel, const NodeId& node);
+Bytes leave_record_name(const ChannelId& channel, const OrgId& org);
 Bytes answer_record_name(const ChannelId& channel, const crypto::Hash& answer);
 Bytes proposal_record_name(const ChannelId& channel, const ProposalId& proposal);
 Bytes erasure_record_name(const LogKey& feed, Number number, const OrgId& org);

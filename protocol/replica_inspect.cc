@@ -20,7 +20,7 @@ void ReplicaCore::inspect(Change& change, Channel& channel, const LogState& log)
   const bool news = count <= kNewsEntriesMax;
   // What stewards propose and answer waits for whoever comes to see it.
   const bool decides = decides_together(state) && state.newest->is_steward(log.owner->org);
-  const bool awaited = (state.is_chair() && !state.invited.empty()) || decides || !contributors_of(state).empty();
+  const bool awaited = (state.is_chair() && !state.invited.empty()) || decides;
   for (std::size_t i = 0; i < count; ++i) {
     const Batch::EntryWrite write = change.batch.entries()[i];
     const EntryView entry = change.batch.entry(write);
@@ -78,6 +78,8 @@ void ReplicaCore::inspect_opened(Change& change, Channel& channel, const FeedOwn
     if (!newest || newest->counter < receipt->counter) newest = std::move(*receipt);
   } else if (kind == FeedKind::kErasureOrder) {
     if (!take_order(change, channel, owner, payload)) ++refused_entries;
+  } else if (kind == FeedKind::kLeave && may_write(state.role_of(owner.org)) && state.joined()) {
+    (void)take_leave(change, channel, payload, true);
   } else if (kind == FeedKind::kAnswer) {
     keep_answer(change, channel, owner.org, payload);
   } else if (kind == FeedKind::kHold && owner.org == own_org && state.id() == private_channel) {
@@ -88,7 +90,9 @@ void ReplicaCore::inspect_opened(Change& change, Channel& channel, const FeedOwn
 void Replica::handle_opened(const OpenedEntry& opened) {
   Channel* channel = impl_->find_channel(opened.channel);
   if (channel == nullptr) return;
-  if (opened.kind == FeedKind::kErasureOrder || opened.kind == FeedKind::kHold) {
+  const bool followed = opened.kind == FeedKind::kErasureOrder || opened.kind == FeedKind::kHold ||
+                        opened.kind == FeedKind::kAnswer || opened.kind == FeedKind::kLeave;
+  if (followed) {
     Change change;
     std::optional<Receipt> none;
     impl_->inspect_opened(change, *channel, {opened.channel, opened.org, opened.node, 0}, opened.kind, opened.payload,

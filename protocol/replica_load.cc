@@ -312,6 +312,7 @@ Result<void> ReplicaCore::load_mail() {
     if (name[ChannelId::kSize] == 'm' && value.size() == 8) {
       channel->missing[*NodeId::from(key)] = {load_le64(value.data())};
     }
+    if (name[ChannelId::kSize] == 'l') channel->leaves[*OrgId::from(key)] = to_bytes(value);
     if (name[ChannelId::kSize] == 'w') load_answer(*channel, *crypto::Hash::from(key), value);
     if (name[ChannelId::kSize] == 'p') load_proposal(*channel, *ProposalId::from(key), value);
     return true;

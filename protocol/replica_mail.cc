@@ -44,6 +44,8 @@ const crypto::Label* label_of(MailKind kind) {
       return &crypto::kLabelContributorMail;
     case MailKind::kAnswer:
       return &crypto::kLabelAnswerMail;
+    case MailKind::kLeave:
+      return &crypto::kLabelLeaveMail;
   }
   return nullptr;
 }
@@ -280,6 +282,11 @@ std::vector<Mail> Replica::mail_for(const OrgId& org, const NodeId& node) const 
   for (const auto& [id, channel] : impl_->channels) {
     if (channel->durable == nullptr) continue;
     const ChannelState& held = *channel->durable;
+    // To who may be in the channel, as far as it is known: a contributor knows who leads it.
+    const bool hears = held.role_of(org) != Role::kUnknown || org == held.chair_org() || org == held.carrier;
+    if (!held.leave.empty() && hears && org != impl_->own_org) {
+      add(MailKind::kLeave, crypto::kLabelLeaveMail, held.leave);
+    }
     if (org == impl_->own_org) {
       // Whoever has signed a receipt has the channel.
       if (!held.joined() || held.contribution != nullptr || channel->receipts.contains(node)) continue;
@@ -348,6 +355,8 @@ Result<void> Replica::handle_mail(const OrgId& from, MailKind kind, std::uint32_
       return impl_->take_contributor_mail(from, content->view());
     case MailKind::kAnswer:
       return impl_->take_answer_mail(content->view());
+    case MailKind::kLeave:
+      return impl_->take_leave_mail(content->view());
     case MailKind::kIntroduction:
       break;
   }
@@ -399,6 +408,7 @@ Result<void> ReplicaCore::take_invitation(const OrgId& from, ByteView message) {
   state.standing = ChannelStanding::kInvited;
   state.invitation = to_bytes(message);
   state.acceptance.clear();
+  state.leave.clear();
   state.carrier = from;
   state.invitation_seen = clock.now();
   Change change;
@@ -564,6 +574,7 @@ Result<void> ReplicaCore::take_notice(ByteView signed_notice) {
   if (state.standing != ChannelStanding::kRefused) state.standing = ChannelStanding::kRemoved;
   state.invitation.clear();
   state.acceptance.clear();
+  state.leave.clear();
   Change change;
   change.channels.push_back(notice.channel);
   commit_for(std::move(change), nullptr);

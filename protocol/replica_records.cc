@@ -45,6 +45,7 @@ Bytes counter_record_name(const ChannelId& channel) { return named(kCounterRecor
 Bytes pending_record_name(const ChannelId& channel, const OrgId& org) { return mail_name(channel, 'a', org.view()); }
 Bytes missing_record_name(const ChannelId& channel, const NodeId& node) { return mail_name(channel, 'm', node.view()); }
 
+Bytes leave_record_name(const ChannelId& channel, const OrgId& org) { return mail_name(channel, 'l', org.view()); }
 Bytes answer_record_name(const ChannelId& channel, const crypto::Hash& answer) {
   return mail_name(channel, 'w', answer.view());
 }

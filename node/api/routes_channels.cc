@@ -366,7 +366,7 @@ void accept_channel(App& app, const Request& request, ResponderPtr responder) {
   const auto info = *app.replica().channel(*id);
   if (request.dry_run)
     return responder->json({{"channel_id", hex(*id)}, {"state", to_string(info.standing)}, {"terms", info.terms}});
-  if (info.standing == ChannelStanding::kJoined)
+  if (info.standing == ChannelStanding::kJoined && !info.other_chair)
     return responder->json({{"channel_id", hex(*id)}, {"state", "joined"}});
   if (info.standing == ChannelStanding::kAccepting) return std::make_shared<AcceptWait>(app, *id, responder)->start();
   auto queued = app.replica().accept(*id, [&app, responder, id = *id](Result<void> accepted) {
@@ -382,6 +382,23 @@ void refuse_channel(App& app, const Request& request, ResponderPtr responder) {
   auto queued = app.replica().refuse(*id, [responder, id = *id](Result<void> refused) {
     if (!refused) return responder->problem(refused.error());
     responder->json({{"channel_id", hex(id)}, {"state", "refused"}});
+  });
+  if (!queued) responder->problem(queued.error());
+}
+
+constexpr std::string_view kLeft =
+    "Nothing is written there any more, and nothing new comes. The channel hears of it from the first member that this "
+    "node meets; until then it counts this organisation in. What came before stays here.";
+
+void leave_channel(App& app, const Request& request, ResponderPtr responder) {
+  const auto id = named(app, request, responder);
+  if (!id) return;
+  const auto info = *app.replica().channel(*id);
+  if (request.dry_run)
+    return responder->json({{"channel_id", hex(*id)}, {"name", info.name}, {"state", to_string(info.standing)}});
+  auto queued = app.replica().leave(*id, [responder, id = *id](Result<void> left) {
+    if (!left) return responder->problem(left.error());
+    responder->json({{"channel_id", hex(id)}, {"state", "removed"}, {"detail", kLeft}});
   });
   if (!queued) responder->problem(queued.error());
 }
@@ -408,6 +425,7 @@ void add_channel_routes(std::vector<Route>& out) {
   out.push_back({"POST", "/channels/{channel}/grants", "Give a member older epochs", {}, grant_history, true});
   out.push_back({"POST", "/channels/{channel}/accept", "Agree to the terms and join", {}, accept_channel, true});
   out.push_back({"POST", "/channels/{channel}/refuse", "Decline an invitation", {}, refuse_channel});
+  out.push_back({"POST", "/channels/{channel}/leave", "Leave it", {}, leave_channel, true});
   out.push_back({"POST", "/channels/{channel}/rotate", "Make a new key now", {}, rotate_channel});
 }
 

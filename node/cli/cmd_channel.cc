@@ -207,6 +207,13 @@ int channel_accept(Context& c) {
   return answer ? show_act(c, *answer) : c.exit_code();
 }
 
+int channel_leave(Context& c) {
+  if (!c.dry_run() && !c.confirm("Leave this channel? To come back this organisation has to be invited again."))
+    return c.exit_code();
+  auto answer = c.call("POST", channel_path(c, "/leave"));
+  return answer ? show_act(c, *answer) : c.exit_code();
+}
+
 int channel_stewards(Context& c) {
   Json body{{"stewards", c.all("steward")}};
   if (c.has("reason")) body["reason"] = c.get("reason");
@@ -274,6 +281,13 @@ void add_channel_commands(std::vector<Command>& out) {
                  "",
                  channel_accept});
   out.push_back({"channel", "refuse", "Decline an invitation", {channel}, {}, "", channel_act});
+  out.push_back({"channel",
+                 "leave",
+                 "Leave a channel: what came stays here, nothing new comes or goes; a steward has to be replaced first",
+                 {channel},
+                 {},
+                 "",
+                 channel_leave});
   out.push_back({"channel",
                  "stewards",
                  "Say who decides about the channel: one, or at least three",

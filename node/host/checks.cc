@@ -87,6 +87,13 @@ std::vector<std::string> home_warnings(const std::string& home) {
   }
   if (here && std::filesystem::exists(roots / "shares-passphrase", error))
     out.push_back("the root key is under the node's own passphrase: who learns the one has the other");
+  if (const auto note = read_backup_note(home); note.made.ms == 0) {
+    out.push_back(
+        "no backup of this node was ever made: who loses its passphrase or its disk loses what it alone holds, and the "
+        "recovery key opens backups, nothing else: tocsin backup create FILE");
+  } else if (note.verified.ms == 0) {
+    out.push_back("no backup of this node was ever verified: tocsin backup verify FILE");
+  }
   return out;
 }
 

@@ -106,6 +106,11 @@ Result<void> Intake::take(Arrival arrival, const EntryView& entry, FeedOutcome& 
       if (opened->kind == FeedKind::kConfirmations) return take_confirmations(*opened, spot, out);
       return note_hold(*opened, spot, out);
     }
+    case FeedKind::kAnswer:
+    case FeedKind::kLeave:
+      out.told.emplace_back(opened->feed, opened->number);
+      ++out.other;
+      return kOk;
     case FeedKind::kAttachmentPart:
     case FeedKind::kCarriedAcceptance:
     case FeedKind::kKeyMissing:

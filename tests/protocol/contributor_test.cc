@@ -298,6 +298,25 @@ TEST_F(ContributorWorld, rule_20_and_24_a_removed_contributor_is_told_and_nothin
   EXPECT_EQ(a.text_set(id), (std::multiset<std::string>{"before", "back"}));
 }
 
+TEST_F(ContributorWorld, rule_23_and_24_a_contributor_leaves_by_itself) {
+  contribute(c);
+  write(c, "before");
+  meet(a, c);
+  must(c.replica().leave(id, nullptr));
+  c.store.sync();
+  EXPECT_EQ(info(c).standing, ChannelStanding::kRemoved);
+  // A notice of before it was heard of does not bring it back.
+  must(a.replica().rotate(id, nullptr));
+  a.store.sync();
+  meet(a, c);
+  EXPECT_EQ(info(c).standing, ChannelStanding::kRemoved);
+  meet(a, b);
+  EXPECT_EQ(info(a).members.size(), 2u);
+  EXPECT_EQ(info(b).members.size(), 2u);
+  meet(a, c);
+  EXPECT_EQ(test::code_of(c.replica().may_append(id)), "not_a_writer");
+}
+
 TEST_F(ContributorWorld, an_invitation_that_is_taken_back_or_declined_ends) {
   introduce(a, c);
   must(a.replica().invite(id, c.org(), Role::kContributor, nullptr));

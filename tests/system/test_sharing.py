@@ -87,6 +87,23 @@ class Sharing(NodesTestCase):
         new("after its return")
         wait_until("it reads on", lambda: goes.count() == 2, 20)
 
+    def test_rule_23_a_member_leaves_by_itself_and_may_come_back(self):
+        owner, stays, goes, channel = self.owner_and_two_members()
+        new = lambda title: owner.run("report", "new", "--kind", "incident", "--title", title, "--channel", channel)["id"]
+        new("before it left")
+        wait_until("it has it", lambda: goes.count() == 1 and stays.count() == 1, 20)
+        self.problem(owner, "channel", "leave", channel, exit=1, code="steward_cannot_leave")
+        self.assertEqual(goes.run("channel", "leave", channel)["state"], "removed")
+        for node in (owner, stays):
+            wait_until("the others know", lambda: {m["name"] for m in node.run("channel", "show", channel)["members"]} == {"Owner", "Stays"}, 20)
+        new("after it left")
+        wait_until("the other has the new one", lambda: stays.count() == 2, 20)
+        self.assertEqual(goes.count(), 1)
+        self.problem(goes, "report", "new", "--kind", "incident", "--title", "x", "--channel", channel, exit=4, code="not_a_writer")
+        join(owner, channel, goes)
+        new("after its return")
+        wait_until("it reads on", lambda: goes.count() == 2, 20)
+
     def test_rule_20_what_a_removed_member_wrote_past_its_pin_leaves_every_list(self):
         owner, stays, goes, channel = self.owner_and_two_members()
         new = lambda title: goes.run("report", "new", "--kind", "incident", "--title", title, "--channel", channel)["id"]
