@@ -146,10 +146,11 @@ class Planner {
       if (log == chair) return 0;
       return type == LogType::kControl ? 1 : type == LogType::kOrganisation ? 2 : 3;
     };
+    const bool contributes = channel.own_role == Role::kContributor;  // what it wrote in whatever epoch
     Epoch from_epoch = replica_.first_epoch(channel.id);
     std::vector<ReceiptInfo> receipts;
     if (out.recipient) {
-      from_epoch = std::max(from_epoch, replica_.first_epoch_of(channel.id, *out.recipient));
+      if (!contributes) from_epoch = std::max(from_epoch, replica_.first_epoch_of(channel.id, *out.recipient));
       if (!request_.all) receipts = receipts_of(replica_, channel.id, out.targets);
     }
     std::vector<std::pair<LogKey, Leaf>> leaves(replica_.frontier(channel.id).leaves().begin(),

@@ -299,7 +299,7 @@ struct ContributorNotice {
   orgId @2 :Data;                  # 32 bytes: whom it is about
   standing @3 :ContributorStanding;
   term @4 :UInt32;                 # of the chair, from 1
-  entryNumber @5 :UInt64;          # control entry after which it was written; with the term it orders notices
+  counter @5 :UInt32;              # rises with each notice to this organisation in an epoch; (epoch, counter) orders notices
   epoch @6 :UInt64;                # newest epoch
   half @7 :Data;                   # 32 bytes, X25519: what it seals to; zero for who is no contributor
   answerKey @8 :Data;              # 32 bytes, Ed25519: signs answers in this epoch; likewise
@@ -310,6 +310,7 @@ struct ContributorNotice {
   chairNode @13 :Data;             # 32 bytes
   governments @14 :Bool;           # at least one government is among the readers (rule 53)
   created @15 :Int64;              # milliseconds since 1970 UTC, as claimed
+  since @16 :UInt64;               # epoch that it contributes from, without a break; 0 unless it does
 }
 
 struct ContributorMail {
@@ -317,7 +318,7 @@ struct ContributorMail {
   formatVersion @0 :UInt16;        # 1
   notice @1 :Data;                 # 64-byte signature and canonical ContributorNotice
   profile @2 :Data;                # canonical ContributorProfile
-  chairOrgLog @3 :List(Data);      # organisation log of the chair's organisation, entry byte strings; where it invites
+  chairOrgLog @3 :List(Data);      # end of the organisation log of the chair's organisation, entry byte strings
 }
 
 struct Answer {

@@ -279,6 +279,32 @@ Result<void> apply_decision(ChannelState& state, const EntryHeader& header, cons
   return kOk;
 }
 
+// A member carries nothing that it can see is not so: the chair could else keep one contributor for itself.
+bool is_as_told(const ChannelState& state, const ContributorNotice& notice, const crypto::EpochKey& key) {
+  const Epoch epoch = state.newest_epoch();
+  if (notice.channel != state.id() || notice.epoch != epoch || notice.chair_org != state.chair_org() ||
+      notice.chair_node != state.chair_node() ||
+      notice.profile != contributor_profile_digest(encode_contributor_profile(contributor_profile(*state.genesis)))) {
+    return false;
+  }
+  const RosterMember* member = state.newest->member(notice.org);
+  const auto invite = state.invited.find(notice.org);
+  switch (notice.standing) {
+    case ContributorStanding::kContributor:
+      return member != nullptr && member->role == Role::kContributor && member->tag == notice.tag &&
+             member->since == notice.since && notice.half == epoch_half(key, state.id(), epoch).public_key() &&
+             notice.answer_key == answer_key(key, state.id(), epoch).verify_key();
+    case ContributorStanding::kInvited:
+      return invite != state.invited.end() && invite->second.member.role == Role::kContributor &&
+             invite->second.member.tag == notice.tag && notice.half.is_zero() && notice.answer_key.is_zero();
+    case ContributorStanding::kNone:
+      return member == nullptr && invite == state.invited.end() && notice.half.is_zero() && notice.answer_key.is_zero();
+    case ContributorStanding::kUnknown:
+      break;
+  }
+  return false;
+}
+
 Result<void> apply_event(ChannelState& state, const EntryHeader& header, const EntryHash& hash, const ControlBody& body,
                          const ControlContext& context) {
   const EpochInfo* info = state.epoch(header.epoch);
@@ -301,7 +327,7 @@ Result<void> apply_event(ChannelState& state, const EntryHeader& header, const E
   } else if (const auto* told = std::get_if<ContributorsEvent>(&event)) {
     for (const Bytes& bytes : told->notices) {
       const auto notice = decode_contributor_notice(bytes);  // its signature is for whom it is about
-      if (!notice || notice->channel != state.id()) continue;
+      if (!notice || !is_as_told(state, *notice, *info->key)) continue;
       const bool has_room = state.contributor_notices.size() < kMembersMax;
       if (has_room || state.contributor_notices.contains(notice->org)) state.contributor_notices[notice->org] = bytes;
     }

@@ -78,6 +78,7 @@ struct ChannelState {
 
   // Of a contributor (rule 24). There is then no control log, and `genesis` and `newest` say what is shown to it.
   std::shared_ptr<const Contribution> contribution;
+  Bytes claim;  // ContributorMail of another organisation that says it leads the channel now: a person decides
 
   // Before joining.
   Bytes invitation;  // canonical Invitation

@@ -317,6 +317,7 @@ Result<LoadedChannel> read_record(schema::ChannelRecord::Reader in, const NodeSe
   state.notice_term = std::max(in.getNoticeTerm(), state.notice_number.value == 0 ? 0u : 1u);
   state.notice_seen = {in.getNoticeSeen()};
   state.leave = to_bytes(canonical::view(in.getLeave()));
+  state.claim = to_bytes(canonical::view(in.getClaim()));
   out.run_first = {in.getRunFirst()};
 
   if (secrets.locked()) return out;
@@ -374,6 +375,7 @@ Bytes encode_channel_record(const ChannelState& state, const NodeSecrets& secret
     write_terms(state, out);
     out.setNoticeSeen(state.notice_seen.ms);
     if (!state.leave.empty()) out.setLeave(canonical::data(state.leave));
+    if (!state.claim.empty()) out.setClaim(canonical::data(state.claim));
   });
 }
 

@@ -5,6 +5,7 @@
 #include "protocol/canonical.h"
 #include "protocol/channel_parts.h"
 #include "protocol/limits.h"
+#include "protocol/stewards.h"
 #include "protocol/names.h"
 
 namespace tocsin::protocol {
@@ -35,11 +36,14 @@ Result<ContributorNotice> read_contributor_notice(schema::ContributorNotice::Rea
   }
   out.standing = canonical::enum_as<ContributorStanding>(in.getStanding());
   out.term = in.getTerm();
-  out.entry = {in.getEntryNumber()};
+  out.counter = in.getCounter();
+  out.since = {in.getSince()};
   out.epoch = {in.getEpoch()};
   out.governments = in.getGovernments();
   out.created = {in.getCreated()};
-  if (out.term == 0 || out.epoch.value == 0) return bad_contributor_notice("terms and epochs count from 1");
+  if (out.term == 0 || out.epoch.value == 0 || term_of(out.epoch) != out.term) {
+    return bad_contributor_notice("term and epoch do not fit together");
+  }
   return out;
 }
 
@@ -110,6 +114,10 @@ Result<ByteView> EpochOpener::open(const BodyBinding& binding, ByteView body) {
 
 // ---- What a contributor is told
 
+ContributorProfile contributor_profile(const ChannelGenesis& genesis) {
+  return {genesis.id, genesis.network, genesis.name, genesis.channel_class, genesis.terms, genesis.retention_days};
+}
+
 Bytes encode_contributor_profile(const ContributorProfile& profile) {
   return canonical::encode<schema::ContributorProfile>([&](schema::ContributorProfile::Builder out) {
     out.setFormatVersion(kFormatVersion);
@@ -137,7 +145,8 @@ Bytes sign_contributor_notice(const ContributorNotice& notice, const crypto::Sig
     out.setOrgId(canonical::data(notice.org));
     out.setStanding(canonical::enum_as<schema::ContributorStanding>(notice.standing));
     out.setTerm(notice.term);
-    out.setEntryNumber(notice.entry.value);
+    out.setCounter(notice.counter);
+        out.setSince(notice.since.value);
     out.setEpoch(notice.epoch.value);
     out.setHalf(canonical::data(notice.half));
     out.setAnswerKey(canonical::data(notice.answer_key));
@@ -226,6 +235,13 @@ crypto::EncryptionKeyPair contribution_ephemeral(const crypto::SecretBuffer& sec
 }
 
 // ---- Answers
+
+crypto::Hash answer_id(const Answer& answer) {
+  std::array<std::uint8_t, 8> created;
+  store_le64(created.data(), static_cast<std::uint64_t>(answer.created.ms));
+  return crypto::hash256(crypto::kPersonalMail, {answer.channel.view(), answer.to.view(), answer.report.view(),
+                                                 ByteView(created), as_bytes(answer.text)});
+}
 
 Bytes sign_answer(const Answer& answer, const crypto::SigningKey& key) {
   const Bytes message = canonical::encode<schema::Answer>([&](schema::Answer::Builder out) {

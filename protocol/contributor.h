@@ -60,6 +60,7 @@ struct ContributorProfile {
   std::string terms;
   std::uint32_t retention_days = 0;
 };
+ContributorProfile contributor_profile(const ChannelGenesis& genesis);
 Bytes encode_contributor_profile(const ContributorProfile& profile);
 // Error: bad_contributor_notice.
 Result<ContributorProfile> decode_contributor_profile(ByteView message);
@@ -73,7 +74,7 @@ struct ContributorNotice {
   OrgId org;  // whom it is about
   ContributorStanding standing = ContributorStanding::kUnknown;
   std::uint32_t term = 1;
-  Number entry;  // control entry after which it was written; with the term it orders notices
+  std::uint32_t counter = 1;  // rises with each notice to this organisation in an epoch
   Epoch epoch;
   crypto::EncryptionPublic half;  // of that epoch; zero for who is no contributor
   crypto::VerifyKey answer_key;   // likewise
@@ -83,10 +84,12 @@ struct ContributorNotice {
   OrgId chair_org;                // of the node that signs
   NodeId chair_node;
   bool governments = false;  // at least one government reads the channel (rule 53)
-  Time created;              // as claimed
+  Time created;  // as claimed
+  Epoch since;   // it contributes from this epoch on, without a break; or 0
 
+  // Of the same chair's organisation.
   bool is_newer_than(const ContributorNotice& other) const {
-    return std::pair(term, entry) > std::pair(other.term, other.entry);
+    return std::pair(epoch, counter) > std::pair(other.epoch, other.counter);
   }
 };
 // signature ‖ message.
@@ -100,7 +103,7 @@ bool verify_contributor_notice(ByteView signed_notice, const crypto::VerifyKey& 
 struct ContributorMail {
   Bytes notice;                      // signed
   Bytes profile;                     // canonical ContributorProfile
-  std::vector<Bytes> chair_org_log;  // entry byte strings; empty unless it invites
+  std::vector<Bytes> chair_org_log;  // its end, entry byte strings
 };
 Bytes encode_contributor_mail(const ContributorMail& mail);
 // Error: bad_contributor_notice.
@@ -145,6 +148,8 @@ struct Answer {
 };
 // signature ‖ message.
 Bytes sign_answer(const Answer& answer, const crypto::SigningKey& answer_key);
+// The same whoever signs it again, in whatever epoch.
+crypto::Hash answer_id(const Answer& answer);
 // Error: bad_answer. The signature is not verified here.
 Result<Answer> decode_answer(ByteView signed_answer);
 bool verify_answer(ByteView signed_answer, const crypto::VerifyKey& answer_key, crypto::Verifier& verifier);

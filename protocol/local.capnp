@@ -77,6 +77,7 @@ struct ChannelRecord {
 
   grants @31 :List(Grant);         # history grants in force, by rising organisation (rule 34)
   contributorNotices @32 :List(Data); # signed, the newest of each contributor (rule 24)
+  claim @35 :Data;                 # of a contributor: ContributorMail of another chair, while nobody has decided; or empty
   leave @34 :Data;                 # own signed Leave, until the channel is known to have heard of it; or empty
   contribution @33 :Contribution;  # of a contributor: stands in the place of genesis, state and control log
 

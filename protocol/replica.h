@@ -473,6 +473,8 @@ class Replica {
   const Frontier& frontier(const ChannelId& channel, const OrgId& peer) const;
   // Is one of the two a contributor, so that a session of theirs carries its feeds, notices and answers only?
   bool is_contribution(const ChannelId& channel, const OrgId& peer) const;
+  // Is the proof (fork_proof) about a log that a contribution's session with that organisation may speak of?
+  bool is_proof_of(const ChannelId& channel, const OrgId& peer, ByteView proof) const;
   // A contributor was told by a session that the peer holds these heads of its feeds: there are no receipts for it.
   // Kept as one without a counter; of another channel it is nothing.
   void note_held(const ChannelId& channel, const OrgId& org, const NodeId& node, std::span<const Leaf> leaves);

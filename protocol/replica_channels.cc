@@ -115,7 +115,7 @@ std::optional<ChannelInfo> Replica::channel(const ChannelId& id) const {
   out.is_chair = state.is_chair();
   if (state.contribution != nullptr) {
     out.hides_governments = state.contribution->notice.governments;
-    out.other_chair = state.joined() && !state.invitation.empty();
+    out.claimed_chair = impl_->claimed_chair(state);
   }
   out.key_missing = state.key_missing() && !impl_->secrets.locked();
   out.needs_newer = state.needs_newer;
@@ -351,9 +351,9 @@ Result<Channel*> invited(ReplicaCore& core, const ChannelId& id) {
   if (channel == nullptr) return unknown_channel();
   const ChannelStanding standing = channel->accepted.standing;
   // To another chair of a channel that it contributes to, too.
-  const bool asked = standing == ChannelStanding::kInvited || standing == ChannelStanding::kRefused ||
-                     channel->accepted.contribution != nullptr;
-  if (channel->accepted.invitation.empty() || !asked) {
+  const bool asked = !channel->accepted.invitation.empty() &&
+                     (standing == ChannelStanding::kInvited || standing == ChannelStanding::kRefused);
+  if (!asked && channel->accepted.claim.empty()) {
     return caller_error("not_invited", "there is no open invitation to this channel");
   }
   return channel;

@@ -63,7 +63,7 @@ Result<void> ReplicaCore::check_claims_of(Channel& channel, const std::vector<Er
     if (info != nullptr && info->key != nullptr) {
       const auto roster = roster_at(channel, epoch);
       const RosterMember* member = roster == nullptr ? nullptr : roster->member(owner->org);
-      if (member == nullptr || !may_write(member->role)) {
+      if (member == nullptr || !may_report(member->role)) {
         return peer_error(kNotAuthorised, "the feed's organisation may not write in that epoch");
       }
     }

@@ -2,23 +2,20 @@
 // seals, and answers.
 #include <algorithm>
 
+#include "protocol/entry_peek.h"
 #include "protocol/replica_impl.h"
 
 namespace tocsin::protocol {
 namespace {
 
 inline constexpr Code kNotForContributor{"not_for_us"};
-constexpr std::size_t kChairLogInNoticeBytesMax = 16 * 1024;
-constexpr std::size_t kAnswersKeptMax = 32;      // for one contributor; the oldest goes
+constexpr std::size_t kChairLogInNoticeBytesMax = 8 * 1024;
+constexpr std::size_t kAnswersKeptMax = 8;       // of one member for one contributor; what came first goes
+constexpr std::size_t kAnswersPerDayMax = 64;    // of one channel, by a contributor
+constexpr std::int64_t kAnswersPerMs = 24 * 3'600'000;
 constexpr std::size_t kAnswersTakenMax = 4'096;  // by a contributor; more than all that members go on bringing
 
 Error notice_refused(std::string detail) { return peer_error(kBadContributorNotice, std::move(detail)); }
-
-ContributorProfile profile_of(const ChannelGenesis& genesis) {
-  return {genesis.id, genesis.network, genesis.name, genesis.channel_class, genesis.terms, genesis.retention_days};
-}
-
-crypto::Hash answer_id(ByteView signed_answer) { return crypto::hash256(crypto::kPersonalMail, {signed_answer}); }
 
 }  // namespace
 
@@ -33,11 +30,10 @@ Result<void> ReplicaCore::tell_contributors(Change& change, Channel& channel, co
   ContributorNotice notice;
   notice.channel = state.id();
   notice.term = state.term().number;
-  notice.entry = state.head;
   notice.epoch = epoch;
   const auto half = epoch_half(key, state.id(), epoch).public_key();
   const auto answers_with = answer_key(key, state.id(), epoch).verify_key();
-  notice.profile = contributor_profile_digest(encode_contributor_profile(profile_of(*state.genesis)));
+  notice.profile = contributor_profile_digest(encode_contributor_profile(contributor_profile(*state.genesis)));
   notice.chair_org = own_org;
   notice.chair_node = own_node;
   notice.created = clock.now();
@@ -53,6 +49,12 @@ Result<void> ReplicaCore::tell_contributors(Change& change, Channel& channel, co
     const auto invite = state.invited.find(org);
     const RosterMember* member = state.newest->member(org);
     notice.org = org;
+    notice.counter = 1;
+    if (const auto told = state.contributor_notices.find(org); told != state.contributor_notices.end()) {
+      const auto before = decode_contributor_notice(told->second);
+      if (before && before->epoch == epoch) notice.counter = before->counter + 1;
+    }
+    notice.since = {};
     notice.adding_entry = {};
     notice.half = {};
     notice.answer_key = {};
@@ -62,6 +64,7 @@ Result<void> ReplicaCore::tell_contributors(Change& change, Channel& channel, co
     } else if (member != nullptr) {
       notice.standing = ContributorStanding::kContributor;
       notice.tag = member->tag;
+      notice.since = member->since;
       notice.half = half;
       notice.answer_key = answers_with;
     } else if (invite != state.invited.end()) {
@@ -102,10 +105,8 @@ std::optional<Bytes> ReplicaCore::contributor_mail(const Channel& channel, const
   if (!notice) return std::nullopt;
   ContributorMail out;
   out.notice = held->second;
-  out.profile = encode_contributor_profile(profile_of(*state.genesis));
-  if (notice->standing == ContributorStanding::kInvited) {
-    out.chair_org_log = org_log_bytes(notice->chair_org, kChairLogInNoticeBytesMax);
-  }
+  out.profile = encode_contributor_profile(contributor_profile(*state.genesis));
+  out.chair_org_log = org_log_bytes(notice->chair_org, kChairLogInNoticeBytesMax);
   return encode_contributor_mail(out);
 }
 
@@ -113,25 +114,17 @@ std::optional<Bytes> ReplicaCore::contributor_mail(const Channel& channel, const
 
 namespace {
 
-// Signed by the node that it names, of an organisation that is known here or came along, and not revoked.
+// By a live node of an organisation that is known here.
 Result<void> check_contributor_notice(const ReplicaCore& core, const ContributorNotice& notice,
                                       const ContributorMail& mail) {
-  const auto verifies = [&](const crypto::VerifyKey& key) {
+  const OrgState* org = core.find_org(notice.chair_org);
+  if (org == nullptr || org->accepted.live_node(notice.chair_node) == nullptr) {
+    return notice_refused("no organisation that is known here certifies the node that signs it");
+  }
+  const bool is_signed = core.signed_by_node(notice.chair_org, notice.chair_node, [&](const crypto::VerifyKey& key) {
     return verify_contributor_notice(mail.notice, key, core.verifier);
-  };
-  if (const OrgState* org = core.find_org(notice.chair_org)) {
-    if (org->accepted.live_node(notice.chair_node) == nullptr) {
-      return notice_refused("its organisation does not certify the node that signs it");
-    }
-    if (core.signed_by_node(notice.chair_org, notice.chair_node, verifies)) return kOk;
-    return peer_error(kBadSignature, "the notice is not signed by the node that it names");
-  }
-  TOCSIN_ASSIGN(log, open_org_log(mail.chair_org_log, core.verifier));
-  const CertifiedNode* node = log.id() == notice.chair_org ? log.live_node(notice.chair_node) : nullptr;
-  if (node == nullptr) return notice_refused("the organisation log does not certify the node that signs it");
-  if (!verifies(node->certificate.signing)) {
-    return peer_error(kBadSignature, "the notice is not signed by the node that it names");
-  }
+  });
+  if (!is_signed) return peer_error(kBadSignature, "the notice is not signed by the node that it names");
   return kOk;
 }
 
@@ -139,7 +132,9 @@ void take_up(ChannelState& state, ContributorNotice notice, ContributorProfile p
   auto next = state.contribution == nullptr ? std::make_shared<Contribution>()
                                             : std::make_shared<Contribution>(*state.contribution);
   if (notice.standing == ContributorStanding::kContributor) {
-    next->epochs[notice.epoch] = {notice.half, notice.answer_key};
+    next->epochs.try_emplace(notice.epoch, Contribution::Keys{notice.half, notice.answer_key});
+    // Out of the roster and in again, unseen here: what the chair pinned meanwhile takes nothing more.
+    if (next->notice.since.value != 0 && next->notice.since != notice.since) state.feed_key = nullptr;
   }
   if (next->epochs.size() > kContributionEpochsMax) next->epochs.erase(next->epochs.begin());
   next->notice = std::move(notice);
@@ -150,7 +145,43 @@ void take_up(ChannelState& state, ContributorNotice notice, ContributorProfile p
   state.genesis = contribution_genesis(*state.contribution);
 }
 
+void set_joined(ChannelState& state, Time now) {
+  state.standing = ChannelStanding::kJoined;
+  state.newest = contribution_state(*state.contribution);
+  state.epoch_seen = now;
+  state.invitation.clear();
+  state.acceptance.clear();
+}
+
+void set_invited(ChannelState& state, const OrgId& from, ByteView message, Time now) {
+  state.standing = ChannelStanding::kInvited;
+  state.newest = nullptr;
+  state.feed_key = nullptr;
+  state.acceptance.clear();
+  state.carrier = from;
+  state.invitation = to_bytes(message);
+  state.invitation_seen = now;
+}
+
+bool is_answered(const ChannelState& state) {
+  return state.joined() || state.standing == ChannelStanding::kAccepting;
+}
+
 }  // namespace
+
+bool ReplicaCore::is_verified(const OrgId& org) const {
+  const auto peer = peers.find(org);
+  return peer != peers.end() && peer->second.verified && !peer->second.blocked;
+}
+
+bool ReplicaCore::drop_unanswered_contribution(const ChannelId& id) {
+  const Channel* channel = find_channel(id);
+  const bool open = channel != nullptr && channel->accepted.contribution != nullptr && channel->logs.empty() &&
+                    (channel->accepted.standing == ChannelStanding::kInvited ||
+                     channel->accepted.standing == ChannelStanding::kRefused);
+  if (open) channels.erase(id);
+  return open;
+}
 
 Result<void> ReplicaCore::take_contributor_mail(const OrgId& from, ByteView message) {
   TOCSIN_ASSIGN(mail, decode_contributor_mail(message));
@@ -162,56 +193,79 @@ Result<void> ReplicaCore::take_contributor_mail(const OrgId& from, ByteView mess
   }
   if (profile.network != own_log().profile().network) return notice_refused("the channel is of another network");
   if (profile.channel_class == ChannelClass::kPrivate) return notice_refused("a private channel has no contributors");
+  if (notice.standing == ContributorStanding::kUnknown) return kOk;  // of a later version (rule 16)
+  if (notice.standing == ContributorStanding::kContributor &&
+      !crypto::diffie_hellman(crypto::EncryptionSecret::random(random), notice.half)) {
+    return notice_refused("nothing can be sealed to its key");
+  }
   Channel* channel = find_channel(notice.channel);
   if (channel != nullptr && channel->accepted.contribution == nullptr) {
     return notice_refused("this organisation was invited to that channel, or is in it, as a member");
   }
-  if (channel != nullptr && !notice.is_newer_than(channel->accepted.contribution->notice)) return kOk;
-  TOCSIN_TRY(check_contributor_notice(*this, notice, mail));
-
+  // A node of the chair's organisation that was certified since.
   Change change;
+  std::vector<EntryView> chair_log;
+  for (const Bytes& bytes : mail.chair_org_log) {
+    TOCSIN_ASSIGN(entry, decode_entry(bytes));
+    if (entry.header.size() != kEntryHeaderBytes || !equal(peek_log(entry.header), notice.chair_org.view())) {
+      return notice_refused("it brings another organisation's log");
+    }
+    chair_log.push_back(entry);
+  }
+  if (find_org(notice.chair_org) != nullptr && !chair_log.empty() && !extend_org(change, chair_log)) change = Change();
+  auto taken = take_notice_of(change, channel, from, message, mail, std::move(notice), std::move(profile));
+  if (!change.batch.empty() || !change.logs.empty() || !change.channels.empty()) commit_for(std::move(change), nullptr);
+  return taken;
+}
+
+Result<void> ReplicaCore::take_notice_of(Change& change, Channel* channel, const OrgId& from, ByteView message,
+                                         const ContributorMail& mail, ContributorNotice notice,
+                                         ContributorProfile profile) {
   const ChannelId id = notice.channel;
-  if (channel == nullptr) {
-    // Nobody is made a contributor unasked: what says so to a further node is an invitation there.
-    if (notice.standing != ContributorStanding::kInvited) return kOk;
+  const bool invites = notice.standing == ContributorStanding::kInvited;
+  if (channel != nullptr) {
+    const ChannelState& state = channel->accepted;
+    const ContributorNotice& held = state.contribution->notice;
+    const bool same_chair = notice.chair_org == held.chair_org;
+    if (same_chair && !notice.is_newer_than(held)) return kOk;
+    if (same_chair && is_answered(state) && notice.profile != held.profile) {
+      return notice_refused("what was agreed to does not change");
+    }
+    TOCSIN_TRY(check_contributor_notice(*this, notice, mail));
+    if (!same_chair) return take_claim(change, *channel, from, message, mail, std::move(notice), std::move(profile));
+  } else {
+    // Nobody is made a contributor unasked, and there is no genesis that would say who made the channel: whoever
+    // invites is somebody whose words were compared (rule 26).
+    if (!invites) return kOk;
+    if (!is_verified(notice.chair_org)) {
+      return notice_refused("a contributor's invitation is taken of a verified peer's channel alone");
+    }
+    TOCSIN_TRY(check_contributor_notice(*this, notice, mail));
     if (channels.size() >= kChannelsMax) return peer_error(kQuotaExceeded, "a node takes part in 256 channels");
     channel = (channels[id] = std::make_unique<Channel>()).get();
-    channel->accepted.standing = ChannelStanding::kInvited;
-  }
-  ChannelState& state = channel->accepted;
-  const bool is_new = state.contribution == nullptr;
-  if (!is_new && notice.chair_org != state.chair_org() && state.standing != ChannelStanding::kInvited) {
-    // Who may lead the channel only its members can tell: a person decides.
-    state.invitation = to_bytes(message);
+    take_up(channel->accepted, std::move(notice), std::move(profile), mail);
+    set_invited(channel->accepted, from, message, clock.now());
     change.channels.push_back(id);
-    commit_for(std::move(change), nullptr);
+    drop_invitations(change, id);
     return kOk;
   }
+
+  ChannelState& state = channel->accepted;
   const ContributorStanding standing = notice.standing;
-  const bool same_invitation = !is_new && notice.adding_entry == state.contribution->notice.adding_entry;
-  // Who has left does not come back because the chair has not heard of it yet.
-  const bool left = !state.leave.empty();
+  const bool same_invitation = notice.adding_entry == state.contribution->notice.adding_entry;
+  const bool left = !state.leave.empty();  // and does not come back because the chair has not heard of it yet
   take_up(state, std::move(notice), std::move(profile), mail);
   if (standing != ContributorStanding::kContributor) state.leave.clear();
+  state.claim.clear();
+  change.channels.push_back(id);
   switch (standing) {
     case ContributorStanding::kInvited:
-      if (same_invitation && !is_new) break;  // the answer stands
-      state.standing = ChannelStanding::kInvited;
-      state.newest = nullptr;
-      state.acceptance.clear();
-      state.carrier = from;
-      state.invitation = to_bytes(message);
-      state.invitation_seen = clock.now();
+      if (!same_invitation || state.standing == ChannelStanding::kRemoved) {
+        set_invited(state, from, message, clock.now());
+      }
       break;
     case ContributorStanding::kContributor:
-      if (left) break;
-      if (state.standing == ChannelStanding::kAccepting) state.standing = ChannelStanding::kJoined;
-      if (state.joined()) {
-        state.newest = contribution_state(*state.contribution);
-        state.epoch_seen = clock.now();
-        state.invitation.clear();
-        state.acceptance.clear();
-      }
+      if (is_answered(state) && !left) set_joined(state, clock.now());
       break;
     case ContributorStanding::kNone:
     case ContributorStanding::kUnknown:
@@ -222,10 +276,37 @@ Result<void> ReplicaCore::take_contributor_mail(const OrgId& from, ByteView mess
       state.feed_key = nullptr;  // the chair has pinned that feed; who comes back writes in another
       break;
   }
-  change.channels.push_back(id);
-  if (is_new) drop_invitations(change, id);
   note_contribution(*channel);
-  commit_for(std::move(change), nullptr);
+  return kOk;
+}
+
+// Another organisation than before says that it leads the channel. Whether it does only members can tell: a person of
+// this organisation decides, and the first that asked is asked about.
+Result<void> ReplicaCore::take_claim(Change& change, Channel& channel, const OrgId& from, ByteView message,
+                                     const ContributorMail& mail, ContributorNotice notice,
+                                     ContributorProfile profile) {
+  ChannelState& state = channel.accepted;
+  if (!is_verified(notice.chair_org)) {
+    return notice_refused("that a channel has another chair is taken of a verified peer alone");
+  }
+  const bool invites = notice.standing == ContributorStanding::kInvited;
+  const bool over = state.standing == ChannelStanding::kRemoved || state.standing == ChannelStanding::kRefused;
+  if (over && invites) {
+    take_up(state, std::move(notice), std::move(profile), mail);
+    set_invited(state, from, message, clock.now());
+    state.leave.clear();
+    change.channels.push_back(state.id());
+    return kOk;
+  }
+  if (!is_answered(state) || notice.standing != ContributorStanding::kContributor) return kOk;
+  if (!state.claim.empty()) {
+    const auto before = decode_contributor_mail(state.claim);
+    const auto told = before ? decode_contributor_notice(before->notice) : Result<ContributorNotice>(before.error());
+    const bool same = told && told->chair_org == notice.chair_org;
+    if (told && (!same || !notice.is_newer_than(*told))) return kOk;
+  }
+  state.claim = to_bytes(message);
+  change.channels.push_back(state.id());
   return kOk;
 }
 
@@ -237,43 +318,33 @@ void ReplicaCore::note_contribution(const Channel& channel) const {
   }
 }
 
+std::optional<OrgId> ReplicaCore::claimed_chair(const ChannelState& state) const {
+  const auto mail = decode_contributor_mail(state.claim);
+  const auto notice = mail ? decode_contributor_notice(mail->notice) : Result<ContributorNotice>(mail.error());
+  return notice ? std::optional(notice->chair_org) : std::nullopt;
+}
+
 Result<void> ReplicaCore::accept_contribution(Channel& channel, bool accepted, Done<void> done) {
   ChannelState& state = channel.accepted;
   Change change;
-  TOCSIN_ASSIGN(mail, decode_contributor_mail(state.invitation));
-  TOCSIN_ASSIGN(notice, decode_contributor_notice(mail.notice));
-  if (accepted) {
-    std::vector<EntryView> chair_log;
-    for (const Bytes& bytes : mail.chair_org_log) {
-      TOCSIN_ASSIGN(entry, decode_entry(bytes));
-      chair_log.push_back(entry);
-    }
-    if (!chair_log.empty()) {
-      auto extended = extend_org(change, chair_log);
-      if (!extended && find_org(notice.chair_org) == nullptr) return extended.error();
-    }
-    TOCSIN_TRY(check_contributor_notice(*this, notice, mail));
-  }
   change.channels.push_back(state.id());
   change.mail = true;
-  if (state.joined()) {  // another chair
-    state.invitation.clear();
+  if (!state.claim.empty()) {
     if (accepted) {
+      TOCSIN_ASSIGN(mail, decode_contributor_mail(state.claim));
+      TOCSIN_ASSIGN(notice, decode_contributor_notice(mail.notice));
       TOCSIN_ASSIGN(profile, decode_contributor_profile(mail.profile));
-      const bool in = notice.standing == ContributorStanding::kContributor;
+      TOCSIN_TRY(check_contributor_notice(*this, notice, mail));
       take_up(state, std::move(notice), std::move(profile), mail);
-      state.standing = in ? ChannelStanding::kJoined : ChannelStanding::kRemoved;
-      if (!in) state.feed_key = nullptr;
-      if (in) state.newest = contribution_state(*state.contribution);
+      set_joined(state, clock.now());
       note_contribution(channel);
     }
+    state.claim.clear();
     commit_for(std::move(change), std::move(done));
     return kOk;
   }
   if (accepted && state.contribution->notice.standing == ContributorStanding::kContributor) {
-    state.standing = ChannelStanding::kJoined;  // another node of this organisation has accepted
-    state.newest = contribution_state(*state.contribution);
-    state.invitation.clear();
+    set_joined(state, clock.now());  // another node of this organisation has accepted
     commit_for(std::move(change), std::move(done));
     return kOk;
   }
@@ -291,6 +362,22 @@ Result<void> ReplicaCore::accept_contribution(Channel& channel, bool accepted, D
   state.standing = accepted ? ChannelStanding::kAccepting : ChannelStanding::kRefused;
   commit_for(std::move(change), std::move(done));
   return kOk;
+}
+
+// The body's content, by the epoch's key or, where this organisation contributes, by its own secret.
+Bytes ReplicaCore::own_plaintext(Channel& channel, Epoch epoch, const EntryView& entry) {
+  const BodyBinding binding(channel.accepted.id(), epoch, *LogKey::from(peek_log(entry.header)),
+                            peek_number(entry.header), LogType::kFeed);
+  if (const auto& contribution = channel.accepted.contribution; contribution != nullptr) {
+    const auto keys = contribution->epochs.find(epoch);
+    if (contribution->secret == nullptr || keys == contribution->epochs.end()) return {};
+    auto plaintext = crypto::open_own_contribution(contribution_ephemeral(*contribution->secret, binding),
+                                                   keys->second.half, binding.context(), binding.associated(), entry.body);
+    return plaintext ? std::move(*plaintext) : Bytes();
+  }
+  EpochOpener* opener = opener_at(channel, epoch);
+  const auto plaintext = opener == nullptr ? Result<ByteView>(caller_error(kNotHeld)) : opener->open(binding, entry.body);
+  return plaintext ? to_bytes(*plaintext) : Bytes();
 }
 
 const crypto::SecretBuffer& ReplicaCore::contribution_secret(Channel& channel) {
@@ -325,6 +412,15 @@ const Frontier& Replica::frontier(const ChannelId& id, const OrgId& peer) const 
   if (channel->durable->contribution != nullptr || !impl_->is_contribution(*channel, peer)) return channel->frontier;
   const auto found = channel->contributions.find(peer);
   return found == channel->contributions.end() ? kNone : found->second;
+}
+
+bool Replica::is_proof_of(const ChannelId& id, const OrgId& peer, ByteView proof) const {
+  if (proof.size() < 2) return false;
+  const std::size_t size = proof[0] | static_cast<std::size_t>(proof[1]) << 8;
+  const auto entry = proof.size() - 2 < size ? Result<EntryView>(peer_error(kBadEntry))
+                                             : decode_entry(proof.subspan(2, size));
+  if (!entry || entry->header.size() != kEntryHeaderBytes) return false;
+  return frontier(id, peer).find(*LogKey::from(peek_log(entry->header))) != nullptr;
 }
 
 void Replica::note_held(const ChannelId& id, const OrgId& org, const NodeId& node, std::span<const Leaf> leaves) {
@@ -386,18 +482,29 @@ Result<void> Replica::answer_contributor(const ChannelId& id, const OrgId& contr
 }
 
 // Each is kept with the organisation that wrote it down: a member, or of those that came to this organisation, itself.
+// Of more than `most` of the same two the one that came first goes.
 bool ReplicaCore::put_answer(Change& change, Channel& channel, const OrgId& by, const Answer& answer,
                              ByteView signed_answer, std::size_t most) {
   auto& kept = channel.answers[answer.to];
-  const crypto::Hash id = answer_id(signed_answer);
-  if (!kept.emplace(std::pair(answer.created.ms, id), KeptAnswer{by, to_bytes(signed_answer)}).second) return false;
+  const crypto::Hash id = answer_id(answer);
+  const Time now = clock.now();
+  if (!kept.emplace(id, KeptAnswer{by, now, answer.channel, to_bytes(signed_answer)}).second) return false;
   const ChannelId& in = channel.accepted.id();
   Bytes value = to_bytes(by.view());
+  value.resize(OrgId::kSize + 8);
+  store_le64(&value[OrgId::kSize], static_cast<std::uint64_t>(now.ms));
   append(value, signed_answer);
   change.batch.put_record(Table::kMail, answer_record_name(in, id), value);
-  if (kept.size() > most) {
-    change.batch.remove_record(Table::kMail, answer_record_name(in, kept.begin()->first.second));
-    kept.erase(kept.begin());
+  std::size_t count = 0;
+  auto oldest = kept.end();
+  for (auto at = kept.begin(); at != kept.end(); ++at) {
+    if (at->second.by != by) continue;
+    ++count;
+    if (at->first != id && (oldest == kept.end() || at->second.seen < oldest->second.seen)) oldest = at;
+  }
+  if (count > most && oldest != kept.end()) {
+    change.batch.remove_record(Table::kMail, answer_record_name(in, oldest->first));
+    kept.erase(oldest);
   }
   return true;
 }
@@ -407,8 +514,7 @@ void ReplicaCore::keep_answer(Change& change, Channel& channel, const OrgId& by,
   const auto answer = decode_answer(signed_answer);
   if (!answer) return;
   if (state.id() == private_channel) {  // another node of this organisation has got it
-    if (answer->to == own_org && by == own_org)
-      put_answer(change, channel, by, *answer, signed_answer, kAnswersTakenMax);
+    if (answer->to == own_org && by == own_org) put_answer(change, channel, by, *answer, signed_answer, kAnswersTakenMax);
     return;
   }
   if (answer->channel != state.id() || !may_write(state.role_of(by)) ||
@@ -423,29 +529,60 @@ void ReplicaCore::keep_answer(Change& change, Channel& channel, const OrgId& by,
 }
 
 void ReplicaCore::load_answer(Channel& channel, const crypto::Hash& id, ByteView value) {
-  if (value.size() < OrgId::kSize) return;
-  const ByteView signed_answer = value.subspan(OrgId::kSize);
+  if (value.size() < OrgId::kSize + 8) return;
+  const ByteView signed_answer = value.subspan(OrgId::kSize + 8);
   const auto answer = decode_answer(signed_answer);
   if (!answer) return;
-  channel.answers[answer->to].emplace(std::pair(answer->created.ms, id),
-                                      KeptAnswer{*OrgId::from(value.first(OrgId::kSize)), to_bytes(signed_answer)});
+  const Time seen{static_cast<std::int64_t>(load_le64(&value[OrgId::kSize]))};
+  channel.answers[answer->to].emplace(
+      id, KeptAnswer{*OrgId::from(value.first(OrgId::kSize)), seen, answer->channel, to_bytes(signed_answer)});
+}
+
+// What members said to that contributor, signed again under the newest key: whoever has left since holds the older ones.
+// Only what is durable goes out (rule 9).
+std::vector<Bytes> ReplicaCore::answers_for(const Channel& channel, const OrgId& org) const {
+  std::vector<Bytes> out;
+  const ChannelState& state = *channel.durable;
+  const auto kept = channel.answers.find(org);
+  if (kept == channel.answers.end() || !state.joined() || state.role_of(org) != Role::kContributor) return out;
+  const Epoch epoch = state.newest_epoch();
+  const EpochInfo* info = state.epoch(epoch);
+  if (info == nullptr || info->key == nullptr) return out;
+  const auto key = answer_key(*info->key, state.id(), epoch);
+  for (const auto& [id, held] : kept->second) {
+    auto answer = decode_answer(held.signed_answer);
+    if (!answer || !store.get_record(Table::kMail, answer_record_name(state.id(), id))) continue;
+    answer->epoch = epoch;
+    out.push_back(sign_answer(*answer, key));
+  }
+  return out;
 }
 
 Result<void> ReplicaCore::take_answer_mail(ByteView signed_answer) {
   TOCSIN_ASSIGN(answer, decode_answer(signed_answer));
   if (answer.to != own_org) return peer_error(kNotForContributor, "the answer is for another organisation");
   const Channel* channel = find_channel(answer.channel);
-  if (channel == nullptr || channel->accepted.contribution == nullptr) {
+  if (channel == nullptr || channel->accepted.contribution == nullptr || !channel->accepted.joined()) {
     return peer_error(kUnknownChannel, "the answer is of a channel that this organisation does not contribute to");
   }
   Channel* own = find_channel(private_channel);
   if (own == nullptr) return caller_error(kUnknownChannel, "there is no private channel to keep it in");
-  if (own->answers[own_org].contains({answer.created.ms, answer_id(signed_answer)})) return kOk;
-  const auto& epochs = channel->accepted.contribution->epochs;
-  const auto keys = epochs.find(answer.epoch);
-  if (keys == epochs.end()) return peer_error(kUnknownEpoch, "the answer is of an epoch that was not told of here");
-  if (!verify_answer(signed_answer, keys->second.answer_key, verifier)) {
+  const auto& kept = own->answers[own_org];
+  if (kept.contains(answer_id(answer))) return kOk;
+  // Who has left since knows the keys of before.
+  const Contribution& contribution = *channel->accepted.contribution;
+  if (answer.epoch != contribution.notice.epoch) {
+    return peer_error(kUnknownEpoch, "the answer is not signed under the newest key that was told of here");
+  }
+  if (!verify_answer(signed_answer, contribution.epochs.at(answer.epoch).answer_key, verifier)) {
     return peer_error(kBadSignature, "the answer is not signed by who reads the channel");
+  }
+  const Time now = clock.now();
+  const auto today = std::ranges::count_if(kept, [&](const auto& each) {
+    return each.second.channel == answer.channel && now.ms - each.second.seen.ms < kAnswersPerMs;
+  });
+  if (static_cast<std::size_t>(today) >= kAnswersPerDayMax || kept.size() >= kAnswersTakenMax) {
+    return peer_error(kQuotaExceeded, "the channel has answered as often as it may");
   }
   Change change;
   const FeedItem item{FeedKind::kAnswer, signed_answer};
@@ -459,10 +596,9 @@ std::vector<AnswerInfo> Replica::answers(const std::optional<ReportId>& report) 
   std::vector<AnswerInfo> out;
   for (const auto& [id, channel] : impl_->channels) {
     for (const auto& [org, kept] : channel->answers) {
-      for (const auto& [key, held] : kept) {
-        auto answer = decode_answer(held.signed_answer);
-        if (!answer || (report && answer->report != *report)) continue;
-        out.push_back({key.second, std::move(*answer), held.by});
+      for (const auto& [answer, held] : kept) {
+        auto read = decode_answer(held.signed_answer);
+        if (read && (!report || read->report == *report)) out.push_back({answer, std::move(*read), held.by});
       }
     }
   }

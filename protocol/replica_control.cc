@@ -129,6 +129,12 @@ Result<void> ReplicaCore::add_epoch(Change& change, Channel& channel, NextEpoch 
   control.created = clock.now();
 
   carry_history(channel, control.roster, control.epoch);
+  // Who is out knows the tags that were.
+  if (control.reason == EpochReason::kRemoved || control.reason == EpochReason::kRevoked) {
+    for (RosterMember& member : control.roster) {
+      if (member.role == Role::kContributor) member.tag = crypto::random_fixed<crypto::Hash>(random);
+    }
+  }
 
   const std::uint32_t month = month_of(control.created);
   std::vector<WrapTarget> targets;
@@ -239,7 +245,8 @@ bool ReplicaCore::note_nodes(const Channel& channel, NextEpoch& next) const {
     if (org == nullptr) continue;
     for (const auto& [node, certified] : org->accepted.nodes()) {
       if (certified.revoked && certified.revoked_at > member.log_number) revoked = true;
-      if (!certified.revoked && certified.certified_at > member.log_number) added = true;
+      // A contributor's nodes are given no key.
+      if (!certified.revoked && certified.certified_at > member.log_number) added |= may_read(member.role);
     }
   }
   if (revoked) {

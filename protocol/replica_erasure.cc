@@ -419,9 +419,7 @@ Result<Bytes> Replica::make_erasure_order(const LogKey& feed, Number number, con
   order.cause = cause;
   order.created = core.clock.now();
   const Epoch epoch{load_le64(&view.header[16])};
-  if (EpochOpener* opener = body_absent(view) ? nullptr : core.opener_at(*channel, epoch)) {
-    const BodyBinding binding(order.channel, epoch, feed, number, LogType::kFeed);
-    TOCSIN_ASSIGN(plaintext, opener->open(binding, view.body));
+  if (const Bytes plaintext = body_absent(view) ? Bytes() : core.own_plaintext(*channel, epoch, view); !plaintext.empty()) {
     TOCSIN_ASSIGN(parsed, decode_feed_plaintext(plaintext));
     // Without its feed's key there is no saying whose it is: who does not know it otherwise waits.
     const auto& feed_key = channel->accepted.feed_key;

@@ -164,7 +164,9 @@ struct ErasureClaim {
 };
 
 struct KeptAnswer {
-  OrgId by;  // whose feed carries it
+  OrgId by;   // whose feed carries it
+  Time seen;  // local clock when it came
+  ChannelId channel;
   Bytes signed_answer;
 };
 
@@ -195,8 +197,8 @@ struct Channel {
   std::map<ProposalId, HeldProposal> proposals;
   // Heads of the feeds of each contributor: what its sessions are told of (rule 24).
   std::map<OrgId, Frontier> contributions;
-  // To contributors, by whom they are for and when they were made; in the private channel, those to this organisation.
-  std::map<OrgId, std::map<std::pair<std::int64_t, crypto::Hash>, KeptAnswer>> answers;
+  // To contributors, by whom they are for and answer_id; in the private channel, those to this organisation.
+  std::map<OrgId, std::map<crypto::Hash, KeptAnswer>> answers;
   // A later term that the known stewards approve follows this log, up to there; it is wanted though its chair is
   // revoked, or though another term of its number was taken here. Zero: none is known.
   LogKey named_log;
@@ -604,13 +606,24 @@ struct ReplicaCore {
   std::set<OrgId> contributors_of(const ChannelState& state) const;  // invited ones, too
   std::optional<Bytes> contributor_mail(const Channel& channel, const OrgId& org) const;
   Result<void> take_contributor_mail(const OrgId& from, ByteView message);
-  // Yes or no to the invitation; of one that joined, to another chair.
+  Result<void> take_notice_of(Change& change, Channel* channel, const OrgId& from, ByteView message,
+                              const ContributorMail& mail, ContributorNotice notice, ContributorProfile profile);
+  Result<void> take_claim(Change& change, Channel& channel, const OrgId& from, ByteView message,
+                          const ContributorMail& mail, ContributorNotice notice, ContributorProfile profile);
+  std::optional<OrgId> claimed_chair(const ChannelState& state) const;
+  bool is_verified(const OrgId& org) const;
+  // An invitation that nobody answered yields to what the channel itself says. True: it is gone, with its Channel.
+  bool drop_unanswered_contribution(const ChannelId& id);
+  // Yes or no to the invitation; of one that was answered, to another chair.
   Result<void> accept_contribution(Channel& channel, bool accepted, Done<void> done);
+  // Of a feed entry with its body; empty where it does not open here.
+  Bytes own_plaintext(Channel& channel, Epoch epoch, const EntryView& entry);
+  std::vector<Bytes> answers_for(const Channel& channel, const OrgId& org) const;
   void note_contribution(const Channel& channel) const;
   const crypto::SecretBuffer& contribution_secret(Channel& channel);  // made where there is none
   bool is_contribution(const Channel& channel, const OrgId& peer) const;
   const crypto::Hash* contribution_tag(const Channel& channel, const OrgId& peer) const;
-  // False: it was kept before. Of more than `most` the oldest goes.
+  // False: it was kept before.
   bool put_answer(Change& change, Channel& channel, const OrgId& by, const Answer& answer, ByteView signed_answer,
                   std::size_t most);
   void keep_answer(Change& change, Channel& channel, const OrgId& by, ByteView signed_answer);

@@ -101,6 +101,7 @@ void Replica::handle_opened(const OpenedEntry& opened) {
     return;
   }
   if (opened.kind != FeedKind::kCheckpoint || opened.node == impl_->own_node) return;
+  if (channel->accepted.role_of(opened.org) == Role::kContributor) return;
   const auto receipt = decode_receipt(opened.payload);
   if (receipt && receipt->channel == opened.channel && receipt->node == opened.node) {
     impl_->compare_heads(*channel, *receipt);

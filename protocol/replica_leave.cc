@@ -81,9 +81,8 @@ Result<void> ReplicaCore::take_leave(Change& change, Channel& channel, ByteView 
 Result<void> ReplicaCore::take_leave_mail(ByteView signed_leave) {
   TOCSIN_ASSIGN(leave, decode_leave(signed_leave));
   Channel* channel = find_channel(leave.channel);
-  if (channel == nullptr || !channel->accepted.joined() || channel->accepted.contribution != nullptr) {
-    return peer_error(kUnknownChannel, "it is of a channel that is not here");
-  }
+  const bool reads = channel != nullptr && channel->accepted.joined() && channel->accepted.contribution == nullptr;
+  if (!reads) return peer_error(kUnknownChannel, "it is of a channel that is not here");
   if (channel->accepted.role_of(leave.org) == Role::kUnknown) return kOk;  // it is out
   Change change;
   TOCSIN_TRY(take_leave(change, *channel, signed_leave, false));

@@ -303,10 +303,8 @@ std::vector<Mail> Replica::mail_for(const OrgId& org, const NodeId& node) const 
       if (const auto told = impl_->contributor_mail(*channel, org)) {
         add(MailKind::kContributor, crypto::kLabelContributorMail, *told);
       }
-      const auto answers = channel->answers.find(org);
-      if (answers != channel->answers.end() && held.role_of(org) == Role::kContributor) {
-        for (const auto& [key, answer] : answers->second)
-          add(MailKind::kAnswer, crypto::kLabelAnswerMail, answer.signed_answer);
+      for (const Bytes& answer : impl_->answers_for(*channel, org)) {
+        add(MailKind::kAnswer, crypto::kLabelAnswerMail, answer);
       }
     } else if (!held.acceptance.empty() && (org == held.chair_org() || org == held.carrier)) {
       add(MailKind::kAcceptance, crypto::kLabelAcceptanceMail, held.acceptance);
@@ -371,6 +369,7 @@ Result<void> ReplicaCore::take_invitation(const OrgId& from, ByteView message) {
     return bad_invitation("a later chair's invitation is taken from a verified peer alone");
   }
   const ChannelId id = checked.genesis.id;
+  drop_unanswered_contribution(id);
   Channel* channel = find_channel(id);
   if (channel == nullptr) {
     if (channels.size() >= kChannelsMax) return peer_error(kQuotaExceeded, "a node takes part in 256 channels");
@@ -587,7 +586,11 @@ Result<void> ReplicaCore::take_introduction(const OrgId& from, ByteView message)
   TOCSIN_ASSIGN(genesis, decode_channel_genesis(introduction.genesis, introduction.genesis_signature.view()));
   if (genesis.network != own_log().profile().network) return bad_invitation("the channel is of another network");
   const ChannelId id = genesis.id;
+  drop_unanswered_contribution(id);
   Channel* channel = find_channel(id);
+  if (channel != nullptr && channel->accepted.contribution != nullptr) {
+    return bad_invitation("this organisation is, or was, a contributor of that channel");
+  }
   // An invitation that came here as well was answered by the other node.
   const auto open = [](const ChannelState& state) {
     return state.standing == ChannelStanding::kInvited || state.standing == ChannelStanding::kRefused;

@@ -102,7 +102,7 @@ Result<void> Replica::handle_receipt(const ChannelId& id, Epoch epoch, const Nod
     return peer_error(kUnknownChannel, "the receipt is for a channel that is not here");
   }
   const auto org = impl_->org_of_node(node);
-  if (!org || channel->accepted.role_of(*org) == Role::kUnknown) {
+  if (!org || !may_read(channel->accepted.role_of(*org))) {
     return peer_error(kNotAuthorised, "the receipt is of a node that is no member");
   }
   if (impl_->secrets.locked()) return kOk;  // it cannot be opened here, and its node makes the next

@@ -268,10 +268,10 @@ ReplicaStatus Replica::status() const {
     } else if (age >= kEpochAgeMs) {
       warn(in + "the key is older than 30 days");
     }
-    if (state.contribution != nullptr && !state.invitation.empty()) {
-      warn(in +
-           "another organisation says that it leads it now; if you know that to be so, accept it: tocsin channel "
-           "accept");
+    if (const auto claims = impl_->claimed_chair(state)) {
+      const OrgState* org = impl_->find_org(*claims);
+      warn(in + (org == nullptr ? "another organisation" : org->accepted.profile().name) +
+           " says that it leads the channel now; ask somebody whom you know, then: tocsin channel accept, or refuse");
     }
     if (state.key_missing() && !impl_->secrets.locked())
       warn(in + "the newest epoch has no key for this node; the chair has been told");

@@ -236,7 +236,7 @@ Result<void> ReplicaCore::check_change(const Channel& channel, const ProposedCha
       return bad_change("the next chair is no certified node of that steward");
     }
   } else if (const auto* grant = std::get_if<GrantChange>(&change)) {
-    if (state.role_of(grant->org) == Role::kUnknown) return bad_change("the organisation is not in this channel");
+    if (!may_read(state.role_of(grant->org))) return bad_change("the organisation reads nothing of this channel");
   }
   return kOk;
 }

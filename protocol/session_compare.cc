@@ -75,7 +75,7 @@ void Session::Impl::note_leaf(const std::optional<ChannelId>& id, const Leaf& le
   // What else is held here a contributor does not learn by asking for more of it (rule 24).
   const bool hidden = id && replica.is_contribution(*id, config.peer_org) &&
                       (leaf.type != LogType::kFeed || replica.accepted_head(leaf.log).value != 0) &&
-                      replica.frontier(*id, config.peer_org).find(leaf.log) == nullptr;
+                      replica.frontier(*id, config.peer_org).find(leaf.log) == nullptr && !brought.contains(leaf.log);
   if (hidden) return;
   note_peer_head(leaf.log, leaf.head);
   if (id) {
@@ -97,6 +97,7 @@ void Session::Impl::note_leaf(const std::optional<ChannelId>& id, const Leaf& le
       if (SharedChannel* channel = id ? shared(*id) : nullptr) channel->overflowed = true;
       return;
     }
+    if (own.value == 0 && id && replica.is_contribution(*id, config.peer_org)) brought.insert(leaf.log);
     Target& target = targets[leaf.log];
     target.leaf = leaf;
     target.channel = id;

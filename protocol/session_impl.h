@@ -259,6 +259,7 @@ struct Session::Impl {
 
   // ---- session_fetch.cc
   std::map<LogKey, Target> targets;
+  std::set<LogKey> brought;  // new here, named by a contributor: whose they are, a locked node does not see
   std::map<LogKey, Fetch> fetches;
   std::deque<LogKey> org_queue, control_queue;
   std::set<LogKey> elsewhere, parked, probed;

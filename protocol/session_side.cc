@@ -104,7 +104,8 @@ Result<void> Session::Impl::handle_mail(ByteView payload) {
   TOCSIN_ASSIGN(mail, wire::decode_mail(payload));
   if (++mails_taken > kMailsMax) return peer_error(kTooMuch, "too much mail");
   auto taken = replica.handle_mail(config.peer_org, static_cast<MailKind>(mail.kind), mail.prekey_month, mail.envelope);
-  if (!taken) refused(taken.error());
+  // It ends nothing however often: whether it was of use says who is invited, or in a channel.
+  if (!taken && config.refused) config.refused(taken.error());
   return kOk;
 }
 

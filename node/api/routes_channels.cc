@@ -179,6 +179,8 @@ void show_channel(App& app, const Request& request, ResponderPtr responder) {
                       {"granted_at", time_text(grant.granted)}});
   out["grants"] = grants;
   out["readers_hidden"] = c.own_role == Role::kContributor;
+  out["claimed_chair"] = c.claimed_chair ? Json{{"org_id", hex(*c.claimed_chair)}, {"name", app.desk.org_name(*c.claimed_chair)}}
+                                         : Json(nullptr);
   out["warnings"] = channel_warnings(c, app.desk.clock().now());
   responder->json(out);
 }
@@ -366,7 +368,7 @@ void accept_channel(App& app, const Request& request, ResponderPtr responder) {
   const auto info = *app.replica().channel(*id);
   if (request.dry_run)
     return responder->json({{"channel_id", hex(*id)}, {"state", to_string(info.standing)}, {"terms", info.terms}});
-  if (info.standing == ChannelStanding::kJoined && !info.other_chair)
+  if (info.standing == ChannelStanding::kJoined && !info.claimed_chair)
     return responder->json({{"channel_id", hex(*id)}, {"state", "joined"}});
   if (info.standing == ChannelStanding::kAccepting) return std::make_shared<AcceptWait>(app, *id, responder)->start();
   auto queued = app.replica().accept(*id, [&app, responder, id = *id](Result<void> accepted) {
@@ -379,9 +381,9 @@ void accept_channel(App& app, const Request& request, ResponderPtr responder) {
 void refuse_channel(App& app, const Request& request, ResponderPtr responder) {
   const auto id = named(app, request, responder);
   if (!id) return;
-  auto queued = app.replica().refuse(*id, [responder, id = *id](Result<void> refused) {
+  auto queued = app.replica().refuse(*id, [&app, responder, id = *id](Result<void> refused) {
     if (!refused) return responder->problem(refused.error());
-    responder->json({{"channel_id", hex(id)}, {"state", "refused"}});
+    responder->json({{"channel_id", hex(id)}, {"state", to_string(app.replica().channel(id)->standing)}});
   });
   if (!queued) responder->problem(queued.error());
 }

@@ -174,7 +174,7 @@ TEST_F(ChannelLife, rule_26_what_is_not_for_us_or_not_signed_is_refused) {
   EXPECT_EQ(deliver(b, mail[0].kind, mail[0].prekey_month, mail[0].envelope), "not_for_us");
   EXPECT_EQ(deliver(c, mail[0].kind, mail[0].prekey_month + 500, mail[0].envelope), "not_for_us");
   EXPECT_EQ(deliver(c, MailKind::kAcceptance, mail[0].prekey_month, mail[0].envelope), "not_for_us");
-  EXPECT_EQ(deliver(c, static_cast<MailKind>(9), mail[0].prekey_month, mail[0].envelope), "bad_mail");
+  EXPECT_EQ(deliver(c, static_cast<MailKind>(200), mail[0].prekey_month, mail[0].envelope), "bad_mail");
   for (std::size_t at = 0; at < mail[0].envelope.size(); at += 37) {
     Bytes flipped = mail[0].envelope;
     flipped[at] ^= 0x10;

@@ -6,6 +6,7 @@
 #include "crypto/wrap.h"
 #include "protocol/wire.h"
 #include "tests/support/expect.h"
+#include "tests/support/forged_control.h"
 #include "tests/support/pair.h"
 
 namespace tocsin::protocol {
@@ -298,6 +299,255 @@ TEST_F(ContributorWorld, rule_20_and_24_a_removed_contributor_is_told_and_nothin
   EXPECT_EQ(a.text_set(id), (std::multiset<std::string>{"before", "back"}));
 }
 
+// What a hostile one would sign and send.
+struct ForgedNotices : ContributorWorld {
+  ContributorNotice notice_to(Party& to, Party& chair, std::uint32_t term = 1, std::uint64_t count = 1) {
+    ContributorNotice out;
+    out.channel = id;
+    out.org = to.org();
+    out.standing = ContributorStanding::kInvited;
+    out.term = term;
+    out.epoch = epoch_in(term, count);
+    out.chair_org = chair.org();
+    out.chair_node = chair.node();
+    out.created = net.clock.now();
+    return out;
+  }
+  std::string send(Party& from, Party& to, ContributorNotice notice, std::string name = "Early warning") {
+    ContributorMail mail;
+    mail.profile = encode_contributor_profile({id, "tocsin-test", std::move(name), ChannelClass::kAlert,
+                                               "Purpose: early warning.", 0});
+    notice.profile = contributor_profile_digest(mail.profile);
+    mail.notice = sign_contributor_notice(notice, from.secrets().tier2->signing);
+    const auto target = to.replica().wrap_targets(std::array{to.org()}).front();
+    const auto envelope = must(crypto::seal_to(target.key, crypto::kLabelContributorMail, to.node().view(),
+                                               encode_contributor_mail(mail), from.random()));
+    const auto taken = to.replica().handle_mail(from.org(), MailKind::kContributor, target.month, envelope);
+    to.store.sync();
+    return test::code_of(taken);
+  }
+  ContributorNotice joined(Party& to, Party& chair, std::uint32_t term, std::uint64_t count) {
+    ContributorNotice out = notice_to(to, chair, term, count);
+    out.standing = ContributorStanding::kContributor;
+    out.half = crypto::EncryptionKeyPair::generate(chair.random()).public_key();
+    out.answer_key = crypto::SigningKey::generate(chair.random()).verify_key();
+    out.since = out.epoch;
+    return out;
+  }
+};
+
+TEST_F(ForgedNotices, rule_24_and_26_nobody_unknown_invites_and_an_unanswered_invitation_yields_to_the_channels_own) {
+  introduce(a, c);
+  must(c.replica().add_card(must(d.replica().own_card({})), nullptr));  // known, and never verified
+  c.store.sync();
+  EXPECT_EQ(send(d, c, notice_to(c, d)), "bad_contributor_notice");
+  EXPECT_FALSE(c.replica().channel(id));
+  must(c.replica().verify_peer(d.org(), card_words(d.org(), d.node()), nullptr));
+  c.store.sync();
+  EXPECT_EQ(send(d, c, notice_to(c, d, 0xffffffff)), "ok");
+  EXPECT_EQ(info(c).standing, ChannelStanding::kInvited);
+  // The channel itself invites it as a member: what D said is gone.
+  must(a.replica().invite(id, c.org(), Role::kMember, nullptr));
+  a.store.sync();
+  meet(a, c);
+  must(c.replica().accept(id, nullptr));
+  c.store.sync();
+  meet(a, c);
+  EXPECT_EQ(info(c).standing, ChannelStanding::kJoined);
+  EXPECT_EQ(info(c).own_role, Role::kMember);
+  c.crash();
+  c.replica().set_listener(&net.endpoint(c));
+  EXPECT_EQ(info(c).members.size(), 3u);
+}
+
+TEST_F(ForgedNotices, rule_24_another_chair_waits_for_a_person_whatever_it_claims) {
+  contribute(c);
+  introduce(c, d);
+  EXPECT_EQ(send(b, c, joined(c, b, 0xffffffff, 9)), "bad_contributor_notice") << "it is nobody that C has verified";
+  EXPECT_EQ(send(d, c, joined(c, d, 0xffffffff, 9)), "ok");
+  EXPECT_EQ(info(c).chair_org, a.org());
+  ASSERT_TRUE(info(c).claimed_chair);
+  EXPECT_EQ(*info(c).claimed_chair, d.org());
+  EXPECT_NE(c.replica().status().warnings.back().find("Delta says that it leads"), std::string::npos);
+  // Nothing has changed, and a no takes it off.
+  write(c, "for the channel");
+  meet(a, c);
+  EXPECT_EQ(a.texts(id), std::vector<std::string>{"for the channel"});
+  must(c.replica().refuse(id, nullptr));
+  c.store.sync();
+  EXPECT_FALSE(info(c).claimed_chair);
+  EXPECT_EQ(info(c).standing, ChannelStanding::kJoined);
+  must(a.replica().rotate(id, nullptr));
+  a.store.sync();
+  meet(a, c);
+  EXPECT_EQ(info(c).epoch, info(a).epoch) << "its own chair is heard on";
+  // What it agreed to does not change under it.
+  auto other = joined(c, a, 1, 99);
+  EXPECT_EQ(send(a, c, other, "Another name"), "bad_contributor_notice");
+  EXPECT_EQ(info(c).name, "Early warning");
+  other.half = {};
+  EXPECT_EQ(send(a, c, other), "bad_contributor_notice") << "nothing could be sealed to that";
+  EXPECT_EQ(info(c).epoch, info(a).epoch);
+}
+
+TEST_F(ForgedNotices, rule_24_a_yes_to_another_chair_is_followed) {
+  contribute(c);
+  introduce(c, d);
+  auto next = joined(c, d, 2, 9);
+  ASSERT_EQ(send(d, c, next), "ok");
+  must(c.replica().accept(id, nullptr));
+  c.store.sync();
+  EXPECT_EQ(info(c).chair_org, d.org());
+  EXPECT_EQ(info(c).standing, ChannelStanding::kJoined);
+  EXPECT_EQ(info(c).epoch, epoch_in(2, 9));
+}
+
+TEST_F(ForgedNotices, rule_24_a_notice_of_a_key_that_the_members_do_not_have_is_carried_by_none) {
+  contribute(c);
+  introduce(b, c);
+  auto lie = joined(c, a, 1, info(a).epoch.value);
+  lie.counter = 5;
+  lie.profile = contributor_profile_digest(encode_contributor_profile(
+      {id, "tocsin-test", "Early warning", ChannelClass::kAlert, "Purpose: early warning.", 0}));
+  meet(a, b);
+  std::vector<Entry> entries;
+  entries.push_back(
+      test::forge_event(a, id, ContributorsEvent{{sign_contributor_notice(lie, a.secrets().tier2->signing)}}));
+  must(test::give_control(b, id, entries));
+  for (const Mail& mail : b.replica().mail_for(c.org(), c.node())) {
+    if (mail.kind == MailKind::kContributor) must(c.replica().handle_mail(b.org(), mail.kind, mail.prekey_month, mail.envelope));
+  }
+  c.store.sync();
+  write(c, "read by all");
+  meet(b, c);
+  EXPECT_EQ(b.texts(id), std::vector<std::string>{"read by all"});
+}
+
+TEST_F(ContributorWorld, rule_24_a_fork_proof_of_another_log_tells_a_contributor_nothing) {
+  contribute(c);
+  Bytes proof;
+  const auto forged = [&](std::uint8_t what) {
+    EntryHeader header;
+    header.type = LogType::kOrganisation;
+    header.log = LogKey{b.org().bytes()};
+    header.number = b.log().head().next();
+    header.previous = b.log().head_hash();
+    header.body_bytes = what;
+    const auto encoded = header.encode();
+    const Bytes entry = encode_entry({ByteView(encoded), Bytes(kRootSignatureBytes, what), {}});
+    proof.push_back(static_cast<std::uint8_t>(entry.size()));
+    proof.push_back(static_cast<std::uint8_t>(entry.size() >> 8));
+    append(proof, entry);
+  };
+  forged(1);
+  forged(2);
+  Pair::Connection& link = net.connect(a, c);
+  bool sent = false;
+  link.end_of(c).alter = [&](Bytes& frame) {
+    if (sent || types_in(frame).contains(wire::MessageType::kHello)) return;
+    sent = true;
+    frame.clear();
+    wire::FrameWriter writer(frame);
+    ASSERT_TRUE(wire::put(writer, wire::ForkProof{0, proof}));
+    for (std::uint16_t slot = 1; slot < 8; ++slot) ASSERT_TRUE(wire::put(writer, wire::ForkProof{slot, proof}));
+  };
+  write(c, "news");
+  net.run();
+  ASSERT_TRUE(sent);
+  EXPECT_TRUE(link.end_of(a).refused.empty());
+  EXPECT_FALSE(link.end_of(a).error) << "as if it had been about nobody";
+  EXPECT_FALSE(a.replica().is_proof_of(id, c.org(), proof));
+}
+
+TEST_F(ContributorWorld, rule_08_and_24_what_a_contributor_took_back_holds_up_nobody_who_was_away) {
+  contribute(c);
+  write(c, "first");
+  write(c, "second");
+  const LogKey feed = feed_of(c);
+  const ReportId report{crypto::hash256(crypto::kPersonalReport, {as_bytes("first")}).bytes()};
+  const Bytes order = must(c.replica().make_erasure_order(feed, {1}, report, {}, ErasureCause::kWithdrawn));
+  const FeedItem item{FeedKind::kErasureOrder, order};
+  must(c.replica().append(id, std::span(&item, 1), nullptr));
+  c.store.sync();
+  meet(a, c);
+  EXPECT_EQ(a.texts(id), std::vector<std::string>{"second"});
+  write(c, "third");
+  meet(a, c);
+  meet(a, b);  // who never met C
+  EXPECT_EQ(b.texts(id), (std::vector<std::string>{"second", "third"}));
+  EXPECT_EQ(a.replica().frontier(id).digest(), b.replica().frontier(id).digest());
+}
+
+TEST_F(ContributorWorld, rule_20_and_24_out_and_in_again_unseen_it_writes_in_another_feed) {
+  contribute(c);
+  write(c, "before");
+  meet(a, c);
+  must(a.replica().remove_member(id, c.org(), nullptr));
+  a.store.sync();
+  must(a.replica().invite(id, c.org(), Role::kContributor, nullptr));
+  a.store.sync();
+  meet(a, c);
+  ASSERT_EQ(info(c).standing, ChannelStanding::kInvited) << "it hears of both at once";
+  must(c.replica().accept(id, nullptr));
+  c.store.sync();
+  meet(a, c);
+  write(c, "after");
+  meet(a, c);
+  EXPECT_EQ(a.text_set(id), (std::multiset<std::string>{"before", "after"}));
+}
+
+TEST_F(ContributorWorld, rule_24_and_27_an_answer_comes_under_the_newest_key_and_who_left_cannot_make_one) {
+  contribute(c);
+  introduce(b, c);
+  const ReportId report{};
+  // Given while C is away, and a new key is made twice before it comes.
+  must(a.replica().answer_contributor(id, c.org(), report, "hold on", nullptr));
+  a.store.sync();
+  const Epoch before = info(a).epoch;
+  const auto old_key = [&] {
+    return answer_key(*a.table().epoch_key(info(a).pseudonym, before), id, before);
+  }();
+  must(a.replica().rotate(id, nullptr));
+  must(a.replica().rotate(id, nullptr));
+  a.store.sync();
+  meet(a, c);
+  ASSERT_EQ(answers_at(c).size(), 1u);
+  EXPECT_EQ(answers_at(c)[0].text, "hold on");
+  EXPECT_EQ(answers_at(c)[0].epoch, info(a).epoch);
+  // B was in when that key was made.
+  const Bytes forged = sign_answer({id, c.org(), report, before, "all clear", net.clock.now()}, old_key);
+  const auto target = c.replica().wrap_targets(std::array{c.org()}).front();
+  const auto envelope = must(crypto::seal_to(target.key, crypto::kLabelAnswerMail, c.node().view(), forged, b.random()));
+  EXPECT_EQ(test::code_of(c.replica().handle_mail(b.org(), MailKind::kAnswer, target.month, envelope)), "unknown_epoch");
+  // Many answers of one member do not push out those of another.
+  for (int i = 0; i < 20; ++i) {
+    must(b.replica().answer_contributor(id, c.org(), report, "noise " + std::to_string(i), nullptr));
+    b.store.sync();
+  }
+  must(a.replica().answer_contributor(id, c.org(), report, "what counts", nullptr));
+  a.store.sync();
+  meet(a, b);
+  meet(b, c);
+  std::set<std::string> texts;
+  for (const Answer& answer : answers_at(c)) texts.insert(answer.text);
+  EXPECT_TRUE(texts.contains("what counts"));
+}
+
+TEST_F(ContributorWorld, rule_24_a_removed_member_finds_no_contributor) {
+  contribute(c);
+  introduce(b, c);
+  write(c, "one");
+  meet(b, c);
+  must(a.replica().remove_member(id, b.org(), nullptr));
+  a.store.sync();
+  meet(a, c);  // it is told of another tag
+  write(c, "two");
+  const auto before = b.replica().log_record(feed_of(c));
+  meet(b, c);  // B has not heard of its removal
+  EXPECT_EQ(b.texts(id), std::vector<std::string>{"one"});
+  EXPECT_EQ(b.replica().log_record(feed_of(c))->head, before->head);
+}
+
 TEST_F(ContributorWorld, rule_23_and_24_a_contributor_leaves_by_itself) {
   contribute(c);
   write(c, "before");
@@ -484,14 +734,14 @@ TEST(ContributorMessages, notices_and_answers_round_trip_and_are_bounded) {
   notice.org = OrgId{crypto::random_fixed<crypto::Hash>(random).bytes()};
   notice.standing = ContributorStanding::kContributor;
   notice.term = 2;
-  notice.entry = {9};
-  notice.epoch = {4};
+  notice.counter = 9;
+  notice.epoch = epoch_in(2, 4);
   notice.governments = true;
   const Bytes bytes = sign_contributor_notice(notice, key);
   const auto read = must(decode_contributor_notice(bytes));
   EXPECT_EQ(read.standing, ContributorStanding::kContributor);
   EXPECT_TRUE(read.governments);
-  EXPECT_EQ(read.entry, Number{9});
+  EXPECT_EQ(read.counter, 9u);
   crypto::Verifier verifier;
   EXPECT_TRUE(verify_contributor_notice(bytes, key.verify_key(), verifier));
   EXPECT_FALSE(verify_contributor_notice(bytes, crypto::SigningKey::generate(random).verify_key(), verifier));

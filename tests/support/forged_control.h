@@ -48,6 +48,24 @@ inline std::vector<protocol::Entry> forge_epoch(Party& chair, const protocol::Ch
   return out;
 }
 
+// One more event of its newest epoch.
+inline protocol::Entry forge_event(Party& chair, const protocol::ChannelId& channel, const protocol::ControlEvent& event) {
+  using namespace protocol;
+  const ChannelState held = stored_channel(chair, channel);
+  EntryHeader header;
+  header.type = LogType::kControl;
+  header.number = held.head.next();
+  header.epoch = held.newest_epoch();
+  header.log = held.control_log();
+  header.channel = held.genesis->pseudonym;
+  header.previous = held.head_hash;
+  ControlBody body;
+  body.kind = ControlBody::kEvent;
+  body.sealed = seal_control(*held.epochs.at(header.epoch).key, channel, header.epoch, header.log, header.number,
+                             encode_control_event(event, {}), chair.random());
+  return sign_entry(header, encode_control_body(body), *held.control_key);
+}
+
 inline Result<void> give_control(Party& to, const protocol::ChannelId& channel,
                                  const std::vector<protocol::Entry>& entries) {
   using namespace protocol;
