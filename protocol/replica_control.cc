@@ -70,7 +70,8 @@ Result<void> ReplicaCore::add_event(Change& change, Channel& channel, const Cont
 
 RosterMember ReplicaCore::roster_member(const OrgId& id, Role role) const {
   const OrgLog& org = orgs.at(id).accepted;
-  return {id, role, org.head(), org.head_hash(), org.profile().name, org.profile().kind, org.profile().country};
+  const EntryHash head = org.ended() ? end_leaf_hash(LogKey{id.bytes()}) : org.head_hash();
+  return {id, role, org.head(), head, org.profile().name, org.profile().kind, org.profile().country};
 }
 
 ReplicaCore::NextEpoch ReplicaCore::same_epoch(const Channel& channel, EpochReason reason) const {
@@ -223,6 +224,7 @@ bool ReplicaCore::note_nodes(const Channel& channel, NextEpoch& next) const {
   for (const RosterMember& member : channel.accepted.newest->roster) {
     const OrgState* org = find_org(member.org);
     if (org == nullptr) continue;
+    if (names_superseded(member)) revoked = true;  // nodes that nobody certified after all, and others live again
     for (const auto& [node, certified] : org->accepted.nodes()) {
       if (certified.revoked && certified.revoked_at > member.log_number) revoked = true;
       if (!certified.revoked && certified.certified_at > member.log_number) added = true;

@@ -99,7 +99,8 @@ Result<void> Session::Impl::begin_range(const LogKey& log, Fetch& fetch, const w
   const bool later = header.first > fetch.first && header.previous && fetch.from_epoch.value > 0;
   if (header.first != fetch.first && !later) return peer_error(kBadEntries, "the range begins elsewhere");
   fetch.accepted = replica.accepted_head(log);
-  if (fetch.accepted.next() != fetch.first) {
+  const bool branch = fetch.type == LogType::kOrganisation && fetch.first <= fetch.accepted;  // compared, then taken
+  if (fetch.accepted.next() != fetch.first && !branch) {
     give_up(log, fetch, Fetch::Then::kRetry);
     return kOk;
   }
@@ -230,6 +231,9 @@ Result<void> Session::Impl::take_probe(const LogKey& log, Fetch& fetch, wire::En
     return kOk;
   }
   fetch.suspect = {};  // two histories, and the author is to blame
+  if (fetch.type == LogType::kOrganisation && step && *step == ForkStep::kProven) {
+    fetch.branch_at = replica.branch_start(log, header.first);
+  }
   if (!replica.fork_is_durable(log)) proofs_awaited.insert(log);
   fetch.differs_at = step && *step == ForkStep::kDiffers ? header.first : Number{};
   return kOk;
