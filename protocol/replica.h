@@ -313,11 +313,16 @@ class Replica {
   Result<OrgRequest> request_revoke(const NodeId& node, std::string_view reason, std::span<const LastGood> at) const;
   // Errors (caller): wrong_organisation; bad_request (the log would not take it: the detail says why).
   Result<OrgRequest> request_certify(const NodeRequest& node) const;
-  // `next` is the whole set that was committed to, and signs; `commitment_after` is that of the set after it. Error
-  // (caller): wrong_next_roots.
-  Result<OrgRequest> request_rotate_roots(const RootSet& next, const crypto::Hash& commitment_after) const;
+  // `next` is the whole set that was committed to, and signs; `commitment_after` is that of the set after it. What stands
+  // above `last_good` (nothing: the head) is superseded (rule 19). Errors (caller): wrong_next_roots, bad_last_good,
+  // organisation_ended.
+  Result<OrgRequest> request_rotate_roots(const RootSet& next, const crypto::Hash& commitment_after,
+                                          std::optional<Number> last_good = std::nullopt) const;
+  // Entries of the own log above `last_good`: what a rotation that names it would undo.
+  std::vector<SupersededEntry> own_entries_above(Number last_good) const;
   // What came back (assemble_org_entry). With `dry_run` it is checked alone. Errors (caller): wrong_organisation,
-  // stale_request (the log has moved on); those of OrgLog::apply.
+  // stale_request (the log has moved on), already_rotated (a second one would end the organisation); those of
+  // OrgLog::apply.
   Result<void> append_org_entry(const EntryView& entry, bool dry_run, Done<void> done);
   // The feeds of a node that are held here, in all channels.
   struct OwnFeed {

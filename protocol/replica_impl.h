@@ -362,6 +362,7 @@ struct ReplicaCore {
   Result<Replica::TakenProof> take_end_proof(const ChannelId& channel, const EntryView& one, const EntryView& other);
   void forget_fork(Change& change, LogState& log);
   Result<void> load_superseded(OrgState& org);
+  static SupersededEntry describe_entry(const EntryView& entry, Number by);
   // Certified by a part of its organisation's log that a rotation undid, and not since.
   bool is_superseded(const OrgId& org, const NodeId& node) const;
   // The head that a roster names is none of this organisation's log any more.

@@ -19,25 +19,6 @@ namespace {
 
 constexpr std::size_t kItemBytes = 8 + 32 + 8 + 1 + 32 + 1;
 
-SupersededEntry describe(const EntryView& entry, Number by) {
-  SupersededEntry out;
-  out.number = peek_number(entry.header);
-  out.hash = hash_entry(entry.header, entry.signature);
-  out.by = by;
-  const auto change = read_org_change(entry.body);
-  if (!change) return out;
-  if (const auto* certify = std::get_if<CertifyChange>(&*change)) {
-    out.change = SupersededEntry::Change::kCertify;
-    out.node = certify->certificate.node;
-    out.name = certify->certificate.name;
-  } else if (const auto* revoke = std::get_if<RevokeChange>(&*change)) {
-    out.change = SupersededEntry::Change::kRevoke;
-    out.node = revoke->node;
-    out.name = revoke->reason;
-  }
-  return out;
-}
-
 Bytes encode_superseded(const std::vector<SupersededEntry>& entries) {
   Bytes out;
   std::array<std::uint8_t, 8> number;
@@ -57,6 +38,25 @@ Bytes encode_superseded(const std::vector<SupersededEntry>& entries) {
 
 
 }  // namespace
+
+SupersededEntry ReplicaCore::describe_entry(const EntryView& entry, Number by) {
+  SupersededEntry out;
+  out.number = peek_number(entry.header);
+  out.hash = hash_entry(entry.header, entry.signature);
+  out.by = by;
+  const auto change = read_org_change(entry.body);
+  if (!change) return out;
+  if (const auto* certify = std::get_if<CertifyChange>(&*change)) {
+    out.change = SupersededEntry::Change::kCertify;
+    out.node = certify->certificate.node;
+    out.name = certify->certificate.name;
+  } else if (const auto* revoke = std::get_if<RevokeChange>(&*change)) {
+    out.change = SupersededEntry::Change::kRevoke;
+    out.node = revoke->node;
+    out.name = revoke->reason;
+  }
+  return out;
+}
 
 EntryHash end_leaf_hash(const LogKey& log) { return fork_leaf_hash(log, {0}, {}); }
 
@@ -127,6 +127,16 @@ Number Replica::branch_start(const LogKey& key, Number number) const {
   return std::min(number, log->fork->number);
 }
 
+std::vector<SupersededEntry> Replica::own_entries_above(Number last_good) const {
+  std::vector<SupersededEntry> out;
+  const OrgLog& own = impl_->own_log();
+  for (Number at = last_good.next(); at <= own.head(); at = at.next()) {
+    const auto entry = impl_->stored_entry(LogKey{own.id().bytes()}, at);
+    if (entry) out.push_back(ReplicaCore::describe_entry(entry->view(), {}));
+  }
+  return out;
+}
+
 // ---- Which branch counts
 
 Result<void> ReplicaCore::take_branch(Change& change, const OrgId& id, std::span<const EntryView> tail) {
@@ -186,7 +196,7 @@ void ReplicaCore::supersede(Change& change, LogState& log, OrgState next, Number
     const auto gone = stored_entry(key, at);
     if (!gone) continue;
     record.bytes -= std::min<std::uint64_t>(record.bytes, gone->view().body.size());
-    if (next.superseded.size() < kSupersededMax) next.superseded.push_back(describe(gone->view(), by));
+    if (next.superseded.size() < kSupersededMax) next.superseded.push_back(describe_entry(gone->view(), by));
   }
   change.batch.put_record(Table::kLocal, superseded_record_name(key), encode_superseded(next.superseded));
   change.batch.cut_log(key, keep);

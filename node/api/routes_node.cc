@@ -63,7 +63,11 @@ void get_status(App& app, const Request&, ResponderPtr responder) {
         for (const auto& [code, count] : app.hub.refusals()) refused[std::string(code)] = count;
         responder->json(
             {{"org",
-              {{"org_id", hex(own.id)}, {"name", own.name}, {"kind", to_string(own.kind)}, {"country", own.country}}},
+              {{"org_id", hex(own.id)},
+               {"name", own.name},
+               {"kind", to_string(own.kind)},
+               {"country", own.country},
+               {"state", replica.own_org().ended() ? "ended" : "live"}}},
              {"node_id", hex(replica.own_node())},
              {"version", app.version},
              {"network", replica.network()},
