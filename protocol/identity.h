@@ -103,10 +103,11 @@ class OrgLog {
   // not_canonical, bad_genesis (also an organisation id that is not the hash of the body), bad_signature.
   static Result<OrgLog> from_genesis(const EntryView& entry, crypto::Verifier& verifier);
   // The next entry. Errors (peer): those of EntryHeader::decode, wrong_log, wrong_number, wrong_previous,
-  // too_many_entries, organisation_ended, bad_body_hash, not_canonical, bad_event, bad_rotation, bad_signature (threshold-many root
-  // signatures by rising index, rule 17), bad_certificate (also of a node that was revoked, a serial that does not
-  // rise, a key that stands in another certificate or is a root's), bad_counter_signature, too_many_nodes. After an
-  // error the state is as before. Events of a later version are taken, counted and have no effect (rule 16).
+  // too_many_entries, organisation_ended, bad_body_hash, not_canonical, bad_event, bad_rotation, bad_signature
+  // (threshold-many root signatures by rising index, rule 17), bad_certificate (also of a node that was revoked, a
+  // serial that does not rise, a key that stands in another certificate or is a root's), bad_counter_signature,
+  // too_many_nodes. After an error the state is as before. Events of a later version are taken, counted and have no
+  // effect (rule 16).
   //
   // A rotation is taken when it follows the head. One that names an earlier last good entry, and so supersedes entries
   // that are here (rule 19), is bad_rotation: the caller that holds the entries replays them up to that one into a new

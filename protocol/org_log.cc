@@ -293,7 +293,8 @@ Result<OrgChange> read_org_change(ByteView body) {
   if (auto* revoke = std::get_if<RevokeEvent>(&event)) {
     return OrgChange(RevokeChange{revoke->node, std::move(revoke->reason), revoke->pins.size()});
   }
-  if (auto* rotate = std::get_if<RotateEvent>(&event)) return OrgChange(RotateRootsChange{std::move(rotate->roots), rotate->last_good});
+  if (auto* rotate = std::get_if<RotateEvent>(&event))
+    return OrgChange(RotateRootsChange{std::move(rotate->roots), rotate->last_good});
   return bad_event("an event that this version does not know");
 }
 

@@ -251,8 +251,8 @@ ControlContext ReplicaCore::control_context(const Channel& channel) const {
     const LogState* log = find_log(feed);
     return log == nullptr || !log->owner ? std::nullopt : std::optional(log->owner->node);
   };
-  const auto superseded = [this](const RosterMember& before, const RosterMember& now) {
-    return names_superseded(before) || stands_above_rotation(before, now);
+  const auto superseded = [this](const RosterMember& before, const RosterMember& after) {
+    return names_superseded(before) || stands_above_rotation(before, after);
   };
   const ChannelState& state = channel.accepted;
   const bool first = state.newest == nullptr || state.newest->term < state.term().number;

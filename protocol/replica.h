@@ -249,8 +249,8 @@ struct ForkInfo {
   };
   std::optional<Pin> pin;  // which chose
   bool resolved = false;   // and what is held here is the branch that it chose
-  bool ended = false;  // two rotations of one commitment: the organisation has ended (rule 19)
-  Bytes proof;  // both entries as byte strings, without bodies unless `ended`: u32 size ‖ entry, twice
+  bool ended = false;      // two rotations of one commitment: the organisation has ended (rule 19)
+  Bytes proof;             // both entries as byte strings, without bodies unless `ended`: u32 size ‖ entry, twice
 };
 // An entry of an organisation log that a rotation of its roots undid (rule 19): kept as history, where it was held.
 struct SupersededEntry {
@@ -313,9 +313,9 @@ class Replica {
   Result<OrgRequest> request_revoke(const NodeId& node, std::string_view reason, std::span<const LastGood> at) const;
   // Errors (caller): wrong_organisation; bad_request (the log would not take it: the detail says why).
   Result<OrgRequest> request_certify(const NodeRequest& node) const;
-  // `next` is the whole set that was committed to, and signs; `commitment_after` is that of the set after it. What stands
-  // above `last_good` (nothing: the head) is superseded (rule 19). Errors (caller): wrong_next_roots, bad_last_good,
-  // organisation_ended.
+  // `next` is the whole set that was committed to, and signs; `commitment_after` is that of the set after it. What
+  // stands above `last_good` (nothing: the head) is superseded (rule 19). Errors (caller): wrong_next_roots,
+  // bad_last_good, organisation_ended.
   Result<OrgRequest> request_rotate_roots(const RootSet& next, const crypto::Hash& commitment_after,
                                           std::optional<Number> last_good = std::nullopt) const;
   // Entries of the own log above `last_good`: what a rotation that names it would undo.
@@ -500,8 +500,8 @@ class Replica {
   bool is_fork_leaf(const Leaf& leaf) const;
   // Where histories part, as far as a proof is held durably that convinces others.
   std::optional<std::pair<Number, EntryHash>> parting(const LogKey& log) const;
-  // Of an organisation log: where to ask for a peer's branch, which may hold a rotation that decides (rule 19); `number`
-  // or below it.
+  // Of an organisation log: where to ask for a peer's branch, which may hold a rotation that decides (rule 19);
+  // `number` or below it.
   Number branch_start(const LogKey& log, Number number) const;
   // Entries that a rotation of that organisation's roots undid, as far as they were held here; oldest first.
   std::vector<SupersededEntry> superseded(const OrgId& org) const;

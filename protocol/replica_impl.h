@@ -41,11 +41,11 @@ struct Fork {
   EntryHash previous;
   std::array<EntryHash, 2> entries;  // the second is zero where one alone was kept
   std::array<Epoch, 2> epochs;
-  Number seen;                         // of the entries kept
-  Time found;                          // local clock
-  bool convinces = false;              // whoever holds what comes before can check it: it is passed on
-  bool ended = false;  // organisation log: two rotations of one commitment; `number` is that of the lower one
-  bool cutting = false;                // a pin chose the other branch, and what is held of this one is on its way out
+  Number seen;             // of the entries kept
+  Time found;              // local clock
+  bool convinces = false;  // whoever holds what comes before can check it: it is passed on
+  bool ended = false;      // organisation log: two rotations of one commitment; `number` is that of the lower one
+  bool cutting = false;    // a pin chose the other branch, and what is held of this one is on its way out
   std::shared_ptr<const Bytes> proof;  // the entries, without bodies unless `ended`: u32 size ‖ entry each
 
   bool parted() const { return number.value != 0; }
@@ -678,10 +678,10 @@ inline constexpr std::string_view kCutRecordName = "replica.cut";             //
 inline constexpr std::string_view kLockedRecordName = "replica.locked";       // u64: arrival (note_locked)
 inline constexpr std::string_view kUnnamedRecordPrefix = "replica.unnamed/";  // log key: u64 number each (unnamed)
 inline constexpr std::string_view kEndedRecordPrefix = "replica.ended/";  // log key: own feed that came while locked
-inline constexpr std::string_view kErasureRecordPrefix = "replica.erasure/";  // log key, u64, org: signed order
-inline constexpr std::string_view kErasedRecordPrefix = "replica.erased/";    // likewise: what became of it
+inline constexpr std::string_view kErasureRecordPrefix = "replica.erasure/";        // log key, u64, org: signed order
+inline constexpr std::string_view kErasedRecordPrefix = "replica.erased/";          // likewise: what became of it
 inline constexpr std::string_view kSupersededRecordPrefix = "replica.superseded/";  // log key: replica_roots.cc
-inline constexpr std::string_view kHoldRecordPrefix = "replica.hold/";        // report id: message HoldRecord
+inline constexpr std::string_view kHoldRecordPrefix = "replica.hold/";              // report id: message HoldRecord
 inline constexpr std::string_view kFeedRecordPrefix = "replica.feed/";
 inline constexpr std::string_view kCounterRecordPrefix = "replica.counter/";
 

@@ -37,7 +37,8 @@ Result<OrgRequest> Replica::request_certify(const NodeRequest& node) const {
   if (node.certificate.org != own.id()) {
     return caller_error("wrong_organisation", "that node asks another organisation");
   }
-  return make_request(*impl_, own, own.draft_certify(node.message, node.counter_signature, impl_->clock.now()), own.roots());
+  return make_request(*impl_, own, own.draft_certify(node.message, node.counter_signature, impl_->clock.now()),
+                      own.roots());
 }
 
 std::vector<Replica::OwnFeed> Replica::feeds_of(const NodeId& node) const {
@@ -79,7 +80,8 @@ Result<OrgRequest> Replica::request_revoke(const NodeId& node, std::string_view 
   if (named.size() != at.size()) {
     return caller_error("unknown_feed", "that node has no such feed here; see: tocsin org show");
   }
-  return make_request(*impl_, own, own.draft_revoke(node, reason, pins, impl_->clock.now(), impl_->random), own.roots());
+  return make_request(*impl_, own, own.draft_revoke(node, reason, pins, impl_->clock.now(), impl_->random),
+                      own.roots());
 }
 
 Result<OrgRequest> Replica::request_rotate_roots(const RootSet& next, const crypto::Hash& commitment_after,

@@ -357,7 +357,7 @@ std::optional<Peer> Replica::peer(const OrgId& org) const {
   out.profile = state->accepted.profile();
   out.local_name = data->second.local_name;
   out.state = state->accepted.ended() ? PeerState::kEnded
-              : data->second.blocked    ? PeerState::kBlocked
+              : data->second.blocked  ? PeerState::kBlocked
               : data->second.verified ? PeerState::kVerified
                                       : PeerState::kIntroduced;
   out.by_card = data->second.by_card;

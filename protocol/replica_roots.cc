@@ -1,9 +1,9 @@
 // Rotations of an organisation's roots (rule 19), where histories part.
 //
-// A rotation follows the last entry that is good, so it stands beside what the roots of before signed after that. Of two
-// branches that part, the one that holds a rotation of the commitment in force there counts, whatever came first and
-// however long the other is: only the owner of the next roots can sign one. What the other held is kept as history, by
-// name. Where both hold one, somebody else has the next roots, too: nobody can tell any more who speaks for the
+// A rotation follows the last entry that is good, so it stands beside what the roots of before signed after that. Of
+// two branches that part, the one that holds a rotation of the commitment in force there counts, whatever came first
+// and however long the other is: only the owner of the next roots can sign one. What the other held is kept as history,
+// by name. Where both hold one, somebody else has the next roots, too: nobody can tell any more who speaks for the
 // organisation, and it has ended.
 //
 // The record of what was superseded, by log key: for each entry u64 number ‖ hash 32 ‖ u64 number of the rotation ‖ u8
@@ -35,7 +35,6 @@ Bytes encode_superseded(const std::vector<SupersededEntry>& entries) {
   }
   return out;
 }
-
 
 }  // namespace
 

@@ -211,8 +211,10 @@ std::string ReplicaCore::fork_warning(const ForkInfo& fork) const {
   const std::string log = to_hex(fork.log.view()).substr(0, 16);
   const std::string from = fork.parted ? " from entry " + std::to_string(fork.number.value) + " on" : "";
   if (fork.ended) {
-    return name + " has ended: the roots of its organisation were replaced twice, and nobody can tell who speaks for it; "
-           "nothing new of it is taken: see tocsin fork show " + log;
+    return name +
+           " has ended: the roots of its organisation were replaced twice, and nobody can tell who speaks for it; "
+           "nothing new of it is taken: see tocsin fork show " +
+           log;
   }
   if (fork.type == LogType::kOrganisation) {
     return "the roots of " + name + " signed two histories of their organisation's log" + from +
@@ -243,10 +245,11 @@ ReplicaStatus Replica::status() const {
          : impl_->is_superseded(impl_->own_org, impl_->own_node)
              ? "this node's certificate was superseded when the organisation's roots were replaced: nobody takes "
                "anything new of it; see: tocsin org show"
-         : impl_->own_log().nodes().contains(impl_->own_node) ? "this node is revoked: nobody takes anything new of it"
-                                                            : "this node is not certified yet: have its request signed "
-                                                              "on another node of the organisation, with tocsin "
-                                                              "org certify, and let it reach that node");
+         : impl_->own_log().nodes().contains(impl_->own_node)
+             ? "this node is revoked: nobody takes anything new of it"
+             : "this node is not certified yet: have its request signed "
+               "on another node of the organisation, with tocsin "
+               "org certify, and let it reach that node");
   }
   for (const auto& [id, org] : impl_->orgs) {
     if (id != impl_->own_org && !impl_->peers.contains(id)) continue;

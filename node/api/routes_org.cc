@@ -62,7 +62,8 @@ void show_org(App& app, const Request&, ResponderPtr responder) {
   Json nodes = Json::array(), roots = Json::array();
   for (const auto& [id, node] : own.nodes()) nodes.push_back(node_json(app, id, node));
   for (const auto& key : own.roots().keys) roots.push_back(hex(key));
-  Json log = superseded_json(app.replica().own_entries_above({own.head().value - std::min(own.head().value, kLogShown)}));
+  Json log =
+      superseded_json(app.replica().own_entries_above({own.head().value - std::min(own.head().value, kLogShown)}));
   for (auto& entry : log) {
     const auto& rotations = own.rotations();
     const protocol::Number number{entry["entry"].get<std::uint64_t>()};

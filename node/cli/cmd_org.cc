@@ -56,10 +56,8 @@ int org_show(Context& c) {
   auto nodes = *answer;
   nodes.json = Json{{"items", json["nodes"]}, {"next", nullptr}};
   const int exit = c.show_list(nodes, columns, "No nodes.");
-  static constexpr Column entries[] = {{"entry", "ENTRY"},
-                                       {"change", "CHANGE"},
-                                       {"node_id", "NODE", Show::kId},
-                                       {"says", "SAYS", Show::kText, 0, true}};
+  static constexpr Column entries[] = {
+      {"entry", "ENTRY"}, {"change", "CHANGE"}, {"node_id", "NODE", Show::kId}, {"says", "SAYS", Show::kText, 0, true}};
   std::printf("\n%s", format_table(json.value("log", Json::array()), entries, terminal_width()).c_str());
   show_superseded(c, json.value("superseded", Json::array()));
   return exit;
@@ -202,7 +200,8 @@ int org_rotate_roots(Context& c) {
           std::uint64_t number = 0;
           const auto* end = text.data() + text.size();
           if (std::from_chars(text.data(), end, number) != std::from_chars_result{end, std::errc{}}) {
-            c.set_exit(c.fail("bad_value", "--last-good takes the number of an entry; see: tocsin org show", kExitUsage));
+            c.set_exit(
+                c.fail("bad_value", "--last-good takes the number of an entry; see: tocsin org show", kExitUsage));
             return std::nullopt;
           }
           last_good = number;

@@ -1,5 +1,6 @@
-// Roots that were stolen (rule 19): what a thief signed with them is superseded by a rotation wherever it is met, in any
-// order; two rotations of one commitment end the organisation. Alpha's roots are the stolen ones; Delta is the chair.
+// Roots that were stolen (rule 19): what a thief signed with them is superseded by a rotation wherever it is met, in
+// any order; two rotations of one commitment end the organisation. Alpha's roots are the stolen ones; Delta is the
+// chair.
 #include <gtest/gtest.h>
 
 #include "protocol/entry_peek.h"
@@ -63,8 +64,8 @@ struct RootsWorld {
     return out;
   }
   Branch& rotate(Branch& branch, const Roots& next) {
-    return branch.add(branch.log.make_rotate_roots(a.next_roots().set(), next.set().commitment(), now(),
-                                                   a.next_roots().signers()));
+    return branch.add(
+        branch.log.make_rotate_roots(a.next_roots().set(), next.set().commitment(), now(), a.next_roots().signers()));
   }
   Branch rotated() {
     Branch out = base();
@@ -197,8 +198,8 @@ TEST_F(StolenRoots, rule_19_an_open_session_brings_the_rotation_though_its_log_i
   EXPECT_EQ(digest(b), digest(c));
 }
 
-// Whatever came first, to whom, in whole or in part, and with a restart in between. With an odd seed the owner has signed
-// an entry beside the thief's before the rotation, so that the branches are a fork until it comes.
+// Whatever came first, to whom, in whole or in part, and with a restart in between. With an odd seed the owner has
+// signed an entry beside the thief's before the rotation, so that the branches are a fork until it comes.
 TEST(StolenRootsProperty, rule_19_any_order_of_arrival_ends_equal) {
   for (std::uint64_t seed = 1; seed <= 16; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));

@@ -32,8 +32,7 @@ class Party {
         std::string country = "KEN")
       : name_(std::move(name)), clock_(clock), random_(seed), roots_(Roots::generate(1, 1, random_)) {
     next_roots_ = Roots::generate(1, 1, random_);
-    protocol::NewOrg org{name_,         kind,         country,
-                         "tocsin-test", roots_.set(), next_roots_.set().commitment(),
+    protocol::NewOrg org{name_,      kind, country, "tocsin-test", roots_.set(), next_roots_.set().commitment(),
                          clock.now()};
     org_log.push_back(must(protocol::make_genesis(org, roots_.signers(), random_)));
     crypto::Verifier verifier;
