@@ -21,15 +21,11 @@ inline constexpr std::size_t kReportBytesMax = 46 * 1024;  // canonical report i
 
 inline constexpr std::size_t kRecordBytesMax =
     8 * 1024 * 1024;  // of local memory (entry_store.h), name and value; the largest is a roster
-inline constexpr std::size_t kOrgRandomBytes = 16;      // makes two organisations of one name and keys two
-inline constexpr std::size_t kOrgLogEntriesMax = 4096;  // certificates and revocations of one organisation
-// Body of an entry that changes the roots: 16 keys take 800, and two such entries go in one proof (rule 19).
-inline constexpr std::size_t kRotationBytesMax = 8192;
-inline constexpr std::size_t kSupersededMax =
-    4096;                                           // entries of one organisation log that a rotation undid, as history
-inline constexpr std::size_t kNodesPerOrgMax = 64;  // certified at one time
-inline constexpr std::size_t kMembersMax = 256;     // organisations in one channel's roster
-inline constexpr std::size_t kChannelsMax = 256;    // channels of one node; bounds the token slots of a session
+inline constexpr std::size_t kOrgRandomBytes = 16;        // makes two organisations of one name and keys two
+inline constexpr std::size_t kOrgLogEntriesMax = 4096;    // certificates and revocations of one organisation
+inline constexpr std::size_t kNodesPerOrgMax = 64;        // certified at one time
+inline constexpr std::size_t kMembersMax = 256;           // organisations in one channel's roster
+inline constexpr std::size_t kChannelsMax = 256;          // channels of one node; bounds the token slots of a session
 inline constexpr std::size_t kLogsPerChannelMax = 65536;  // feeds and control logs known of one channel
 // Feeds of one channel of which nobody can tell here whose they are: by name alone (rule 34), or without a key.
 inline constexpr std::size_t kNamelessFeedsMax = 4096;
@@ -48,5 +44,9 @@ inline constexpr std::size_t kRevocationPinsMin = 8;    // rule 20: padded in co
 inline constexpr std::size_t kRevocationPinsMax =
     256;                                              // of one entry: a power of two that holds a feed in each channel
 inline constexpr std::size_t kPinsPerNodeMax = 1024;  // over all entries that revoke one node
+
+// Rule 19.
+inline constexpr std::size_t kRotationBytesMax = 8192;  // body of an entry that changes the roots; a proof holds two
+inline constexpr std::size_t kSupersededMax = 4096;     // entries that a rotation undid, kept of one log as history
 
 }  // namespace tocsin::protocol

@@ -48,44 +48,42 @@ std::int64_t outbox_seconds(App& app) {
 }
 
 void get_status(App& app, const Request&, ResponderPtr responder) {
-  app.desk.index().ask([](index::Index& i) { return i.summary(); },
-                       [&app, responder](Result<index::Summary> summary) {
-                         if (!summary) return responder->problem(summary.error());
-                         auto& replica = app.replica();
-                         const auto& own = replica.own_org().profile();
-                         const auto store = app.store();
-                         std::size_t connected = 0;
-                         for (const auto& link : app.hub.connections()) connected += link.connected;
-                         Json keys = Json::array();
-                         for (const auto& key : app.keys())
-                           keys.push_back({{"name", key.name}, {"expires", time_text(key.expires)}});
-                         Json refused = Json::object();
-                         for (const auto& [code, count] : app.hub.refusals()) refused[std::string(code)] = count;
-                         responder->json({{"org",
-                                           {{"org_id", hex(own.id)},
-                                            {"name", own.name},
-                                            {"kind", to_string(own.kind)},
-                                            {"country", own.country},
-                                            {"state", replica.own_org().ended() ? "ended" : "live"}}},
-                                          {"node_id", hex(replica.own_node())},
-                                          {"version", app.version},
-                                          {"network", replica.network()},
-                                          {"listen", app.listening},
-                                          {"unlocked", !app.tiers.locked},
-                                          {"restarting", app.tiers.restarting},
-                                          {"peers", replica.peers().size()},
-                                          {"peers_connected", connected},
-                                          {"channels", replica.channels().size()},
-                                          {"reports", app.tiers.locked ? Json(nullptr) : Json(summary->reports)},
-                                          {"entries", store.entries},
-                                          {"store_bytes", store.bytes},
-                                          {"store_state", store.state},
-                                          {"outbox_oldest_seconds", outbox_seconds(app)},
-                                          {"fork_proofs", replica.status().fork_proofs},
-                                          {"keys", keys},
-                                          {"warnings", all_warnings(app)},
-                                          {"refused", refused}});
-                       });
+  app.desk.index().ask(
+      [](index::Index& i) { return i.summary(); },
+      [&app, responder](Result<index::Summary> summary) {
+        if (!summary) return responder->problem(summary.error());
+        auto& replica = app.replica();
+        const auto& own = replica.own_org().profile();
+        const auto store = app.store();
+        std::size_t connected = 0;
+        for (const auto& link : app.hub.connections()) connected += link.connected;
+        Json keys = Json::array();
+        for (const auto& key : app.keys()) keys.push_back({{"name", key.name}, {"expires", time_text(key.expires)}});
+        Json refused = Json::object();
+        for (const auto& [code, count] : app.hub.refusals()) refused[std::string(code)] = count;
+        responder->json(
+            {{"org",
+              {{"org_id", hex(own.id)}, {"name", own.name}, {"kind", to_string(own.kind)}, {"country", own.country}}},
+             {"org_state", replica.own_org().ended() ? "ended" : "live"},
+             {"node_id", hex(replica.own_node())},
+             {"version", app.version},
+             {"network", replica.network()},
+             {"listen", app.listening},
+             {"unlocked", !app.tiers.locked},
+             {"restarting", app.tiers.restarting},
+             {"peers", replica.peers().size()},
+             {"peers_connected", connected},
+             {"channels", replica.channels().size()},
+             {"reports", app.tiers.locked ? Json(nullptr) : Json(summary->reports)},
+             {"entries", store.entries},
+             {"store_bytes", store.bytes},
+             {"store_state", store.state},
+             {"outbox_oldest_seconds", outbox_seconds(app)},
+             {"fork_proofs", replica.status().fork_proofs},
+             {"keys", keys},
+             {"warnings", all_warnings(app)},
+             {"refused", refused}});
+      });
 }
 
 void add_peer_checks(App& app, std::vector<Check>& out) {
