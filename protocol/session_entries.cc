@@ -14,8 +14,9 @@ constexpr std::array<std::string_view, 7> kNotYet = {"unknown_epoch", "not_autho
                                                      "not_approved"};
 // Nobody who checks what he takes sends these on.
 constexpr std::array<std::string_view, 3> kMalformed = {"bad_entry", "bad_epoch", "body_too_large"};
-// Either the peer sends bad bytes, or the author showed two histories.
-constexpr std::array<std::string_view, 2> kSuspicious = {"bad_signature", "wrong_previous"};
+// Either the peer sends bad bytes, or the author showed two histories. (A rotation that follows another branch of an
+// organisation log names another last good entry.)
+constexpr std::array<std::string_view, 3> kSuspicious = {"bad_signature", "wrong_previous", "bad_rotation"};
 
 template <std::size_t N>
 bool is_in(const std::array<std::string_view, N>& codes, const Error& error) {
