@@ -325,6 +325,8 @@ TEST_F(StolenRoots, rule_19_two_rotations_of_one_commitment_end_the_organisation
   more.add(more.log.make_certify(thiefs.certificate, thiefs.signing, now(), a.next_roots().signers()));
   give(b, more);
   EXPECT_EQ(log_at(b).head(), one.log.head());
+  EXPECT_EQ(code_of(d.replica().invite(d.replica().private_channel(), a.org(), Role::kMember, nullptr)),
+            "organisation_ended");
   // And its nodes get no key of the channel any more.
   const Epoch before = epoch(d);
   net.endpoint(d).chores = true;
