@@ -373,6 +373,18 @@ TEST_F(StolenRoots, rule_19_a_proof_of_the_end_is_two_rotations_of_a_commitment_
   expect_ended(d);
 }
 
+TEST_F(StolenRoots, rule_19_who_enrols_anew_is_a_new_organisation_to_its_peers) {
+  Party& again = net.add("Alpha");
+  ASSERT_NE(again.org(), a.org());
+  must(b.replica().add_card(must(again.replica().own_card({"node.example.org:7447"})), nullptr));
+  b.store.sync();
+  EXPECT_EQ(b.replica().peer(again.org())->state, PeerState::kIntroduced);
+  EXPECT_EQ(b.replica().peer(a.org())->state, PeerState::kVerified) << "and the old one is what it was";
+  EXPECT_EQ(code_of(b.replica().invite(b.replica().private_channel(), again.org(), Role::kMember, nullptr)),
+            "peer_not_verified");
+  EXPECT_TRUE(b.replica().channels_with(again.node()).empty());
+}
+
 TEST_F(StolenRoots, rule_19_a_node_names_the_last_good_entry_and_makes_no_second_rotation) {
   give(a, thief());
   Replica& own = a.replica();
