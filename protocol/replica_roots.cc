@@ -151,6 +151,16 @@ Result<void> ReplicaCore::take_branch(Change& change, const OrgId& id, std::span
   const auto before = hash_at(log, {parted.value - 1});
   if (!before || !equal(before->view(), peek_previous(tail.front().header))) return apart;
 
+  const Error undone =
+      peer_error(kSuperseded, "a rotation of the roots superseded that part of the organisation's log");
+  // First what costs little: anybody may send something that differs.
+  const bool decides = std::any_of(tail.begin(), tail.end(), [&](const EntryView& entry) {
+    const auto event = read_org_change(entry.body);
+    return event && std::holds_alternative<RotateRootsChange>(*event) &&
+           held.accepted.check_suspect(entry, verifier).ok();
+  });
+  if (!decides) return held.accepted.rotated_since(parted) ? undone : apart;
+
   std::optional<OrgState> next;
   for (Number at{1}; at < parted; at = at.next()) {
     TOCSIN_ASSIGN(stored, stored_entry(log.accepted.log, at));
@@ -175,9 +185,7 @@ Result<void> ReplicaCore::take_branch(Change& change, const OrgId& id, std::span
     end_organisation(change, log, stored.view(), *theirs);
     return kOk;
   }
-  if (ours != rotations.end()) {
-    return peer_error(kSuperseded, "a rotation of the roots superseded that part of the organisation's log");
-  }
+  if (ours != rotations.end()) return undone;
   if (theirs == nullptr) return apart;
   supersede(change, log, std::move(*next), parted, tail);
   return kOk;
