@@ -268,6 +268,7 @@ TEST_F(StolenRoots, rule_19_a_fork_of_the_old_roots_is_decided_by_a_rotation_abo
   expect_rotated(b, good);
   sync(b, d);
   expect_rotated(d, good);
+  sync_everybody({&b, &c, &d});  // the chair has made a new key for the node that was certified
   EXPECT_EQ(digest(b), digest(c));
   EXPECT_EQ(digest(b), digest(d));
   // The proof of what has been decided says nothing any more, and a restart changes nothing.
