@@ -377,7 +377,7 @@ void OrgLog::end(Number at) {
   for (auto& [id, node] : nodes_) {
     if (node.revoked) continue;
     node.revoked = true;
-    node.revoked_at = at;
+    node.revoked_at = std::min(at, head_);  // no entry above the head is told of in a roster
     node.revoke_reason = "the organisation has ended";
   }
 }
