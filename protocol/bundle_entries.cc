@@ -68,7 +68,7 @@ void BundleReader::Impl::take_entry(const wire::WireEntry& entry) {
     return;
   }
   // Once a receiver is at work, it compares what has come here meanwhile by another way.
-  const bool known = !at.receiver && at.next <= held;
+  const bool known = !at.receiver && at.next <= held && !parts_here(entry);
   const bool is_early = !known && !at.receiver && at.type == LogType::kFeed && entry.epoch < at.first_epoch &&
                         is_empty(replica.log_record(at.want.log));
   if (known || is_early) {
@@ -99,6 +99,24 @@ void BundleReader::Impl::take_entry(const wire::WireEntry& entry) {
   } else if (at.receiver->full()) {
     commit_chunk();
   }
+}
+
+// Of an organisation log: is another entry held here? Then what follows is given to the replica, too: a rotation of the
+// roots there may decide (rule 19).
+bool BundleReader::Impl::parts_here(const wire::WireEntry& entry) {
+  BundleRangeInHand& at = *range;
+  const auto ours = replica.entry_hash(at.want.log, at.next);
+  if (at.type != LogType::kOrganisation || !ours || !at.channel) return false;
+  at.header.body_bytes = entry.body_bytes;
+  at.header.number = at.next;
+  at.header.epoch = entry.epoch;
+  at.header.previous = at.previous;
+  at.header.body_hash = hash_body(entry.body);
+  const auto header = at.header.encode();
+  const EntryView view{ByteView(header), entry.signature, entry.body};
+  if (*ours == hash_entry(view.header, view.signature)) return false;
+  (void)replica.fork_candidate(*at.channel, view);
+  return true;
 }
 
 // Held here already, or from before the first epoch that this node was given (rule 34): its place in the chain counts,

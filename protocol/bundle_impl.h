@@ -69,6 +69,7 @@ struct BundleReader::Impl : std::enable_shared_from_this<Impl> {
   Result<void> handle_entries(ByteView payload);
   Result<void> begin_range(const wire::EntriesHeader& first);
   void take_entry(const wire::WireEntry& entry);
+  bool parts_here(const wire::WireEntry& entry);
   void pass_over(const wire::WireEntry& entry, const BodyHash& body_hash, bool known);
   bool begin_receiver();
   void compare(const EntryView& entry, const EntryHash& hash);

@@ -154,7 +154,8 @@ Result<void> BundleReader::Impl::dispatch(const wire::Message& m) {
       return handle_want(m.payload);
     case wire::MessageType::kEntries:
       return handle_entries(m.payload);
-    case wire::MessageType::kForkProof: {
+    case wire::MessageType::kForkProof:
+    case wire::MessageType::kEndProof: {
       const auto proof = wire::decode_fork_proof(m.payload);
       if (!proof || proof->slot >= opening.channels.size()) return broken_bundle("its proof of a fork");
       if (use == Use::kLook || own) return kOk;

@@ -318,7 +318,8 @@ void BundleWriter::put_receipts(Bytes& out) {
       const auto proof = replica_.fork_proof(plan().channels[i], log);
       if (!proof) continue;
       put_message(out, [&](wire::FrameWriter& frame) {
-        return wire::put(frame, wire::ForkProof{static_cast<std::uint16_t>(i), *proof});
+        const bool is_end = replica_.parting(log)->first.value == 0;
+        return wire::put(frame, wire::ForkProof{static_cast<std::uint16_t>(i), *proof, is_end});
       });
     }
     const auto own = replica_.own_receipt(plan().channels[i]);

@@ -78,7 +78,8 @@ Result<void> check_decided(const ChannelState& state, const ControlState& before
     const Role role = is_new ? invite->second.member.role : role_from(before, next, member);
     if (member.role != role) return unapproved("a member's role was not approved");
     const RosterMember* held = before.member(member.org);
-    if (held != nullptr && member.log_number < held->log_number) {
+    const bool shorter = held != nullptr && member.log_number < held->log_number;
+    if (shorter && (!context.superseded || !context.superseded(*held, member))) {
       return unapproved("a member's organisation log was longer before");
     }
     const auto grant = state.grants.find(member.org);

@@ -138,6 +138,9 @@ struct ControlContext {
   std::function<std::optional<NodeOf>(const NodeId&)> node_of = {};
   // Whose feed that is, as far as it is known here.
   std::function<std::optional<NodeId>(const LogKey&)> owner_of = {};
+  // May the second roster name a lower head of that organisation's log than the first: did a rotation undo what the
+  // first one names (rule 19)?
+  std::function<bool(const RosterMember&, const RosterMember&)> superseded = {};
   // The first epoch of a term, at a node that holds another history of the term before: it cannot be checked against
   // what is known here. That k stewards approve the term is the guard.
   bool blind = false;

@@ -21,6 +21,8 @@ inline constexpr Code kBadEvent{"bad_event"};
 inline constexpr Code kBadCertificate{"bad_certificate"};
 inline constexpr Code kBadCounterSignature{"bad_counter_signature"};
 inline constexpr Code kBadRotation{"bad_rotation"};
+inline constexpr Code kSuperseded{"superseded"};                 // a rotation of the roots undid the entry
+inline constexpr Code kOrganisationEnded{"organisation_ended"};  // its roots were replaced twice (rule 19)
 inline constexpr Code kTooManyEntries{"too_many_entries"};
 inline constexpr Code kTooManyNodes{"too_many_nodes"};
 inline constexpr Code kBadPrekeys{"bad_prekeys"};

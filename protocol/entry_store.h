@@ -24,6 +24,7 @@ enum class Checked : std::uint8_t {
 inline constexpr std::uint8_t kForked = 1;  // a fork is known (rule 12): from where on, the proof says
 inline constexpr std::uint8_t kUnreadable =
     2;                                       // control log: what its chair signed and a locked node took says nothing
+inline constexpr std::uint8_t kEnded = 4;    // organisation log: its roots were replaced twice (rule 19)
 inline constexpr std::uint8_t kNobodys = 3;  // feed: a locked node took it, and it is no member's: told to nobody
 
 // What a store keeps for each log; the replica makes it, the store only keeps it. A copy is the interval [low, head];

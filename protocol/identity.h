@@ -103,14 +103,15 @@ class OrgLog {
   // not_canonical, bad_genesis (also an organisation id that is not the hash of the body), bad_signature.
   static Result<OrgLog> from_genesis(const EntryView& entry, crypto::Verifier& verifier);
   // The next entry. Errors (peer): those of EntryHeader::decode, wrong_log, wrong_number, wrong_previous,
-  // too_many_entries, bad_body_hash, not_canonical, bad_event, bad_rotation, bad_signature (threshold-many root
-  // signatures by rising index, rule 17), bad_certificate (also of a node that was revoked, a serial that does not
-  // rise, a key that stands in another certificate or is a root's), bad_counter_signature, too_many_nodes. After an
-  // error the state is as before. Events of a later version are taken, counted and have no effect (rule 16).
+  // too_many_entries, organisation_ended, bad_body_hash, not_canonical, bad_event, bad_rotation, bad_signature
+  // (threshold-many root signatures by rising index, rule 17), bad_certificate (also of a node that was revoked, a
+  // serial that does not rise, a key that stands in another certificate or is a root's), bad_counter_signature,
+  // too_many_nodes. After an error the state is as before. Events of a later version are taken, counted and have no
+  // effect (rule 16).
   //
   // A rotation is taken when it follows the head. One that names an earlier last good entry, and so supersedes entries
   // that are here (rule 19), is bad_rotation: the caller that holds the entries replays them up to that one into a new
-  // OrgLog and applies the rotation there.
+  // OrgLog and applies the rotation there (ReplicaCore::take_branch).
   Result<void> apply(const EntryView& entry, crypto::Verifier& verifier);
   // The same of entries that were verified before, as they are read back: signatures are not looked at again.
   static Result<OrgLog> from_verified_genesis(const EntryView& entry);
@@ -121,6 +122,13 @@ class OrgLog {
   Result<void> check_suspect(const EntryView& entry, crypto::Verifier& verifier) const;
   // Signed by threshold-many of the roots in force here? The body is not looked at.
   bool signed_by_roots(const EntryView& entry, crypto::Verifier& verifier) const;
+  // Do these two rotations end the organisation (rule 19): both of this log, not the same, signed by one root set whose
+  // commitment stands in this log? False: that commitment is not in it (yet). Errors (peer): those of
+  // EntryHeader::decode, wrong_log, bad_body_hash, not_canonical, bad_event, bad_rotation, bad_signature.
+  Result<bool> check_two_rotations(const EntryView& one, const EntryView& other, crypto::Verifier& verifier) const;
+  // Two rotations of one commitment were met: every node counts as revoked, by entry `at`, and nothing more is taken.
+  void end(Number at);
+  bool ended() const { return ended_; }
 
   const OrgProfile& profile() const { return profile_; }
   const OrgId& id() const { return profile_.id; }
@@ -129,6 +137,9 @@ class OrgLog {
   const RootSet& roots() const { return roots_; }
   // Commitment to the only root set that may replace `roots()`.
   const crypto::Hash& next_roots() const { return next_roots_; }
+  // Entries that changed the roots, rising.
+  const std::vector<Number>& rotations() const { return rotations_; }
+  bool rotated_since(Number number) const { return !rotations_.empty() && rotations_.back() >= number; }
   // Entries whose event this version does not know: what they did is missing here, so a newer version is advised (rule
   // 16).
   std::uint32_t unknown_events() const { return unknown_events_; }
@@ -167,6 +178,8 @@ class OrgLog {
   OrgProfile profile_;
   RootSet roots_;
   std::vector<RootSet> old_roots_;  // in force before, oldest first
+  std::vector<Number> rotations_;
+  bool ended_ = false;
   crypto::Hash next_roots_;
   Number head_;
   EntryHash head_hash_;

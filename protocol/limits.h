@@ -45,4 +45,8 @@ inline constexpr std::size_t kRevocationPinsMax =
     256;                                              // of one entry: a power of two that holds a feed in each channel
 inline constexpr std::size_t kPinsPerNodeMax = 1024;  // over all entries that revoke one node
 
+// Rule 19.
+inline constexpr std::size_t kRotationBytesMax = 8192;  // body of an entry that changes the roots; a proof holds two
+inline constexpr std::size_t kSupersededMax = 4096;     // entries that a rotation undid, kept of one log as history
+
 }  // namespace tocsin::protocol

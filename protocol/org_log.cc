@@ -2,9 +2,11 @@
 // 3). Writing one: org_log_write.cc.
 #include <algorithm>
 #include <bit>
+#include <utility>
 #include <variant>
 
 #include "protocol/canonical.h"
+#include "protocol/entry_peek.h"
 #include "protocol/identity.capnp.h"
 #include "protocol/identity.h"
 #include "protocol/names.h"
@@ -159,6 +161,9 @@ Result<Event> read_org_event(schema::OrgEvent::Reader in) {
     case schema::OrgEvent::REVOKE:
       return read_revoke(in.getRevoke());
     case schema::OrgEvent::ROTATE_ROOTS:
+      if (in.totalSize().wordCount * 8 + 8 > kRotationBytesMax) {
+        return bad_event("a change of the roots takes at most 8192 bytes");
+      }
       return read_rotate(in.getRotateRoots());
     default:
       return Event(UnknownOrgEvent{});
@@ -232,6 +237,7 @@ struct OrgLog::Events {
         return bad_rotation("a root key is the signing key of a node");
     }
     log.old_roots_.push_back(log.roots_);
+    log.rotations_.push_back(number);
     log.roots_ = event.roots;
     log.next_roots_ = event.next_roots;
     return kOk;
@@ -287,7 +293,8 @@ Result<OrgChange> read_org_change(ByteView body) {
   if (auto* revoke = std::get_if<RevokeEvent>(&event)) {
     return OrgChange(RevokeChange{revoke->node, std::move(revoke->reason), revoke->pins.size()});
   }
-  if (auto* rotate = std::get_if<RotateEvent>(&event)) return OrgChange(RotateRootsChange{std::move(rotate->roots)});
+  if (auto* rotate = std::get_if<RotateEvent>(&event))
+    return OrgChange(RotateRootsChange{std::move(rotate->roots), rotate->last_good});
   return bad_event("an event that this version does not know");
 }
 
@@ -338,8 +345,46 @@ bool OrgLog::signed_by_roots(const EntryView& entry, crypto::Verifier& verifier)
   return check_signatures(entry, roots_, verifier).ok();
 }
 
+Result<bool> OrgLog::check_two_rotations(const EntryView& one, const EntryView& other,
+                                         crypto::Verifier& verifier) const {
+  std::vector<RotateEvent> rotations;
+  for (const EntryView* entry : {&one, &other}) {
+    TOCSIN_ASSIGN(header, open_entry(*entry));
+    if (header.log != LogKey{id().bytes()}) return peer_error(kWrongLog, "the entry is of another organisation");
+    TOCSIN_ASSIGN(event, canonical::decode<schema::OrgEvent>(entry->body, kBodyBytesMax, read_org_event));
+    const auto* rotation = std::get_if<RotateEvent>(&event);
+    if (rotation == nullptr || header.number != rotation->last_good.next() ||
+        header.previous != rotation->last_good_hash) {
+      return peer_error(kBadRotation, "the entry is no rotation of the roots");
+    }
+    TOCSIN_TRY(check_signatures(*entry, rotation->roots, verifier));
+    rotations.push_back(*rotation);
+  }
+  if (equal(one.header, other.header) || rotations[0].roots != rotations[1].roots) {
+    return peer_error(kBadRotation, "these are no two rotations of one commitment");
+  }
+  const auto commitment = rotations[0].roots.commitment();
+  if (commitment == next_roots_) return true;
+  // The first set is that of the genesis: nothing committed to it before.
+  for (std::size_t i = 1; i < old_roots_.size(); ++i) {
+    if (old_roots_[i].commitment() == commitment) return true;
+  }
+  return !old_roots_.empty() && roots_.commitment() == commitment;
+}
+
+void OrgLog::end(Number at) {
+  if (std::exchange(ended_, true)) return;
+  for (auto& [id, node] : nodes_) {
+    if (node.revoked) continue;
+    node.revoked = true;
+    node.revoked_at = std::min(at, head_);  // no entry above the head is told of in a roster
+    node.revoke_reason = "the organisation has ended";
+  }
+}
+
 Result<void> OrgLog::extend(const EntryView& entry, crypto::Verifier* verifier) {
   TOCSIN_ASSIGN(header, open_entry(entry));
+  if (ended_) return peer_error(kOrganisationEnded, "the organisation has ended: its roots were replaced twice");
   if (header.log != LogKey{id().bytes()}) return peer_error(kWrongLog, "the entry is of another organisation");
   if (header.number != head_.next()) return not_next(header, entry);
   if (header.previous != head_hash_) return peer_error(kWrongPrevious, "the entry does not follow the head held here");

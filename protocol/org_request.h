@@ -52,6 +52,7 @@ struct RevokeChange {
 };
 struct RotateRootsChange {
   RootSet roots;
+  Number last_good;  // what the roots of before signed after it is superseded
 };
 using OrgChange = std::variant<CertifyChange, RevokeChange, RotateRootsChange>;
 // Of the body of an entry above the first. Errors (peer): not_canonical, bad_event (of a later version too).

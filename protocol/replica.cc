@@ -253,10 +253,13 @@ ControlContext ReplicaCore::control_context(const Channel& channel) const {
     const LogState* log = find_log(feed);
     return log == nullptr || !log->owner ? std::nullopt : std::optional(log->owner->node);
   };
+  const auto superseded = [this](const RosterMember& before, const RosterMember& after) {
+    return names_superseded(before) || stands_above_rotation(before, after);
+  };
   const ChannelState& state = channel.accepted;
   const bool first = state.newest == nullptr || state.newest->term < state.term().number;
   const bool blind = first && channel.blind_log == state.control_log();
-  return {secrets, own_org, month_of(now), now, verifier, signed_by, node_of, owner_of, blind};
+  return {secrets, own_org, month_of(now), now, verifier, signed_by, node_of, owner_of, superseded, blind};
 }
 
 // ---- The frontier: durable heads, cut where a feed ended (rule 20)

@@ -46,6 +46,7 @@ enum class PeerState : std::uint8_t {
   kIntroduced = 1,  // known by card or roster, words not compared
   kVerified = 2,
   kBlocked = 3,  // neither dialled nor answered
+  kEnded = 4,    // two rotations of one commitment ended the organisation (rule 19); shown, and never stored
 };
 std::string_view to_string(PeerState state);
 
@@ -258,13 +259,24 @@ struct ForkInfo {
   };
   std::optional<Pin> pin;  // which chose
   bool resolved = false;   // and what is held here is the branch that it chose
-  Bytes proof;             // both entries as byte strings without bodies: u32 size ‖ entry, twice
+  bool ended = false;      // two rotations of one commitment: the organisation has ended (rule 19)
+  Bytes proof;             // both entries as byte strings, without bodies unless `ended`: u32 size ‖ entry, twice
+};
+// An entry of an organisation log that a rotation of its roots undid (rule 19): kept as history, where it was held.
+struct SupersededEntry {
+  enum class Change : std::uint8_t { kOther = 0, kCertify = 1, kRevoke = 2 };
+  Number number;
+  EntryHash hash;
+  Number by;  // the rotation
+  Change change = Change::kOther;
+  NodeId node;       // that it certified or revoked; zero: neither
+  std::string name;  // of the node, or the reason why it was revoked
 };
 // What a single entry of a peer's says of the log.
 enum class ForkStep : std::uint8_t {
   kSame,     // it is held here
   kDiffers,  // another one is, and the two do not name the same entry before: they part further down
-  kProven,   // the histories part here, or it is known where they do
+  kProven,   // the histories part here, or it is known where they do; of an organisation log, see branch_start
 };
 
 struct ReplicaStatus {
@@ -311,11 +323,16 @@ class Replica {
   Result<OrgRequest> request_revoke(const NodeId& node, std::string_view reason, std::span<const LastGood> at) const;
   // Errors (caller): wrong_organisation; bad_request (the log would not take it: the detail says why).
   Result<OrgRequest> request_certify(const NodeRequest& node) const;
-  // `next` is the whole set that was committed to, and signs; `commitment_after` is that of the set after it. Error
-  // (caller): wrong_next_roots.
-  Result<OrgRequest> request_rotate_roots(const RootSet& next, const crypto::Hash& commitment_after) const;
+  // `next` is the whole set that was committed to, and signs; `commitment_after` is that of the set after it. What
+  // stands above `last_good` (nothing: the head) is superseded (rule 19). Errors (caller): wrong_next_roots,
+  // bad_last_good, organisation_ended.
+  Result<OrgRequest> request_rotate_roots(const RootSet& next, const crypto::Hash& commitment_after,
+                                          std::optional<Number> last_good = std::nullopt) const;
+  // Entries of the own log above `last_good`: what a rotation that names it would undo.
+  std::vector<SupersededEntry> own_entries_above(Number last_good) const;
   // What came back (assemble_org_entry). With `dry_run` it is checked alone. Errors (caller): wrong_organisation,
-  // stale_request (the log has moved on); those of OrgLog::apply.
+  // stale_request (the log has moved on), already_rotated (a second one would end the organisation); those of
+  // OrgLog::apply.
   Result<void> append_org_entry(const EntryView& entry, bool dry_run, Done<void> done);
   // The feeds of a node that are held here, in all channels.
   struct OwnFeed {
@@ -516,10 +533,15 @@ class Replica {
   bool is_fork_leaf(const Leaf& leaf) const;
   // Where histories part, as far as a proof is held durably that convinces others.
   std::optional<std::pair<Number, EntryHash>> parting(const LogKey& log) const;
+  // Of an organisation log: where to ask for a peer's branch, which may hold a rotation that decides (rule 19);
+  // `number` or below it.
+  Number branch_start(const LogKey& log, Number number) const;
+  // Entries that a rotation of that organisation's roots undid, as far as they were held here; oldest first.
+  std::vector<SupersededEntry> superseded(const OrgId& org) const;
   // Nothing of what is known of a fork of it waits for the disk.
   bool fork_is_durable(const LogKey& log) const;
   std::vector<LogKey> partings(const ChannelId& channel) const;
-  // The proof for another member: twice `u16 size ‖ entry without its body`.
+  // The proof for another member: twice `u16 size ‖ entry without its body`; that an organisation has ended: with them.
   std::optional<Bytes> fork_proof(const ChannelId& channel, const LogKey& log) const;
   // What fork_proof gave elsewhere: checked and kept. Errors (peer): bad_entry, bad_signature (the peer lies);
   // not_acceptable (of no log of the channel).

@@ -50,6 +50,8 @@ bool ends(const FeedPin& pin, const std::optional<FeedOwner>& owner) {
 
 std::optional<Number> ReplicaCore::limit_of(const ChannelState& state, const LogKey& feed,
                                             const std::optional<FeedOwner>& owner) const {
+  // Of a node that only a superseded part of its organisation's log knew, others may never have heard: no pin names it.
+  if (owner && is_superseded(owner->org, owner->node)) return Number{0};
   // A pin is about the feeds of its node: another's it does not end.
   if (const auto pin = state.pins.find(feed); pin != state.pins.end() && ends(pin->second, owner)) {
     return pin->second.last;
@@ -187,6 +189,7 @@ FeedUse held_use(const LogRecord& record) {
 bool ReplicaCore::chair_revoked(const ChannelState& state) const {
   const OrgState* org = find_org(state.chair_org());
   if (org == nullptr) return false;
+  if (is_superseded(state.chair_org(), state.chair_node())) return true;
   const auto node = org->accepted.nodes().find(state.chair_node());
   return node != org->accepted.nodes().end() && node->second.revoked;
 }

@@ -28,6 +28,8 @@ const FeedPin* ReplicaCore::pin_for(const ChannelState& state, const LogState& l
 std::optional<Number> ReplicaCore::ceiling(const Channel* channel, const LogState& log) const {
   const LogRecord& record = log.accepted;
   if (record.frozen != 0 && record.frozen != kForked) return record.head;
+  // Of an organisation log a rotation may decide: extend_org looks at what comes.
+  if (record.type == LogType::kOrganisation) return std::nullopt;
   if (log.fork && log.fork->cutting) return Number{0};
   if (channel != nullptr && record.type == LogType::kFeed) {
     // A pin comes before a proof: it says which branch is meant.
@@ -65,6 +67,12 @@ Number ReplicaCore::served_head(const LogState& log) const {
 
 bool ReplicaCore::disputed_leaf(const LogState& log, Leaf& leaf) const {
   const auto& fork = log.durable_fork;
+  if (fork && fork->ended) {
+    // Whichever two rotations were met, and whatever is held: all who know that it ended are equal.
+    leaf.head = {1};
+    leaf.hash = end_leaf_hash(log.durable.log);
+    return true;
+  }
   if (!fork || !fork->parted() || log.durable.head.next() < fork->number) return true;
   if (fork->number.value <= 1) return false;
   leaf.head = below(fork->number);
@@ -76,6 +84,7 @@ bool ReplicaCore::disputed_leaf(const LogState& log, Leaf& leaf) const {
 }
 
 bool Replica::is_fork_leaf(const Leaf& leaf) const {
+  if (leaf.hash == end_leaf_hash(leaf.log)) return true;
   const auto hash = entry_hash(leaf.log, leaf.head);
   return hash && leaf.hash == fork_leaf_hash(leaf.log, leaf.head.next(), *hash);
 }

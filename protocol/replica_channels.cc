@@ -179,6 +179,9 @@ Result<void> ReplicaCore::check_peer(const OrgId& org) const {
   if (peer == peers.end() || find_org(org) == nullptr) {
     return caller_error(kUnknownPeer, "no such organisation is known here");
   }
+  if (find_org(org)->accepted.ended()) {
+    return caller_error(kOrganisationEnded, "that organisation has ended: its roots were replaced twice");
+  }
   // Rule 26: who was never compared by word of mouth could be anybody.
   if (!peer->second.verified || peer->second.blocked) {
     return caller_error("peer_not_verified", "compare the eight words with this peer first, and unblock it");

@@ -70,8 +70,8 @@ Result<void> ReplicaCore::add_event(Change& change, Channel& channel, const Cont
 
 RosterMember ReplicaCore::roster_member(const OrgId& id, Role role) const {
   const OrgLog& org = orgs.at(id).accepted;
-  RosterMember out{
-      id, role, org.head(), org.head_hash(), org.profile().name, org.profile().kind, org.profile().country};
+  const EntryHash head = org.ended() ? end_leaf_hash(LogKey{id.bytes()}) : org.head_hash();
+  RosterMember out{id, role, org.head(), head, org.profile().name, org.profile().kind, org.profile().country};
   if (role == Role::kContributor) out.tag = crypto::random_fixed<crypto::Hash>(random);
   return out;
 }
@@ -243,6 +243,7 @@ bool ReplicaCore::note_nodes(const Channel& channel, NextEpoch& next) const {
   for (const RosterMember& member : channel.accepted.newest->roster) {
     const OrgState* org = find_org(member.org);
     if (org == nullptr) continue;
+    if (names_superseded(member)) revoked = true;  // nodes that nobody certified after all, and others live again
     for (const auto& [node, certified] : org->accepted.nodes()) {
       if (certified.revoked && certified.revoked_at > member.log_number) revoked = true;
       // A contributor's nodes are given no key.

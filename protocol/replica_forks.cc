@@ -2,8 +2,8 @@
 // replica_branches.cc.
 //
 // The record of Table::kForkProofs, by log key: u32 0 ‖ u8 1 ‖ u8 flags (1 they part here, 2 it convinces others, 4 the
-// own branch is being cut) ‖ u16 0 ‖ i64 found ‖ one or two times (u32 size ‖ entry without body). One of an earlier
-// version has the entries alone.
+// own branch is being cut, 8 two rotations that ended an organisation) ‖ u16 0 ‖ i64 found ‖ one or two times (u32 size
+// ‖ entry, without body but with flag 8). One of an earlier version has the entries alone.
 #include <algorithm>
 
 #include "protocol/entry_peek.h"
@@ -14,14 +14,14 @@ namespace tocsin::protocol {
 namespace {
 
 constexpr std::size_t kForkHeadBytes = 16;
-constexpr std::uint8_t kFlagParted = 1, kFlagConvinces = 2, kFlagCutting = 4;
+constexpr std::uint8_t kFlagParted = 1, kFlagConvinces = 2, kFlagCutting = 4, kFlagEnded = 8;
 
-Bytes join_entries(const EntryView* held, const EntryView& other) {
-  // Bodies say nothing more: what contradicts is signed in the headers.
+// Bodies mostly say nothing more: what contradicts is signed in the headers.
+Bytes join_entries(const EntryView* held, const EntryView& other, bool with_bodies = false) {
   Bytes out;
   for (const EntryView* entry : {held, &other}) {
     if (entry == nullptr) continue;
-    const Bytes encoded = encode_entry({entry->header, entry->signature, {}});
+    const Bytes encoded = encode_entry({entry->header, entry->signature, with_bodies ? entry->body : ByteView{}});
     std::array<std::uint8_t, 4> size;
     store_le32(size.data(), static_cast<std::uint32_t>(encoded.size()));
     append(out, ByteView(size));
@@ -146,8 +146,16 @@ void ReplicaCore::keep_fork(Change& change, LogState& log, const EntryView* held
   keep_fork(change, log, std::move(*fork));
 }
 
+std::optional<Fork> ReplicaCore::read_fork(const EntryView& one, const EntryView& other, bool with_bodies) {
+  return fork_of(join_entries(&one, other, with_bodies));
+}
+
 void ReplicaCore::keep_fork(Change& change, LogState& log, Fork fork) {
   if (log.fork && !fork.comes_before(*log.fork)) return;
+  if (fork.ended) {
+    orgs.at(OrgId{log.accepted.log.bytes()}).accepted.end(fork.number);
+    log.accepted.frozen = kEnded;
+  }
   if (log.fork) fork.cutting = log.fork->cutting && log.fork->number == fork.number;
   log.fork = std::move(fork);
   log.chosen = {};
@@ -167,7 +175,7 @@ void ReplicaCore::put_fork(Change& change, LogState& log) const {
   Bytes record(kForkHeadBytes);
   record[4] = 1;
   record[5] = static_cast<std::uint8_t>((fork.parted() ? kFlagParted : 0) | (fork.convinces ? kFlagConvinces : 0) |
-                                        (fork.cutting ? kFlagCutting : 0));
+                                        (fork.cutting ? kFlagCutting : 0) | (fork.ended ? kFlagEnded : 0));
   store_le64(&record[8], static_cast<std::uint64_t>(fork.found.ms));
   append(record, *fork.proof);
   change.batch.put_record(Table::kForkProofs, log.accepted.log.view(), record);
@@ -192,6 +200,7 @@ Result<void> ReplicaCore::load_forks() {
       fork->found = {static_cast<std::int64_t>(load_le64(&value[8]))};
       fork->convinces = (flags & kFlagConvinces) != 0;
       fork->cutting = (flags & kFlagCutting) != 0;
+      fork->ended = (flags & kFlagEnded) != 0;
     } else if (log->accepted.type != LogType::kOrganisation && fork->proof != nullptr) {
       const auto entries = split_entries(*fork->proof);
       fork->convinces = entries.size() == 2 && part_here(entries[0], entries[1]) &&
@@ -199,6 +208,10 @@ Result<void> ReplicaCore::load_forks() {
     }
     if ((flags & kFlagParted) != 0 || fork->convinces) fork->number = fork->seen;
     if (fork->proof == nullptr) fork->proof = std::make_shared<const Bytes>();
+    if (const auto org = orgs.find(OrgId{key.bytes()}); fork->ended && org != orgs.end()) {
+      org->second.accepted.end(fork->number);
+      org->second.durable = std::make_shared<const OrgLog>(org->second.accepted);
+    }
     log->fork = log->durable_fork = std::move(fork);
     forked.insert(key);
   }
@@ -243,6 +256,8 @@ Result<ForkStep> Replica::fork_candidate(const ChannelId& id, const EntryView& e
     // Valid in its place means: the log up to there takes it.
     TOCSIN_ASSIGN(before, core.org_log_below(header.log, header.number));
     TOCSIN_TRY(before.apply(entry, core.verifier));
+    // A rotation here or above is no fork: it says which branch counts (rule 19).
+    if (org->accepted.rotated_since(header.number) || before.rotated_since(header.number)) return ForkStep::kProven;
   } else if (!verify_entry(entry, core.verifier)) {
     return peer_error(kBadSignature, "the entry is not signed by the log's key");
   }
@@ -268,6 +283,8 @@ Result<ForkStep> Replica::fork_candidate(const ChannelId& id, const EntryView& e
 std::optional<std::pair<Number, EntryHash>> Replica::parting(const LogKey& key) const {
   const LogState* log = impl_->find_log(key);
   if (log == nullptr || !log->durable_fork || !log->durable_fork->convinces) return std::nullopt;
+  // Any two rotations say as much as any other two: one proof of it is enough for everybody.
+  if (log->durable_fork->ended) return std::pair(Number{}, EntryHash{});
   return std::pair(log->durable_fork->number, log->durable_fork->previous);
 }
 
@@ -315,14 +332,16 @@ Result<Replica::TakenProof> Replica::take_fork_proof(const ChannelId& id, ByteVi
     const std::size_t size = load_le16(proof.data());
     if (proof.size() - 2 < size) break;
     const auto entry = decode_entry(proof.subspan(2, size));
-    if (!entry || !entry->body.empty()) return refuse(no_proof("a fork proof is of two entries without bodies"));
+    if (!entry || entry->body.size() > kRotationBytesMax) return refuse(no_proof("a fork proof is of two entries"));
     pair.push_back(*entry);
     proof = proof.subspan(2 + size);
   }
-  if (pair.size() != 2 || !proof.empty()) return refuse(no_proof("a fork proof is of two entries without bodies"));
+  if (pair.size() != 2 || !proof.empty()) return refuse(no_proof("a fork proof is of two entries"));
   for (const EntryView& entry : pair) {
     if (auto header = EntryHeader::decode(entry.header); !header) return refuse(no_proof(header.error().detail));
   }
+  if (!pair[0].body.empty() && !pair[1].body.empty()) return core.take_end_proof(id, pair[0], pair[1]);
+  if (!pair[0].body.empty() || !pair[1].body.empty()) return refuse(no_proof("a fork proof is without bodies"));
   const auto header = *EntryHeader::decode(pair[0].header);
   if (!part_here(pair[0], pair[1])) return refuse(no_proof("the two entries do not part where the proof says"));
 
@@ -345,6 +364,9 @@ Result<Replica::TakenProof> Replica::take_fork_proof(const ChannelId& id, ByteVi
   fork->convinces = true;
   if (log->fork && !fork->comes_before(*log->fork)) return out;
   if (header.type == LogType::kOrganisation) {
+    // A rotation has decided, or the organisation has ended.
+    const OrgState* org = core.find_org(OrgId{header.log.bytes()});
+    if (org != nullptr && (org->accepted.ended() || org->accepted.rotated_since(header.number))) return out;
     // Which roots sign there is known to who holds what comes before.
     if (header.number.value < 2 || core.stored_hash(*log, {header.number.value - 1}) != header.previous) {
       out.early = true;
@@ -383,6 +405,7 @@ std::vector<ForkInfo> Replica::forks() const {
     info.found = fork.found;
     info.head = log.durable.head;
     info.head_hash = log.durable.head_hash;
+    info.ended = fork.ended;
     if (fork.proof != nullptr) info.proof = *fork.proof;
     if (log.channel) {
       info.channels.push_back(*log.channel);

@@ -41,16 +41,18 @@ struct Fork {
   EntryHash previous;
   std::array<EntryHash, 2> entries;  // the second is zero where one alone was kept
   std::array<Epoch, 2> epochs;
-  Number seen;                         // of the entries kept
-  Time found;                          // local clock
-  bool convinces = false;              // whoever holds what comes before can check it: it is passed on
-  bool cutting = false;                // a pin chose the other branch, and what is held of this one is on its way out
-  std::shared_ptr<const Bytes> proof;  // the entries, without bodies: u32 size ‖ entry each
+  Number seen;             // of the entries kept
+  Time found;              // local clock
+  bool convinces = false;  // whoever holds what comes before can check it: it is passed on
+  bool ended = false;      // organisation log: two rotations of one commitment; `number` is that of the lower one
+  bool cutting = false;    // a pin chose the other branch, and what is held of this one is on its way out
+  std::shared_ptr<const Bytes> proof;  // the entries, without bodies unless `ended`: u32 size ‖ entry each
 
   bool parted() const { return number.value != 0; }
   bool disputes(Number n) const { return !parted() || n >= number; }
   // Of two proofs of one log all replicas keep the same.
   bool comes_before(const Fork& other) const {
+    if (ended || other.ended) return !other.ended;
     if (!parted() || !other.parted()) return parted();
     return std::tie(number, previous) < std::tie(other.number, other.previous);
   }
@@ -77,6 +79,7 @@ struct OrgState {
   std::shared_ptr<const OrgLog> durable;
   // Every signing key that was ever certified for a node: what it signed before a renewal stays valid.
   std::map<NodeId, std::vector<crypto::VerifyKey>> signing_keys;
+  std::vector<SupersededEntry> superseded;  // history; kSupersededMax
 };
 
 struct PeerNodeData {
@@ -361,6 +364,26 @@ struct ReplicaCore {
   // Where the organisation of a revoked node said that this feed of it ends (rule 20), if it did.
   std::optional<FeedPin> revocation_pin_of(const Channel& channel, const LogState& log) const;
   Result<OrgId> extend_org(Change& change, std::span<const EntryView> entries);
+
+  // ---- replica_roots.cc: rotations that supersede, and end (rule 19)
+  // `tail` parts from the branch held here with its first entry. A branch with a rotation of the commitment in force
+  // there takes the place of one without; two of them end the organisation. Errors (peer): fork (no rotation decides),
+  // superseded (the branch held here has it), those of OrgLog; stale_receiver (environment).
+  Result<void> take_branch(Change& change, const OrgId& id, std::span<const EntryView> tail);
+  void supersede(Change& change, LogState& log, OrgState next, Number parted, std::span<const EntryView> added);
+  void end_organisation(Change& change, LogState& log, const EntryView& one, const EntryView& other);
+  Result<Replica::TakenProof> take_end_proof(const ChannelId& channel, const EntryView& one, const EntryView& other);
+  void forget_fork(Change& change, LogState& log);
+  Result<void> load_superseded(OrgState& org);
+  static SupersededEntry describe_entry(const EntryView& entry, Number by);
+  // Certified by a part of its organisation's log that a rotation undid, and not since.
+  bool is_superseded(const OrgId& org, const NodeId& node) const;
+  // The head that a roster names is none of this organisation's log any more.
+  bool names_superseded(const RosterMember& member) const;
+  // The same where what the roster named before never came here: the log has no such entry, and `now` names one that is
+  // a rotation or follows it.
+  bool stands_above_rotation(const RosterMember& before, const RosterMember& now) const;
+
   void note_signing_keys(OrgState& org);
   PeerData& peer_data(Change& change, const OrgId& org);
   void put_peer(Batch& batch, const OrgId& org) const;
@@ -549,6 +572,7 @@ struct ReplicaCore {
   // Two entries that contradict each other, or one that contradicts what signs it; `held` is ours, where there is one.
   void keep_fork(Change& change, LogState& log, const EntryView* held, const EntryView& other);
   void keep_fork(Change& change, LogState& log, Fork fork);
+  static std::optional<Fork> read_fork(const EntryView& one, const EntryView& other, bool with_bodies);
   void put_fork(Change& change, LogState& log) const;
   Result<void> load_forks();
   // The organisation log up to the entry before `number`.
@@ -702,6 +726,7 @@ Bytes missing_record_name(const ChannelId& channel, const NodeId& node);
 Bytes leave_record_name(const ChannelId& channel, const OrgId& org);
 Bytes answer_record_name(const ChannelId& channel, const crypto::Hash& answer);
 Bytes proposal_record_name(const ChannelId& channel, const ProposalId& proposal);
+Bytes superseded_record_name(const LogKey& log);
 Bytes erasure_record_name(const LogKey& feed, Number number, const OrgId& org);
 Bytes erased_record_name(const LogKey& feed, Number number, const OrgId& org);
 Bytes hold_record_name(const ReportId& report);
@@ -711,14 +736,17 @@ inline constexpr std::string_view kCutRecordName = "replica.cut";             //
 inline constexpr std::string_view kLockedRecordName = "replica.locked";       // u64: arrival (note_locked)
 inline constexpr std::string_view kUnnamedRecordPrefix = "replica.unnamed/";  // log key: u64 number each (unnamed)
 inline constexpr std::string_view kEndedRecordPrefix = "replica.ended/";  // log key: own feed that came while locked
-inline constexpr std::string_view kErasureRecordPrefix = "replica.erasure/";  // log key, u64, org: signed order
-inline constexpr std::string_view kErasedRecordPrefix = "replica.erased/";    // likewise: what became of it
-inline constexpr std::string_view kHoldRecordPrefix = "replica.hold/";        // report id: message HoldRecord
+inline constexpr std::string_view kErasureRecordPrefix = "replica.erasure/";        // log key, u64, org: signed order
+inline constexpr std::string_view kErasedRecordPrefix = "replica.erased/";          // likewise: what became of it
+inline constexpr std::string_view kSupersededRecordPrefix = "replica.superseded/";  // log key: replica_roots.cc
+inline constexpr std::string_view kHoldRecordPrefix = "replica.hold/";              // report id: message HoldRecord
 inline constexpr std::string_view kFeedRecordPrefix = "replica.feed/";
 inline constexpr std::string_view kCounterRecordPrefix = "replica.counter/";
 
 // In the leaf of a log that is known to part at `number`, beside the number before (docs/protocol.md, section 8).
 EntryHash fork_leaf_hash(const LogKey& log, Number number, const EntryHash& previous);
+// In the leaf of an organisation log that has ended, and in a roster that was written since: beside number 1.
+EntryHash end_leaf_hash(const LogKey& log);
 
 // Records (replica_records.cc). Errors of decode: damaged_record.
 struct SelfRecord {

@@ -176,7 +176,7 @@ Result<void> ReplicaCore::load_orgs(const std::vector<LogRecord>& records) {
     TOCSIN_ASSIGN(entries, read_log(store, record.log, {1}, record.head));
     auto log = OrgLog::from_genesis(entries.front().view(), verifier);
     if (!log) return environment_error(kStoreFailed, "a stored organisation log does not verify");
-    OrgState& org = orgs.emplace(log->id(), OrgState{std::move(*log), nullptr, {}}).first->second;
+    OrgState& org = orgs.emplace(log->id(), OrgState{std::move(*log), nullptr, {}, {}}).first->second;
     note_signing_keys(org);
     for (std::size_t i = 1; i < entries.size(); ++i) {
       if (!org.accepted.apply(entries[i].view(), verifier)) {
@@ -184,6 +184,7 @@ Result<void> ReplicaCore::load_orgs(const std::vector<LogRecord>& records) {
       }
       note_signing_keys(org);
     }
+    TOCSIN_TRY(load_superseded(org));
     org.durable = std::make_shared<const OrgLog>(org.accepted);
     LogState& state = add_log(record.log, record.type, std::nullopt);
     state.accepted = state.durable = record;

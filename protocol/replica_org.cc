@@ -15,8 +15,7 @@ constexpr std::size_t kPinReadBytes = 4 * 1024 * 1024;  // bodies come along whe
 constexpr std::uint64_t kPinScanEntries = 100'000;
 
 // What the log would refuse is refused before anybody signs.
-Result<OrgRequest> make_request(const ReplicaCore& core, OrgDraft draft, RootSet signers) {
-  OrgLog trial = core.own_log();
+Result<OrgRequest> make_request(const ReplicaCore& core, OrgLog trial, OrgDraft draft, RootSet signers) {
   const Entry entry(draft.header, {}, draft.body);
   if (auto taken = trial.apply_verified(entry.view()); !taken) return caller_error(kBadRequest, taken.error().detail);
   TOCSIN_ASSIGN(first, core.stored_entry(LogKey{core.own_org.bytes()}, {1}));
@@ -38,7 +37,8 @@ Result<OrgRequest> Replica::request_certify(const NodeRequest& node) const {
   if (node.certificate.org != own.id()) {
     return caller_error("wrong_organisation", "that node asks another organisation");
   }
-  return make_request(*impl_, own.draft_certify(node.message, node.counter_signature, impl_->clock.now()), own.roots());
+  return make_request(*impl_, own, own.draft_certify(node.message, node.counter_signature, impl_->clock.now()),
+                      own.roots());
 }
 
 std::vector<Replica::OwnFeed> Replica::feeds_of(const NodeId& node) const {
@@ -80,19 +80,34 @@ Result<OrgRequest> Replica::request_revoke(const NodeId& node, std::string_view 
   if (named.size() != at.size()) {
     return caller_error("unknown_feed", "that node has no such feed here; see: tocsin org show");
   }
-  return make_request(*impl_, own.draft_revoke(node, reason, pins, impl_->clock.now(), impl_->random), own.roots());
+  return make_request(*impl_, own, own.draft_revoke(node, reason, pins, impl_->clock.now(), impl_->random),
+                      own.roots());
 }
 
-Result<OrgRequest> Replica::request_rotate_roots(const RootSet& next, const crypto::Hash& commitment_after) const {
-  const OrgLog& own = impl_->own_log();
-  if (!next.valid() || next.commitment() != own.next_roots()) {
+Result<OrgRequest> Replica::request_rotate_roots(const RootSet& next, const crypto::Hash& commitment_after,
+                                                 std::optional<Number> last_good) const {
+  OrgLog base = impl_->own_log();
+  if (base.ended()) return caller_error(kOrganisationEnded, "this organisation has ended; found another");
+  if (last_good && (last_good->value == 0 || *last_good > base.head())) {
+    return caller_error("bad_last_good", "the last good entry is one of this organisation's log; see: tocsin org show");
+  }
+  if (last_good && *last_good < base.head()) {
+    // A second replacement of the same roots would end the organisation for all who meet both.
+    if (base.rotated_since(last_good->next())) {
+      return caller_error("bad_last_good", "the roots were replaced after that entry, and what came before stays");
+    }
+    TOCSIN_ASSIGN(below, impl_->org_log_below(LogKey{base.id().bytes()}, last_good->next()));
+    base = std::move(below);
+  }
+  if (!next.valid() || next.commitment() != base.next_roots()) {
     return caller_error("wrong_next_roots",
                         "these are not the root keys that were committed to: only those can take over (rule 19)");
   }
   if (commitment_after == next.commitment()) {
     return caller_error("wrong_next_roots", "the roots after these must be others");
   }
-  return make_request(*impl_, own.draft_rotate_roots(next, commitment_after, impl_->clock.now()), next);
+  OrgDraft draft = base.draft_rotate_roots(next, commitment_after, impl_->clock.now());
+  return make_request(*impl_, std::move(base), std::move(draft), next);
 }
 
 Result<void> Replica::append_org_entry(const EntryView& entry, bool dry_run, Done<void> done) {
@@ -101,13 +116,25 @@ Result<void> Replica::append_org_entry(const EntryView& entry, bool dry_run, Don
   if (header.log != LogKey{impl_->own_org.bytes()}) {
     return caller_error("wrong_organisation", "that was signed for another organisation");
   }
-  if (header.number != own.head().next() || header.previous != own.head_hash()) {
+  if (own.ended()) return caller_error(kOrganisationEnded, "this organisation has ended; found another");
+  const auto stale = [] {
     return caller_error(
         "stale_request",
         "the organisation's log has changed since that request was made; make it anew and have it signed");
-  }
+  };
   OrgLog trial = own;
+  if (header.number.value > 1 && header.number <= own.head()) {
+    TOCSIN_ASSIGN(below, impl_->org_log_below(header.log, header.number));
+    trial = std::move(below);
+  }
+  if (header.number != trial.head().next() || header.previous != trial.head_hash()) return stale();
+  const bool supersedes = header.number <= own.head();
+  if (supersedes && own.rotated_since(header.number)) {
+    return caller_error("already_rotated",
+                        "the roots were replaced already: a second time, and the organisation would have ended");
+  }
   TOCSIN_TRY(trial.apply(entry, impl_->verifier));
+  if (supersedes && !trial.rotated_since(header.number)) return stale();
   if (dry_run) return kOk;
   Change change;
   TOCSIN_TRY(impl_->extend_org(change, std::span(&entry, 1)));

@@ -41,6 +41,8 @@ std::string_view to_string(PeerState state) {
       return "verified";
     case PeerState::kBlocked:
       return "blocked";
+    case PeerState::kEnded:
+      return "ended";
   }
   return "unknown";
 }
@@ -118,18 +120,21 @@ Result<OrgId> ReplicaCore::extend_org(Change& change, std::span<const EntryView>
 
   // On a copy: what does not verify as a whole leaves nothing behind.
   std::optional<OrgState> next;
-  if (held != nullptr) next = OrgState{held->accepted, held->durable, held->signing_keys};
+  if (held != nullptr) next = *held;
   std::vector<const EntryView*> added;
   for (const EntryView& entry : entries) {
     const Number number = peek_number(entry.header);
     if (!next) {
       TOCSIN_ASSIGN(log, OrgLog::from_genesis(entry, verifier));
-      next = OrgState{std::move(log), nullptr, {}};
+      next = OrgState{std::move(log), nullptr, {}, {}};
     } else if (number <= next->accepted.head()) {
       const LogState* log = find_log(LogKey{id.bytes()});
       const auto hash = log == nullptr ? std::nullopt : stored_hash(*log, number);
       if (hash && *hash != hash_entry(entry.header, entry.signature)) {
-        return peer_error(kFork, "the organisation log differs from the one held here");
+        if (!added.empty()) return peer_error(kFork, "the organisation log differs from the one held here");
+        const auto at = static_cast<std::size_t>(&entry - entries.data());
+        TOCSIN_TRY(take_branch(change, id, entries.subspan(at)));
+        return id;
       }
       continue;
     } else {
@@ -143,8 +148,15 @@ Result<OrgId> ReplicaCore::extend_org(Change& change, std::span<const EntryView>
   const LogKey key{id.bytes()};
   LogState* log = find_log(key);
   if (log == nullptr) log = &add_log(key, LogType::kOrganisation, std::nullopt);
-  if (const auto most = ceiling(nullptr, *log); most && next->accepted.head() > *most) {
-    return peer_error(kFrozen, "a fork of this organisation log is known");
+  if (log->accepted.frozen == kForked) {
+    // Only a rotation above where the histories part says which of them counts (rule 19).
+    const bool parted = log->fork && log->fork->parted();
+    const Number disputed = parted ? log->fork->number : log->accepted.head.next();
+    if (next->accepted.rotated_since(parted ? disputed : Number{1})) {
+      forget_fork(change, *log);
+    } else if (next->accepted.head() >= disputed) {
+      return peer_error(kFrozen, "a fork of this organisation log is known");
+    }
   }
   for (const EntryView* entry : added) add_entry(change, *log, *entry, Checked::kSigned);
   orgs.insert_or_assign(id, std::move(*next));
@@ -344,7 +356,8 @@ std::optional<Peer> Replica::peer(const OrgId& org) const {
   out.org = org;
   out.profile = state->accepted.profile();
   out.local_name = data->second.local_name;
-  out.state = data->second.blocked    ? PeerState::kBlocked
+  out.state = state->accepted.ended() ? PeerState::kEnded
+              : data->second.blocked  ? PeerState::kBlocked
               : data->second.verified ? PeerState::kVerified
                                       : PeerState::kIntroduced;
   out.by_card = data->second.by_card;

@@ -270,7 +270,7 @@ Result<void> RangeReceiver::State::check_overlap(Change& change, LogState& held)
     // Not durable yet: what the range goes on from cannot be compared, so nothing of it is taken.
     if (!hash) return environment_error(kStaleReceiver, "an entry to compare with is not durable yet");
     if (*hash == hash_entry(view.header, view.signature)) continue;
-    if (type == LogType::kOrganisation || !verify_entry(view, core->verifier)) {
+    if (!verify_entry(view, core->verifier)) {
       return refused(kBadSignature, "an entry that differs from the one held here is not signed");
     }
     if (held.fork && held.fork->parted() && number >= held.fork->number) {
@@ -409,7 +409,9 @@ Result<Change> RangeReceiver::State::finish_control() {
 }
 
 Result<Change> RangeReceiver::State::finish_org() {
+  // What is held comes along: it may part from that, and a rotation above decide (rule 19).
   std::vector<EntryView> added;
+  for (const Entry& entry : overlap) added.push_back(entry.view());
   for (const auto& write : batch.entries()) added.push_back(batch.entry(write));
   Change change;
   TOCSIN_TRY(core->extend_org(change, added));
@@ -438,14 +440,14 @@ Result<void> RangeReceiver::commit(Done<Number> done) {
     }
   }
   LogState* held = core.find_log(state.log);
-  if (!state.overlap.empty()) {
+  if (!state.overlap.empty() && !organisation) {
     Change proof;
     auto compared = state.check_overlap(proof, *held);
     if (!proof.batch.empty()) core.commit_for(std::move(proof), nullptr);
     if (!compared) return refuse(compared.error());
   }
   Change change;
-  if (!state.batch.entries().empty()) {
+  if (!state.batch.entries().empty() || organisation) {
     const bool is_new = held == nullptr;
     if (is_new && state.type == LogType::kFeed) held = &core.add_log(state.log, state.type, state.channel);
     auto finished = state.type == LogType::kFeed      ? state.finish_feed(*held)

@@ -221,6 +221,12 @@ std::string ReplicaCore::fork_warning(const ForkInfo& fork) const {
   const std::string name = org != nullptr ? org->accepted.profile().name : "a member";
   const std::string log = to_hex(fork.log.view()).substr(0, 16);
   const std::string from = fork.parted ? " from entry " + std::to_string(fork.number.value) + " on" : "";
+  if (fork.ended) {
+    return name +
+           " has ended: the roots of its organisation were replaced twice, and nobody can tell who speaks for it; "
+           "nothing new of it is taken: see tocsin fork show " +
+           log;
+  }
   if (fork.type == LogType::kOrganisation) {
     return "the roots of " + name + " signed two histories of their organisation's log" + from +
            "; nothing new of it is taken: see tocsin fork show " + log;
@@ -245,10 +251,16 @@ ReplicaStatus Replica::status() const {
   const Time now = impl_->clock.now();
   const auto warn = [&](std::string text) { out.warnings.push_back(std::move(text)); };
   if (!impl_->own_org.is_zero() && impl_->own_log().live_node(impl_->own_node) == nullptr) {
-    warn(impl_->own_log().nodes().contains(impl_->own_node) ? "this node is revoked: nobody takes anything new of it"
-                                                            : "this node is not certified yet: have its request signed "
-                                                              "on another node of the organisation, with tocsin "
-                                                              "org certify, and let it reach that node");
+    warn(impl_->own_log().ended() ? "this organisation has ended: its roots were replaced twice, and nobody takes "
+                                    "anything new of it; found another, and have peers compare its words"
+         : impl_->is_superseded(impl_->own_org, impl_->own_node)
+             ? "this node's certificate was superseded when the organisation's roots were replaced: nobody takes "
+               "anything new of it; see: tocsin org show"
+         : impl_->own_log().nodes().contains(impl_->own_node)
+             ? "this node is revoked: nobody takes anything new of it"
+             : "this node is not certified yet: have its request signed "
+               "on another node of the organisation, with tocsin "
+               "org certify, and let it reach that node");
   }
   for (const auto& [id, org] : impl_->orgs) {
     if (id != impl_->own_org && !impl_->peers.contains(id)) continue;

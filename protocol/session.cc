@@ -94,6 +94,7 @@ Result<void> Session::Impl::dispatch(const wire::Message& message) {
     case MessageType::kBye:
       return handle_bye(payload);
     case MessageType::kForkProof:
+    case MessageType::kEndProof:
       return handle_fork_proof(payload);
   }
   return peer_error(wire::kUnknownMessage);

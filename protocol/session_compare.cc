@@ -132,7 +132,11 @@ Result<void> Session::Impl::handle_heads(ByteView payload) {
   }
   ChannelId id;
   if (find_channel(heads.slot, &id) == nullptr) return kOk;  // of a channel that was shared a moment ago
-  for (const Leaf& leaf : heads.leaves) note_leaf(id, leaf, 0);
+  for (const Leaf& leaf : heads.leaves) {
+    // A rotation that comes while both are linked is looked at though the log was looked at before in this round.
+    if (leaf.type == LogType::kOrganisation && org_looks < kOrgLooksMax) org_looks += probed.erase(leaf.log);
+    note_leaf(id, leaf, 0);
+  }
   return kOk;
 }
 
@@ -207,9 +211,13 @@ void Session::Impl::put_heads(wire::FrameWriter& out) {
         taken.push_back(log);
         const Leaf* leaf = replica.frontier(id, config.peer_org).find(log);
         const auto theirs = peer_heads.find(log);
-        // A contributor gets no receipts: what was stored of its feeds is named to it once more.
-        const bool told = theirs != peer_heads.end() && theirs->second >= leaf->head && !channel.contribution;
-        if (leaf == nullptr || told) continue;
+        if (leaf == nullptr) continue;
+        // A rotation may have taken the place of more entries than there are now: a lower head is news, too. A
+        // contributor gets no receipts: what was stored of its feeds is named to it once more.
+        const bool again = channel.contribution ||
+                           (leaf->type == LogType::kOrganisation &&
+                            !replica.org_log(OrgId{log.bytes()})->rotations().empty());
+        if (!again && theirs != peer_heads.end() && theirs->second >= leaf->head) continue;
         heads.leaves.push_back(*leaf);
       }
       if (!heads.leaves.empty() && !wire::put(out, heads)) return;

@@ -14,8 +14,9 @@ constexpr std::array<std::string_view, 7> kNotYet = {"unknown_epoch", "not_autho
                                                      "not_approved"};
 // Nobody who checks what he takes sends these on.
 constexpr std::array<std::string_view, 3> kMalformed = {"bad_entry", "bad_epoch", "body_too_large"};
-// Either the peer sends bad bytes, or the author showed two histories.
-constexpr std::array<std::string_view, 2> kSuspicious = {"bad_signature", "wrong_previous"};
+// Either the peer sends bad bytes, or the author showed two histories. (A rotation that follows another branch of an
+// organisation log names another last good entry.)
+constexpr std::array<std::string_view, 3> kSuspicious = {"bad_signature", "wrong_previous", "bad_rotation"};
 
 template <std::size_t N>
 bool is_in(const std::array<std::string_view, N>& codes, const Error& error) {
@@ -99,7 +100,8 @@ Result<void> Session::Impl::begin_range(const LogKey& log, Fetch& fetch, const w
   const bool later = header.first > fetch.first && header.previous && fetch.from_epoch.value > 0;
   if (header.first != fetch.first && !later) return peer_error(kBadEntries, "the range begins elsewhere");
   fetch.accepted = replica.accepted_head(log);
-  if (fetch.accepted.next() != fetch.first) {
+  const bool branch = fetch.type == LogType::kOrganisation && fetch.first <= fetch.accepted;  // compared, then taken
+  if (fetch.accepted.next() != fetch.first && !branch) {
     give_up(log, fetch, Fetch::Then::kRetry);
     return kOk;
   }
@@ -230,6 +232,9 @@ Result<void> Session::Impl::take_probe(const LogKey& log, Fetch& fetch, wire::En
     return kOk;
   }
   fetch.suspect = {};  // two histories, and the author is to blame
+  if (fetch.type == LogType::kOrganisation && step && *step == ForkStep::kProven) {
+    fetch.branch_at = replica.branch_start(log, header.first);
+  }
   if (!replica.fork_is_durable(log)) proofs_awaited.insert(log);
   fetch.differs_at = step && *step == ForkStep::kDiffers ? header.first : Number{};
   return kOk;

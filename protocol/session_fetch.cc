@@ -128,7 +128,7 @@ void Session::Impl::start_range(const LogKey& log, Target& target) {
   Fetch fetch;
   fetch.channel = target.channel;
   fetch.type = target.leaf.type;
-  fetch.first = own.next();
+  fetch.first = replica.branch_start(log, own.next());
   if (target.leaf.type == LogType::kFeed) fetch.from_epoch = replica.first_epoch(*target.channel);
   fetch.announced = target.leaf.head.value - own.value;
   fetch.depth = std::max(target.depth, room_depth) + 1;
@@ -233,6 +233,7 @@ void Session::Impl::finish_if_done(const LogKey& log) {
     channel->second.control_depth = std::max(channel->second.control_depth, fetch.depth);
   }
   if (walk_on(log, fetch)) return;
+  if (fetch.branch_at.value != 0) return start_branch(log, fetch.channel, fetch.branch_at, fetch.depth);
   if (fetch.suspect.value != 0) {
     const bool fork_first = fetch.fork_at.value != 0;
     return start_probe(log, fork_first ? FetchPurpose::kFork : FetchPurpose::kSuspect, fetch.channel, fetch.type,

@@ -17,7 +17,14 @@ void Session::Impl::look_at_leaf(const ChannelId& id, const Leaf& leaf, std::uin
   const auto record = replica.log_record(leaf.log);
   if (!record || (record->frozen != 0 && record->frozen != kForked)) return;
   const auto known = replica.parting(leaf.log);
-  if (known && leaf.head >= known->first) return;
+  if (known && leaf.head >= known->first) {
+    // Of an organisation log the peer may hold a rotation that decides (rule 19).
+    const bool may_decide = leaf.type == LogType::kOrganisation && record->frozen == kForked;
+    if (may_decide && probed.size() < kRefusalsMax && probed.insert(leaf.log).second) {
+      start_branch(leaf.log, id, known->first, depth);
+    }
+    return;
+  }
   const auto hash = replica.entry_hash(leaf.log, leaf.head);
   if (!hash || *hash == leaf.hash || replica.is_fork_leaf(leaf)) return;
   if (probed.size() >= kRefusalsMax || !probed.insert(leaf.log).second) return;
@@ -38,6 +45,20 @@ bool Session::Impl::walk_on(const LogKey& log, const Fetch& fetch) {
   start_probe(log, FetchPurpose::kFork, fetch.channel, fetch.type, Number{low + (high - low) / 2}, {}, fetch.depth,
               Number{low}, fetch.differs_at);
   return true;
+}
+
+// Where the histories of an organisation log part is known: the peer's is wanted from there, for what decides between
+// them is a rotation, there or above (rule 19). The replica takes it, or leaves things as they are.
+void Session::Impl::start_branch(const LogKey& log, const std::optional<ChannelId>& channel, Number from,
+                                 std::uint64_t depth) {
+  if (!wants.take(log, self, now())) return;
+  Fetch fetch;
+  fetch.channel = channel;
+  fetch.type = LogType::kOrganisation;
+  fetch.first = from;
+  fetch.announced = 1;
+  fetch.depth = depth + 1;
+  open_fetch(log, std::move(fetch));
 }
 
 // ---- Telling
@@ -62,8 +83,9 @@ void Session::Impl::put_fork_proofs(wire::FrameWriter& out) {
       const auto known = proofs_known.find(log);
       const bool told = parting && known != proofs_known.end() && known->second <= *parting;
       const auto proof = parting && !told ? replica.fork_proof(id, log) : std::nullopt;
+      const bool is_end = parting && parting->first.value == 0;
       if (proof) {
-        if (!wire::put(out, wire::ForkProof{channel.own_slot, *proof})) return;
+        if (!wire::put(out, wire::ForkProof{channel.own_slot, *proof, is_end})) return;
         if (proofs_known.size() < kProofsMax) proofs_known.insert_or_assign(log, *parting);
       }
       channel.proofs_due.erase(log);

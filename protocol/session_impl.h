@@ -42,6 +42,7 @@ inline constexpr std::size_t kMailsMax = 1024;       // taken in a session
 inline constexpr std::size_t kProofsMax = 4096;      // of forks, taken in a session
 inline constexpr std::size_t kEarlyProofsMax = 64;   // of logs that are not here yet
 inline constexpr std::size_t kPrekeyListsMax = 8;    // taken in a session
+inline constexpr std::size_t kOrgLooksMax = 64;      // so often a peer's heads may make this side look again
 inline constexpr std::size_t kRefusalsMax = 256;     // what is refused without ending the session, before it is ended
 inline constexpr std::uint64_t kReceiptsBurst = 16;  // beside four a minute for each shared channel
 inline constexpr std::size_t kEarlyReceiptBytesMax = 256 * 1024;
@@ -106,6 +107,7 @@ struct Fetch {
   // (or is not here, or not there). 0: not known.
   Number same_at, differs_at;
   bool answered = false;  // the entry asked for came
+  Number branch_at;       // kFork, organisation log: where the peer's history parts from ours
 };
 
 // A want of the peer's.
@@ -263,6 +265,7 @@ struct Session::Impl {
   std::map<LogKey, Fetch> fetches;
   std::deque<LogKey> org_queue, control_queue;
   std::set<LogKey> elsewhere, parked, probed;
+  std::size_t org_looks = 0;  // at one organisation log again in one round
   std::size_t pending = 0, pending_org = 0;
   std::map<ChannelId, std::size_t> pending_control;
   std::size_t open_fetches = 0;    // not ended
@@ -335,6 +338,7 @@ struct Session::Impl {
   Result<void> handle_fork_proof(ByteView payload);
   void retry_proofs(const LogKey& log);
   bool walk_on(const LogKey& log, const Fetch& fetch);
+  void start_branch(const LogKey& log, const std::optional<ChannelId>& channel, Number from, std::uint64_t depth);
   void log_cut(const ChannelId& id, const LogKey& log);
 
   // ---- session_serve.cc

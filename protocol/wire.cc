@@ -315,7 +315,8 @@ Result<Mail> decode_mail(ByteView payload) {
 }
 
 bool put(FrameWriter& out, const ForkProof& proof) {
-  if (!out.begin(MessageType::kForkProof, 2 + proof.proof.size())) return false;
+  const auto type = proof.with_bodies ? MessageType::kEndProof : MessageType::kForkProof;
+  if (!out.begin(type, 2 + proof.proof.size())) return false;
   out.put16(proof.slot);
   out.put(proof.proof);
   out.end();

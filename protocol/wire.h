@@ -59,7 +59,9 @@ enum class MessageType : std::uint8_t {
   kPing = 13,
   kPong = 14,
   kBye = 15,
-  kForkProof = 64  // skipped by who does not know it
+  // Skipped by who does not know them.
+  kForkProof = 64,
+  kEndProof = 65
 };
 // Types from here on that are not known are skipped: a later minor version may add what an older one can do without.
 inline constexpr std::uint8_t kIgnorableFrom = 64;
@@ -229,7 +231,8 @@ Result<Mail> decode_mail(ByteView payload);
 
 struct ForkProof {
   std::uint16_t slot = 0;
-  ByteView proof;  // Replica::fork_proof
+  ByteView proof;            // Replica::fork_proof
+  bool with_bodies = false;  // it goes as an end proof: two rotations that ended an organisation
 };
 bool put(FrameWriter& out, const ForkProof& proof);
 Result<ForkProof> decode_fork_proof(ByteView payload);

@@ -30,9 +30,10 @@ constexpr std::size_t kPrekeysBytesMax = 2048;  // twelve keys take 560
 // Twice: size, header, signature field of one root or of as many as there may be.
 constexpr std::size_t kForkProofBytesMin = 2 + 2 * (2 + 2 + kEntryHeaderBytes + kSignatureBytes);
 constexpr std::size_t kForkProofBytesMax = 2 + 2 * (2 + 2 + kEntryHeaderBytes + kSignatureFieldBytesMax);
+constexpr std::size_t kEndProofBytesMax = kForkProofBytesMax + 2 * kRotationBytesMax;
 
 constexpr std::size_t kRequiredTypes = 16;  // 0 to 15
-constexpr std::array<TypeRule, kRequiredTypes + 1> kRules = {{
+constexpr std::array<TypeRule, kRequiredTypes + 2> kRules = {{
     {MessageType::kPadding, "padding", 0, kPayloadBytesMax},
     {MessageType::kHello, "hello", kHelloBytes, kHelloBytesMax},
     {MessageType::kSlots, "slots", 6 + kSlotsMin* kSlotBytes, 6 + kSlotsMax* kSlotBytes},
@@ -50,6 +51,7 @@ constexpr std::array<TypeRule, kRequiredTypes + 1> kRules = {{
     {MessageType::kPong, "pong", 8, 8},
     {MessageType::kBye, "bye", 2, 2},
     {MessageType::kForkProof, "fork proof", kForkProofBytesMin, kForkProofBytesMax},
+    {MessageType::kEndProof, "end proof", kForkProofBytesMin, kEndProofBytesMax},
 }};
 
 std::size_t load_size(const std::uint8_t* from) {
@@ -62,7 +64,8 @@ std::span<const TypeRule> type_rules() { return kRules; }
 
 const TypeRule* rule_of(std::uint8_t type) {
   if (type < kRequiredTypes) return &kRules[type];
-  return type == kIgnorableFrom ? &kRules[kRequiredTypes] : nullptr;
+  const std::size_t at = kRequiredTypes + type - std::min<std::size_t>(type, kIgnorableFrom);
+  return type >= kIgnorableFrom && at < kRules.size() ? &kRules[at] : nullptr;
 }
 
 Result<std::optional<Message>> FrameReader::next() {

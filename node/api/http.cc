@@ -34,6 +34,8 @@ constexpr CodeStatus kStatuses[] = {
     {"signatures_missing", 409},
     {"signatures_differ", 409},
     {"stale_request", 409},
+    {"already_rotated", 409},
+    {"organisation_ended", 409},
     {"wrong_next_roots", 409},
     {"method_not_allowed", 405},
     {"body_erased", 410},

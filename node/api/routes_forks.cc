@@ -38,6 +38,7 @@ Json fork_json(App& app, const ForkInfo& fork) {
           {"head", fork.head.value},
           {"head_hash", hex(fork.head_hash)},
           {"resolved", fork.resolved},
+          {"ended", fork.ended},
           {"pin", fork.pin ? Json{{"number", fork.pin->last.value}, {"hash", hex(fork.pin->hash)}} : Json(nullptr)}};
 }
 

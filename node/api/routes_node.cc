@@ -64,6 +64,7 @@ void get_status(App& app, const Request&, ResponderPtr responder) {
         responder->json(
             {{"org",
               {{"org_id", hex(own.id)}, {"name", own.name}, {"kind", to_string(own.kind)}, {"country", own.country}}},
+             {"org_state", replica.own_org().ended() ? "ended" : "live"},
              {"node_id", hex(replica.own_node())},
              {"version", app.version},
              {"network", replica.network()},

@@ -9,6 +9,7 @@ namespace {
 
 using namespace protocol;
 
+constexpr std::uint64_t kLogShown = 100;    // newest entries of the log
 constexpr std::size_t kSignaturesMax = 32;  // of one change; an organisation has at most 16 roots
 
 Json node_json(App& app, const NodeId& id, const CertifiedNode& node) {
@@ -36,23 +37,53 @@ Json node_json(App& app, const NodeId& id, const CertifiedNode& node) {
   return out;
 }
 
+Json superseded_json(const SupersededEntry& entry) {
+  using Change = SupersededEntry::Change;
+  Json out{{"entry", entry.number.value},
+           {"hash", hex(entry.hash)},
+           {"change", entry.change == Change::kCertify  ? "certify"
+                      : entry.change == Change::kRevoke ? "revoke"
+                                                        : "other"},
+           {"node_id", entry.node.is_zero() ? Json(nullptr) : Json(hex(entry.node))},
+           {"says", entry.name}};
+  if (entry.by.value != 0) out["superseded_by"] = entry.by.value;
+  return out;
+}
+
+Json superseded_json(const std::vector<SupersededEntry>& entries) {
+  Json out = Json::array();
+  for (const auto& entry : entries) out.push_back(superseded_json(entry));
+  return out;
+}
+
 void show_org(App& app, const Request&, ResponderPtr responder) {
   const auto& own = app.replica().own_org();
   const auto& profile = own.profile();
   Json nodes = Json::array(), roots = Json::array();
   for (const auto& [id, node] : own.nodes()) nodes.push_back(node_json(app, id, node));
   for (const auto& key : own.roots().keys) roots.push_back(hex(key));
+  Json log =
+      superseded_json(app.replica().own_entries_above({own.head().value - std::min(own.head().value, kLogShown)}));
+  for (auto& entry : log) {
+    const auto& rotations = own.rotations();
+    const protocol::Number number{entry["entry"].get<std::uint64_t>()};
+    if (number.value == 1) entry["change"] = "found";
+    if (std::ranges::find(rotations, number) != rotations.end()) entry["change"] = "rotate_roots";
+  }
   responder->json({{"org_id", hex(profile.id)},
                    {"name", profile.name},
                    {"kind", to_string(profile.kind)},
                    {"country", profile.country},
                    {"network", profile.network},
+                   {"state", own.ended() ? "ended" : "live"},
                    {"created", time_text(profile.created)},
                    {"entries", own.head().value},
                    {"roots", roots},
                    {"threshold", own.roots().threshold},
                    {"next_roots", hex(own.next_roots())},
-                   {"nodes", nodes}});
+                   {"nodes", nodes},
+                   {"log", log},
+                   {"superseded", superseded_json(app.replica().superseded(profile.id))}});
 }
 
 Result<NodeId> find_own_node(App& app, std::string_view text) {
@@ -98,12 +129,19 @@ Result<OrgRequest> revoke_request(App& app, const Json& body) {
 }
 
 Result<OrgRequest> rotate_request(App& app, const Json& body) {
-  TOCSIN_TRY(only_fields(body, {"change", "roots", "next_roots"}));
+  TOCSIN_TRY(only_fields(body, {"change", "roots", "next_roots", "last_good"}));
   TOCSIN_ASSIGN(text, text_field(body, "roots"));
   TOCSIN_ASSIGN(roots, decode_root_set(text));
   TOCSIN_ASSIGN(next_text, text_field(body, "next_roots"));
   TOCSIN_ASSIGN(next, decode_root_set(next_text));
-  return app.replica().request_rotate_roots(roots, next.commitment());
+  std::optional<Number> last_good;
+  if (const auto number = body.find("last_good"); number != body.end() && !number->is_null()) {
+    if (!number->is_number_unsigned()) {
+      return caller_error(Code{"wrong_type"}, "last_good is the number of an entry: see the log in tocsin org show");
+    }
+    last_good = Number{number->get<std::uint64_t>()};
+  }
+  return app.replica().request_rotate_roots(roots, next.commitment(), last_good);
 }
 
 Result<OrgRequest> certify_request(App& app, const Json& body) {
@@ -114,12 +152,16 @@ Result<OrgRequest> certify_request(App& app, const Json& body) {
   return app.replica().request_certify(node);
 }
 
-Json change_json(const desk::OrgChangeText& text) {
-  return {{"org_id", hex(text.org)},
-          {"change", text.change},
-          {"says", text.says},
-          {"entry", text.entry},
-          {"signatures_needed", text.signatures_needed}};
+Json change_json(App& app, const desk::OrgChangeText& text) {
+  Json out{{"org_id", hex(text.org)},
+           {"change", text.change},
+           {"says", text.says},
+           {"entry", text.entry},
+           {"signatures_needed", text.signatures_needed}};
+  if (text.change == "rotate_roots" && text.org == app.replica().own_org().id()) {
+    out["supersedes"] = superseded_json(app.replica().own_entries_above({text.entry - 1}));
+  }
+  return out;
 }
 
 Json change_warnings(App& app, const OrgRequest& request) {
@@ -149,7 +191,7 @@ void make_request(App& app, const Request& request, ResponderPtr responder) {
   if (!made) return responder->problem(made.error());
   auto text = desk::describe_change(*made);
   if (!text) return responder->problem(text.error());
-  auto out = change_json(*text);
+  auto out = change_json(app, *text);
   out["request"] = encode_org_request(*made);
   out["warnings"] = change_warnings(app, *made);
   responder->json(out);
@@ -179,7 +221,7 @@ void append_entry(App& app, const Request& request, ResponderPtr responder) {
   if (!entry) return responder->problem(entry.error());
   auto text = desk::describe_change(signatures->front().request);
   if (!text) return responder->problem(text.error());
-  const auto out = change_json(*text);
+  const auto out = change_json(app, *text);
   auto queued = app.replica().append_org_entry(entry->view(), request.dry_run, [responder, out](Result<void> written) {
     if (!written) return responder->problem(written.error());
     responder->json(out, 201);

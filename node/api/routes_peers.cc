@@ -90,6 +90,7 @@ void show_peer(App& app, const Request& request, ResponderPtr responder) {
                      {"stale", node.expires < app.desk.clock().now()},
                      {"prekeys", node.prekeys.has_value()}});
   out["nodes"] = nodes;
+  if (const auto* log = app.replica().org_log(peer->org)) out["entries"] = log->head().value;
   if (!peer->nodes.empty()) {
     std::string words;
     for (const auto& word : protocol::card_words(peer->org, peer->nodes.front().node))

@@ -1,5 +1,6 @@
 // org: the own organisation's nodes and roots, and signing with a root key, which needs no home.
 #include <charconv>
+#include <cstdio>
 #include <filesystem>
 #include <functional>
 
@@ -19,6 +20,15 @@ constexpr Field kChangeFields[] = {{"says", "change"},
                                    {"signatures_needed", "signatures needed", Show::kCount},
                                    {"entry", "entry", Show::kCount}};
 
+void show_superseded(Context& c, const Json& entries) {
+  if (c.mode() != OutputMode::kTable || !entries.is_array() || entries.empty()) return;
+  static constexpr Column columns[] = {{"entry", "UNDONE ENTRY"},
+                                       {"change", "CHANGE"},
+                                       {"node_id", "NODE", Show::kId},
+                                       {"says", "SAID", Show::kText, 0, true}};
+  std::printf("\n%s", format_table(entries, columns, terminal_width()).c_str());
+}
+
 int org_show(Context& c) {
   auto answer = c.call("GET", "/org");
   if (!answer) return c.exit_code();
@@ -33,6 +43,7 @@ int org_show(Context& c) {
                                      {"kind", "kind"},
                                      {"country", "country"},
                                      {"network", "network"},
+                                     {"state", "state"},
                                      {"created", "created (claimed)", Show::kTime},
                                      {"roots_text", "root keys"},
                                      {"entries", "entries of its log", Show::kCount}};
@@ -44,7 +55,12 @@ int org_show(Context& c) {
                                        {"expires", "EXPIRES", Show::kTime}};
   auto nodes = *answer;
   nodes.json = Json{{"items", json["nodes"]}, {"next", nullptr}};
-  return c.show_list(nodes, columns, "No nodes.");
+  const int exit = c.show_list(nodes, columns, "No nodes.");
+  static constexpr Column entries[] = {
+      {"entry", "ENTRY"}, {"change", "CHANGE"}, {"node_id", "NODE", Show::kId}, {"says", "SAYS", Show::kText, 0, true}};
+  std::printf("\n%s", format_table(json.value("log", Json::array()), entries, terminal_width()).c_str());
+  show_superseded(c, json.value("superseded", Json::array()));
+  return exit;
 }
 
 // Where `init` puts a single root key that is not taken elsewhere.
@@ -80,6 +96,7 @@ int write_request(Context& c, Json change) {
   change["request_file"] = file;
   const auto needed = change.value("signatures_needed", 1);
   c.show_object(change, kChangeFields);
+  show_superseded(c, change.value("supersedes", Json()));
   c.say("");
   c.say("Take it to " + std::string(needed == 1 ? "a root key" : std::to_string(needed) + " of the root keys") +
         ": tocsin org sign " + file +
@@ -103,6 +120,12 @@ int change(Context& c, const std::function<std::optional<Json>()>& body,
     if (!asked) return c.exit_code();
     auto answer = c.call("POST", "/org/requests", *asked);
     if (!answer) return c.exit_code();
+    if (c.dry_run() && !c.has("root") && (c.has("request-out") || default_roots.empty())) {
+      answer->json.erase("request");
+      const int exit = c.show_object(*answer, kChangeFields);
+      show_superseded(c, answer->json.value("supersedes", Json()));
+      return exit;
+    }
     if (c.has("request-out")) return write_request(c, answer->json);
     const auto roots = c.has("root") ? c.all("root") : default_roots;
     std::error_code error;
@@ -119,6 +142,7 @@ int change(Context& c, const std::function<std::optional<Json>()>& body,
   auto answer = c.call("POST", "/org/entries", Json{{"signatures", signed_by}});
   if (!answer) return c.exit_code();
   c.show_object(*answer, kChangeFields);
+  show_superseded(c, answer->json.value("supersedes", Json()));
   if (!c.dry_run()) {
     c.say("");
     c.say("Done, and on its way to all who know this organisation.");
@@ -170,7 +194,20 @@ int org_rotate_roots(Context& c) {
   const int exit = change(
       c,
       [&]() -> std::optional<Json> {
-        if (!c.has("next-roots-out")) {
+        std::optional<std::uint64_t> last_good;
+        if (c.has("last-good")) {
+          const auto text = c.get("last-good");
+          std::uint64_t number = 0;
+          const auto* end = text.data() + text.size();
+          if (std::from_chars(text.data(), end, number) != std::from_chars_result{end, std::errc{}}) {
+            c.set_exit(
+                c.fail("bad_value", "--last-good takes the number of an entry; see: tocsin org show", kExitUsage));
+            return std::nullopt;
+          }
+          last_good = number;
+        }
+        const bool look_only = c.dry_run() && !c.has("next-roots-out");  // what it would supersede
+        if (!look_only && !c.has("next-roots-out")) {
           c.set_exit(c.fail("missing_option",
                             "Say where the new next root keys are to be written: --next-roots-out DIR", kExitUsage));
           return std::nullopt;
@@ -182,19 +219,28 @@ int org_rotate_roots(Context& c) {
                      "name the file next-root.set, which was written beside the next root keys: --next-set FILE"));
           return std::nullopt;
         }
+        const auto asked = [&](const protocol::RootSet& after) {
+          Json out{{"change", "rotate_roots"},
+                   {"roots", protocol::encode_root_set(*roots)},
+                   {"next_roots", protocol::encode_root_set(after)}};
+          if (last_good) out["last_good"] = *last_good;
+          return out;
+        };
+        crypto::SystemRandom random;
+        if (look_only) {
+          protocol::RootSet nobodys{{crypto::SigningKey::generate(random).verify_key()}, 1};
+          return asked(nobodys);
+        }
         host::RootFiles files{c.all("next-roots-out"), "next-root", {}};
         for (std::size_t i = 0; i < roots->keys.size(); ++i) {
           auto passphrase = root_passphrase(c.all("root").size() + i, "new next root key file", false);
           if (!passphrase) return c.set_exit(c.fail(passphrase.error())), std::nullopt;
           files.passphrases.push_back(std::move(**passphrase));
         }
-        crypto::SystemRandom random;
         auto written = host::write_roots(files, roots->threshold, random);
         if (!written) return c.set_exit(c.fail(written.error())), std::nullopt;
         made = std::move(*written);
-        return Json{{"change", "rotate_roots"},
-                    {"roots", protocol::encode_root_set(*roots)},
-                    {"next_roots", protocol::encode_root_set(made->set)}};
+        return asked(made->set);
       },
       {});
   if (!made) {
@@ -277,7 +323,8 @@ void add_org_commands(std::vector<Command>& out) {
         signature,
         root,
         {"next-set", "FILE", "next-root.set of the keys that take over (default: the one in the home)"},
-        {"next-roots-out", "DIR", "where the new next root keys go: one folder, or one for each", Arity::kMany}},
+        {"next-roots-out", "DIR", "where the new next root keys go: one folder, or one for each", Arity::kMany},
+        {"last-good", "N", "undo what the roots in force signed after entry N of the log (default: its newest)"}},
        "tocsin org rotate-roots --next-set /media/stick/next-root.set --next-roots-out /media/new --request-out "
        "rotate.txt",
        org_rotate_roots});

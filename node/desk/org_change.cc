@@ -22,9 +22,12 @@ Words words(const RevokeChange& c) {
                         (c.reason.empty() ? std::string(".") : ", because: " + c.reason)};
 }
 Words words(const RotateRootsChange& c) {
-  return {"rotate_roots", "Replace all root keys of the organisation by the " + std::to_string(c.roots.keys.size()) +
-                              " that are asked to sign this, of which " + std::to_string(c.roots.threshold) +
-                              " sign together. The keys before are worth nothing afterwards."};
+  return {"rotate_roots",
+          "Replace all root keys of the organisation by the " + std::to_string(c.roots.keys.size()) +
+              " that are asked to sign this, of which " + std::to_string(c.roots.threshold) +
+              " sign together. The keys before are worth nothing afterwards, and whatever they signed in the "
+              "organisation's log after entry " +
+              std::to_string(c.last_good.value) + " is undone. Sign one such request only: two end the organisation."};
 }
 
 }  // namespace

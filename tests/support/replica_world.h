@@ -31,8 +31,8 @@ class Party {
   Party(std::string name, std::uint64_t seed, WorldClock& clock, protocol::OrgKind kind = protocol::OrgKind::kNgo,
         std::string country = "KEN")
       : name_(std::move(name)), clock_(clock), random_(seed), roots_(Roots::generate(1, 1, random_)) {
-    protocol::NewOrg org{name_,         kind,         country,
-                         "tocsin-test", roots_.set(), Roots::generate(1, 1, random_).set().commitment(),
+    next_roots_ = Roots::generate(1, 1, random_);
+    protocol::NewOrg org{name_,      kind, country, "tocsin-test", roots_.set(), next_roots_.set().commitment(),
                          clock.now()};
     org_log.push_back(must(protocol::make_genesis(org, roots_.signers(), random_)));
     crypto::Verifier verifier;
@@ -99,6 +99,7 @@ class Party {
   const protocol::NodeSecrets& secrets() const { return *secrets_; }
   protocol::NodeSecrets& secrets() { return *secrets_; }
   const Roots& roots() const { return roots_; }
+  const Roots& next_roots() const { return next_roots_; }  // not of a further node's party
   crypto::Random& random() { return random_; }
   protocol::ReadingTable& table() { return *table_; }
 
@@ -165,6 +166,7 @@ class Party {
   WorldClock& clock_;
   SeededRandom random_;
   Roots roots_;
+  Roots next_roots_;
   std::optional<protocol::OrgLog> log_;
   protocol::NodeId node_id_;
   std::unique_ptr<protocol::NodeSecrets> secrets_;

@@ -1,9 +1,10 @@
 """Ending trust and keeping it: an organisation's roots, its nodes, and what each may do, with real processes."""
 import json
 import os
+import shutil
 import time
 
-from support import NodesTestCase, introduce, join, wait_until
+from support import PROGRAM, Node, NodesTestCase, introduce, join, wait_until
 
 
 class Trust(NodesTestCase):
@@ -96,6 +97,124 @@ class Trust(NodesTestCase):
         ngo.run("org", "revoke", ngo.node_id, "--request-out", request)
         self.assertEqual(self.sign(ngo, request, 1, self.roots[0], exit=1), "wrong_root")
         self.sign(ngo, request, 1, self.next_roots[0], next_root=True)
+
+    def circle(self):
+        """Watch with a single root in its home, and a channel that Region leads, with Aid."""
+        ngo, region, aid = self.node("Watch"), self.node("Region"), self.node("Aid")
+        introduce(ngo, region, self.folder)
+        introduce(aid, region, self.folder)
+        channel = region.run("channel", "create", "shared")["channel_id"]
+        join(region, channel, ngo)
+        join(region, channel, aid)
+        return ngo, region, aid, channel
+
+    def thief_of(self, ngo):
+        """Somebody has copied the whole home, root keys and next root keys in it, and its passphrase."""
+        ngo.end()
+        home = os.path.join(self.folder, "thief")
+        shutil.copytree(ngo.home, home)
+        with open(ngo.passphrase_file) as file:
+            thief = Node.existing(home, "Thief", file.read().strip(), PROGRAM)
+        self.nodes.append(thief)
+        return thief
+
+    def as_root(self, node, *words):
+        done = node.raw(*words, environment={"TOCSIN_ROOT_PASSPHRASE_FILE": node.passphrase_file})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def rotate(self, node, folder, *more):
+        """At once, with the next root key that lies in the home."""
+        with open(node.passphrase_file) as file:
+            passphrase = file.read().strip()
+        environment = {"TOCSIN_ROOT_PASSPHRASE_FILE": self.secret("rotate", passphrase, "a new next root key")}
+        done = node.raw("org", "rotate-roots", "--next-roots-out", os.path.join(self.folder, folder),
+                        "--root", os.path.join(node.home, "roots", "next-root.key"), *more, environment=environment)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def nodes_of(self, node, org_id):
+        """Those of a peer that count here, by id."""
+        return {n["node_id"] for n in node.run("peer", "show", org_id)["nodes"] if not n["revoked"]}
+
+    def test_rule_19_a_thief_of_the_roots_is_undone_everywhere_by_the_next_ones(self):
+        ngo, region, aid, channel = self.circle()
+        new = lambda node, title: node.run("report", "new", "--kind", "incident", "--title", title, "--channel", channel)
+        titles = lambda node: sorted(r["title"] for r in node.run("report", "list")["items"])
+        laptop = self.node("Laptop", join=self.file("card", ngo.run("card", "show")["card"]))
+        self.certified(ngo, laptop)
+        wait_until("it is in", lambda: sorted(c["state"] for c in laptop.run("channel", "list")["items"]) == ["joined"] * 2, 60)
+        region.run("peer", "connect", laptop.node_id, laptop.listen)
+        new(laptop, "by the laptop")
+        wait_until("all have it", lambda: titles(region) == titles(aid) == ["by the laptop"], 60)
+        self.assertEqual(ngo.run("org", "show")["entries"], 3)
+
+        thief = self.thief_of(ngo).start(ngo.listen)
+        mallory = self.node("Mallory", join=self.file("card", thief.run("card", "show")["card"]))
+        self.certified(thief, mallory)
+        self.as_root(thief, "org", "revoke", laptop.node_id)
+        wait_until("they take the thief at its word",
+                   lambda: self.nodes_of(region, ngo.org_id) == self.nodes_of(aid, ngo.org_id) == {ngo.node_id, mallory.node_id}, 60)
+        wait_until("it is in", lambda: "joined" in [c["state"] for c in mallory.run("channel", "list")["items"] if c["channel_id"] == channel], 60)
+        region.run("peer", "connect", mallory.node_id, mallory.listen)
+        new(mallory, "by the thief")
+        wait_until("it is believed", lambda: "by the thief" in titles(aid), 60)
+        thief.end()
+
+        ngo.start(ngo.listen)
+        wait_until("the owner sees it", lambda: ngo.run("org", "show")["entries"] == 5, 60)
+        shown = ngo.run("org", "show")
+        self.assertEqual([(e["entry"], e["change"]) for e in shown["log"]],
+                         [(1, "found"), (2, "certify"), (3, "certify"), (4, "certify"), (5, "revoke")])
+        self.problem(ngo, "org", "rotate-roots", "--last-good", "6", "--dry-run", exit=1, code="bad_last_good")
+        tried = ngo.run("org", "rotate-roots", "--last-good", "3", "--dry-run")
+        undone = [(4, "certify", mallory.node_id), (5, "revoke", laptop.node_id)]
+        self.assertEqual([(e["entry"], e["change"], e["node_id"]) for e in tried["supersedes"]], undone)
+        self.assertEqual(ngo.run("org", "show")["entries"], 5, "only tried")
+        epoch = region.run("channel", "show", channel)["epoch"]
+        self.rotate(ngo, "fresh", "--last-good", "3")
+        shown = ngo.run("org", "show")
+        self.assertEqual((shown["entries"], shown["state"]), (4, "live"))
+        self.assertEqual([(e["entry"], e["change"], e["node_id"]) for e in shown["superseded"]], undone)
+        for node in (region, aid):  # Aid never meets Watch
+            wait_until("they follow the owner", lambda: self.nodes_of(node, ngo.org_id) == {ngo.node_id, laptop.node_id}, 60)
+        wait_until("there is a new key", lambda: region.run("channel", "show", channel)["epoch"] > epoch, 60)
+        mallory.raw("report", "new", "--kind", "incident", "--title", "once more", "--channel", channel)
+        new(laptop, "the laptop is back")
+        wait_until("it is heard again", lambda: "the laptop is back" in titles(aid), 60)
+        time.sleep(2)
+        for node in (region, aid, ngo):
+            self.assertNotIn("once more", titles(node))
+        self.assertNotIn("the laptop is back", titles(mallory))
+        # What is known stays known, and what the thief still has is worth nothing.
+        region.end()
+        region.start(region.listen)
+        self.assertEqual(self.nodes_of(region, ngo.org_id), {ngo.node_id, laptop.node_id})
+        self.assertEqual(ngo.run("fork", "list")["items"], [])
+
+    def test_rule_19_two_rotations_of_one_commitment_end_the_organisation(self):
+        ngo, region, aid, channel = self.circle()
+        thief = self.thief_of(ngo)
+        region.end()
+        ngo.start(ngo.listen)
+        self.rotate(ngo, "fresh")
+        ngo.end()
+        thief.start(ngo.listen)
+        self.rotate(thief, "stolen")
+        region.start(region.listen)
+        entries = lambda: region.run("peer", "show", ngo.org_id)["entries"]
+        wait_until("the partner takes the first that it meets", lambda: entries() == 3, 60)
+        thief.end()
+        ngo.start(ngo.listen)
+        for node in (region, aid):  # Aid hears of it from Region alone
+            wait_until("it has ended for all", lambda: node.run("peer", "show", ngo.org_id)["state"] == "ended", 90)
+            self.assertEqual([p["state"] for p in node.run("peer", "list")["items"] if p["org_id"] == ngo.org_id], ["ended"])
+            self.assertTrue(any("Watch has ended" in w for w in node.run("status")["warnings"]))
+            self.assertEqual([(f["org_id"], f["ended"]) for f in node.run("fork", "list")["items"]], [(ngo.org_id, True)])
+        region.end()
+        region.start(region.listen)
+        self.assertEqual(region.run("peer", "show", ngo.org_id)["state"], "ended")
+        self.assertEqual(self.nodes_of(region, ngo.org_id), set())
 
     def test_one_root_in_the_home_signs_at_once_and_nobody_else_is_taken_for_it(self):
         ngo = self.node("Watch")

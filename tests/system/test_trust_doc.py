@@ -16,7 +16,7 @@ from support import PROGRAM, ROOT, NodesTestCase, wait_until
 
 DOCUMENT = os.path.join(ROOT, "docs", "trust.md")
 LINE = re.compile(r"^(?P<machine>[a-z]+)(?:\$ (?P<command>.*?)(?:  # (?P<ends>until|refused): ?(?P<what>.*))?|(?P<end>\^C))$")
-PLACEHOLDER = re.compile(r"\b(?:(WORDS|NODE|REQUEST|RECOVERY_KEY)_OF_([A-Z]+)|REPORT)\b")
+PLACEHOLDER = re.compile(r"\b(?:(WORDS|NODE|REQUEST|RECOVERY_KEY)_OF_([A-Z]+)|REPORT|LAST_GOOD)\b")
 ORGANISATION = {"laptop": "watch", "new": "watch", "spare": "watch"}
 
 
@@ -133,6 +133,8 @@ class TrustDoc(NodesTestCase):
     # What a line of the document does.
     def filled(self, match):
         kind, machine = match.groups()
+        if match[0] == "LAST_GOOD":
+            return str(self.last_good)
         if not kind:
             return self.report
         machine = machine.lower()
@@ -253,9 +255,29 @@ class TrustDoc(NodesTestCase):
     def recovered(self):
         wait_until("what the backup held is read", lambda: self.titles("spare") == ["Boats on the river", "Village burnt"], 30)
 
+    def stolen(self):
+        """What the procedure is for: with two of the roots somebody certifies a node of its own, and revokes the server."""
+        self.last_good = self.ask("new", "org", "show")["entries"]
+        self.shell("new", "tocsin card show > new.card")
+        done = self.shell("mallory", "tocsin init --join new.card --name Mallory")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        made = json.loads(done.stdout)
+        self.mallory = made["node_id"]
+        with open(os.path.join(self.stick, "mallory.txt"), "w") as out:
+            out.write(made["request"] + "\n")
+        self.shell("new", "tocsin org certify mallory.txt --request-out theft.txt")
+        for number in (1, 3):
+            self.shell("away", f"tocsin org sign theft.txt --root root-{number}/root-{number}.key --out theft.{number}")
+        done = self.shell("new", "tocsin org certify mallory.txt --signature theft.1 --signature theft.3")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.states("new")[self.mallory], "live")
+
     def taken_over(self):
         org = self.ask("new", "org", "show")
         self.assertFalse(set(org["roots"]) & set(self.first_roots))
+        self.assertNotIn(self.mallory, self.states("new"))
+        self.assertEqual([(e["change"], e["node_id"]) for e in org["superseded"]], [("certify", self.mallory)])
+        self.assertEqual(org["superseded"][0]["entry"], self.last_good + 1)
         self.assertEqual((len(org["roots"]), org["threshold"]), (3, 2))
         # Others that the partner knows by a roster alone may stand there, too.
         connected = lambda: [p["name"] for p in self.ask("region", "peer", "list")["items"] if p["connected"]]
@@ -271,7 +293,9 @@ class TrustDoc(NodesTestCase):
                 "Make a new key for a channel": rotated, "Add a further node, signing on a machine without a network": further,
                 "Lock and unlock": unlocked, "Start again without a person": unlocked, "Back up, and prove the backup": backed_up,
                 "Someone has left": left, "Restore after a loss": restored, "The passphrase is lost": recovered,
-                "Let the next roots take over": taken_over, "Wipe": wiped}
+                "Our root keys were stolen: let the next roots take over": taken_over, "Wipe": wiped}
+
+    BEFORE = {"Our root keys were stolen: let the next roots take over": stolen}
 
     def test_every_command_of_the_document_runs_and_ends_as_it_says(self):
         with open(DOCUMENT) as file:
@@ -282,6 +306,8 @@ class TrustDoc(NodesTestCase):
             for named in re.findall(r"`(tocsin [a-z][^`]*)`", prose):
                 self.assertIn(verb(named), run, f"named in {heading}, and run nowhere")
         for heading, lines, _ in found:
+            if heading in self.BEFORE:
+                self.BEFORE[heading](self)
             for line in lines:
                 self.line(**line)
             if lines:
