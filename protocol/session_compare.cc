@@ -79,6 +79,7 @@ void Session::Impl::note_leaf(const std::optional<ChannelId>& id, const Leaf& le
   }
   const Number own = replica.accepted_head(leaf.log);
   if (leaf.head > own) {
+    note_own_head(leaf);
     const auto known = targets.find(leaf.log);
     if (known != targets.end()) {
       if (leaf.head <= known->second.leaf.head) return;
