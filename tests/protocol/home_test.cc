@@ -190,6 +190,7 @@ TEST_F(CopiedHome, rule_21_no_receipt_goes_out_in_doubt_and_no_counter_is_used_t
 TEST_F(CopiedHome, rule_21_a_locked_home_is_doubted_too) {
   write(a, "common");
   meet(a, b);
+  for (Party* other : {&b, &c}) net.cut_between(a, *other);
   a.lock();
   a.replica().set_listener(&net.endpoint(a));
   doubt();
