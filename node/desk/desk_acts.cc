@@ -133,9 +133,11 @@ void Desk::act_on(const protocol::ReportId& report, std::function<Result<protoco
             }))
           record.until_home.reset();
     }
-    if (records.empty())
+    if (records.empty()) {
+      made.until_home = false;
       return write({std::move(*canonical)}, channels, std::move(made), done,
                    urgent ? protocol::Haste::kAlert : protocol::Haste::kOrdinary);
+    }
     made.until_home = std::ranges::all_of(records, [](const auto& record) { return record.until_home.has_value(); });
     for (const auto& record : records)
       for (const auto& channel : record.channels)
