@@ -68,4 +68,5 @@ struct WaitingRecord {
   earlierAskers @12 :List(Data);   # as askedById, at most 64, each once: who asked for it before, in other words; none of them releases it
   version @13 :Data;               # 32 bytes: the correction of the subject that was in force when this was asked; empty: as first written
   readers @14 :Data;               # 32 bytes: hash of who read in those channels when this was asked (docs/protocol.md); empty: not said
+  untilHome @15 :Data;             # 32 bytes: node whose home is in doubt (rule 21); once that is over it sends this by itself; empty: a second person is needed
 }

@@ -157,6 +157,9 @@ Result<WaitingRecord> read_waiting_record(schema::WaitingRecord::Reader in) {
   if (in.getReaders().size() != 0 && !take(out.readers.emplace(), in.getReaders())) {
     return bad("a hash has a wrong size");
   }
+  if (in.getUntilHome().size() != 0 && !take(out.until_home.emplace(), in.getUntilHome())) {
+    return bad("an id has a wrong size");
+  }
   return out;
 }
 
@@ -284,6 +287,7 @@ Bytes encode_waiting_record(const WaitingRecord& record) {
     }
     if (record.version) out.setVersion(canonical::data(*record.version));
     if (record.readers) out.setReaders(canonical::data(*record.readers));
+    if (record.until_home) out.setUntilHome(canonical::data(*record.until_home));
   });
 }
 

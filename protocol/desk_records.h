@@ -114,6 +114,8 @@ struct WaitingRecord {
   std::vector<std::optional<UserId>> earlier_askers;  // each once, as asked_by_id
   std::optional<ReportId> version;                    // the correction in force when it was asked
   std::optional<crypto::Hash> readers;                // who read in those channels then
+  // No second person is needed: this node sends it once its home is in doubt no more (rule 21).
+  std::optional<NodeId> until_home;
   friend bool operator==(const WaitingRecord&, const WaitingRecord&) = default;
 };
 Bytes encode_waiting_record(const WaitingRecord& record);

@@ -124,6 +124,9 @@ struct FeedItem {
   FeedKind kind;
   ByteView payload;  // read during the call
 };
+// An alert goes although the home is in doubt (rules 21, 52).
+enum class Haste : std::uint8_t { kOrdinary, kAlert };
+inline constexpr Code kHomeUnconfirmed{"home_unconfirmed"};
 struct EntryRef {
   LogKey log;
   Number number;
@@ -158,6 +161,7 @@ class ReplicaListener {
   // These entries of a feed are gone, the newest that were held: a pin chose another branch of it (rule 12).
   virtual void on_cut(const ChannelId&, const LogKey&, const EntryChunk&) {}
   virtual void on_taken_back(std::span<const TakenBack>) {}  // likewise; or kept under a hold, and shown no more
+  virtual void on_home_confirmed(const std::optional<NodeId>& /*by*/) {}  // rule 21; nothing: a person did
 };
 
 class Replica;
@@ -422,12 +426,31 @@ class Replica {
   Result<std::uint32_t> next_term_of(const ChannelId& channel, const OrgId& steward) const;
 
   // ---- writing
-  // May this organisation write there now? Errors: unknown_channel, not_a_writer, needs_newer.
-  Result<void> may_append(const ChannelId& channel) const;
+  // May this organisation write there now? Errors: unknown_channel, not_a_writer, needs_newer; home_unconfirmed: while
+  // the home is in doubt the private channel and alerts alone are written, in new feeds.
+  Result<void> may_append(const ChannelId& channel, Haste haste = Haste::kOrdinary) const;
   // Appends to the own feed of the channel, as one batch: all or nothing. `done` gets the references in order. The
   // first entry of an epoch carries the certificate; checkpoints are put in between as rule 13 says. Errors (caller):
-  // unknown_channel, not_a_writer, payload_too_large, needs_newer.
-  Result<void> append(const ChannelId& channel, std::span<const FeedItem> items, Done<std::vector<EntryRef>> done);
+  // those of may_append, payload_too_large.
+  Result<void> append(const ChannelId& channel, std::span<const FeedItem> items, Done<std::vector<EntryRef>> done,
+                      Haste haste = Haste::kOrdinary);
+
+  // ---- the home (rule 21)
+  // It stands elsewhere than it did: somebody may run the original. From now on nothing is added to feeds that are
+  // there, receipts and control logs wait, and ordinary writing is home_unconfirmed, all durably, until it is
+  // confirmed. `machine`: where it stands now; given back by doubted_home as long as the doubt lasts.
+  void doubt_home(ByteView machine, Done<void> done);
+  bool home_in_doubt() const;
+  std::optional<Bytes> doubted_home() const;
+  // A person says that no original runs. Errors (caller): home_confirmed (nobody asked), ask_a_peer (another node
+  // shares a channel with this one, and is to be met).
+  Result<void> confirm_home(Done<void> done);
+  // For sessions: this peer's heads were compared, and none of an own log is above what is held here.
+  void home_confirmed_by(const NodeId& peer);
+  // For sessions: the peer says that it holds an own log up to there. A feed ends by that, a chair waits.
+  void note_higher(const LogKey& log, Number head, const NodeId& peer);
+  bool is_own_log(const LogKey& log) const;  // of this node's feeds, or a control log that it writes
+  std::uint64_t own_entries_taken() const;   // rises when entries of own logs come from others
 
   // ---- taking back (erasure.h)
   // The order to erase an entry of the own organisation; who appends it, has the body erased with it. Errors (caller):

@@ -13,7 +13,7 @@ Error needs_newer_error(const ChannelState& state) {
                                        ": nothing is written there until this node is upgraded");
 }
 
-Result<void> ReplicaCore::may_append(const Channel& channel) const {
+Result<void> ReplicaCore::may_append(const Channel& channel, Haste haste) const {
   TOCSIN_TRY(check_unlocked());
   const ChannelState& state = channel.accepted;
   if (state.needs_newer) return needs_newer_error(state);
@@ -26,6 +26,7 @@ Result<void> ReplicaCore::may_append(const Channel& channel) const {
   if (!state.joined() || state.newest == nullptr || !may_report(role)) {
     return caller_error(kNotAWriter, "this organisation may not write in the channel");
   }
+  if (haste == Haste::kOrdinary && state.id() != private_channel) TOCSIN_TRY(check_home());
   return kOk;
 }
 
@@ -39,9 +40,14 @@ LogState& ReplicaCore::own_feed(Change& change, Channel& channel) {
     // An epoch past the end of a term is above what the next one begins with: a feed never goes back.
     const bool above = log != nullptr && log->accepted.head_epoch > state.newest_epoch();
     const bool pinned = log != nullptr && pin_for(state, *log) != nullptr;
-    if (log != nullptr && log->accepted.frozen == 0 && !pinned && !above) return *log;
+    if (log != nullptr && log->accepted.frozen == 0 && !pinned && !above && !is_over(channel, *log)) return *log;
   }
   state.feed_key = std::make_shared<const crypto::SigningKey>(crypto::SigningKey::generate(random));
+  for (const LogKey& key : channel.logs) {  // one that another copy of this node began may have come from a peer
+    const LogState* log = find_log(key);
+    if (log != nullptr && log->owner && log->owner->node == own_node)
+      state.feed_generation = std::max(state.feed_generation, log->owner->generation);
+  }
   ++state.feed_generation;
   change.channels.push_back(state.id());
   const LogKey key{state.feed_key->verify_key().bytes()};
@@ -109,8 +115,8 @@ std::size_t bytes_of(std::span<const FeedItem> items) {
 }  // namespace
 
 Result<void> ReplicaCore::append_items(Change& change, Channel& channel, std::span<const FeedItem> items,
-                                       std::vector<EntryRef>* refs) {
-  TOCSIN_TRY(may_append(channel));
+                                       std::vector<EntryRef>* refs, Haste haste) {
+  TOCSIN_TRY(may_append(channel, haste));
   // A certificate takes some 300 bytes, and stands in front of whatever comes first.
   constexpr std::size_t kPayloadMax = kPlaintextBytesMax - 512;
   for (const FeedItem& item : items) {
@@ -194,19 +200,20 @@ Result<void> ReplicaCore::append_items(Change& change, Channel& channel, std::sp
   return kOk;
 }
 
-Result<void> Replica::may_append(const ChannelId& id) const {
+Result<void> Replica::may_append(const ChannelId& id, Haste haste) const {
   const Channel* channel = impl_->find_channel(id);
   if (channel == nullptr) return caller_error(kUnknownChannel, "no such channel is known here");
-  return impl_->may_append(*channel);
+  return impl_->may_append(*channel, haste);
 }
 
-Result<void> Replica::append(const ChannelId& id, std::span<const FeedItem> items, Done<std::vector<EntryRef>> done) {
+Result<void> Replica::append(const ChannelId& id, std::span<const FeedItem> items, Done<std::vector<EntryRef>> done,
+                             Haste haste) {
   Channel* channel = impl_->find_channel(id);
   if (channel == nullptr) return caller_error(kUnknownChannel, "no such channel is known here");
   Change change;
   std::vector<EntryRef> refs;
   refs.reserve(items.size());
-  TOCSIN_TRY(impl_->append_items(change, *channel, items, &refs));
+  TOCSIN_TRY(impl_->append_items(change, *channel, items, &refs, haste));
   impl_->commit_for(std::move(change), std::move(done), std::move(refs));
   return kOk;
 }

@@ -52,6 +52,7 @@ Result<Channel*> ReplicaCore::found_channel(Change& change, const NewChannel& wa
 }
 
 Result<ChannelId> Replica::create_channel(const NewChannel& wanted, Done<ChannelId> done) {
+  TOCSIN_TRY(impl_->check_home());
   if (wanted.channel_class != ChannelClass::kShared && wanted.channel_class != ChannelClass::kAlert &&
       wanted.channel_class != ChannelClass::kPublic) {
     return caller_error("bad_channel_class", "a new channel is shared, alert or public");
@@ -167,6 +168,8 @@ Result<Channel*> chaired(ReplicaCore& core, const ChannelId& id) {
                         "two histories of this channel's control log are signed: nobody takes another entry of it");
   }
   if (core.chair_revoked(state)) return caller_error(kChairRevoked, "this node was revoked, and is chair no more");
+  TOCSIN_TRY(core.check_home());
+  TOCSIN_TRY(core.check_not_behind(*channel));
   return channel;
 }
 
@@ -350,6 +353,7 @@ namespace {
 
 Result<Channel*> invited(ReplicaCore& core, const ChannelId& id) {
   TOCSIN_TRY(core.check_unlocked());
+  TOCSIN_TRY(core.check_home());
   Channel* channel = core.find_channel(id);
   if (channel == nullptr) return unknown_channel();
   const ChannelStanding standing = channel->accepted.standing;

@@ -25,6 +25,10 @@ EntryHeader next_header(const ChannelState& state, Epoch epoch) {
 }  // namespace
 
 Result<void> ReplicaCore::add_control(Change& change, Channel& channel, std::span<const Entry> entries, From from) {
+  if (from == From::kSelf) {
+    TOCSIN_TRY(check_home());
+    TOCSIN_TRY(check_not_behind(channel));
+  }
   // What a locked node took, and could not be told yet when it was unlocked.
   if (const LogState* held = find_log(channel.accepted.control_log());
       held != nullptr && channel.accepted.head < held->accepted.head && !secrets.locked()) {
@@ -193,7 +197,7 @@ void ReplicaCore::pin_feeds_of(const Channel& channel, const std::function<bool(
 void ReplicaCore::cancel_invitations(Change& change, const OrgId& org) {
   for (auto& [id, channel] : channels) {
     const ChannelState& state = channel->accepted;
-    if (!state.is_chair() || !state.joined() || !state.invited.contains(org)) continue;
+    if (!state.is_chair() || !state.joined() || !state.invited.contains(org) || home_in_doubt()) continue;
     const LogState* log = find_log(state.control_log());
     if (state.needs_newer || chair_revoked(state) || log == nullptr || log->accepted.frozen != 0) continue;
     if (channel->pending.erase(org) > 0) change.batch.remove_record(Table::kMail, pending_record_name(id, org));
@@ -268,7 +272,8 @@ bool ReplicaCore::note_nodes(const Channel& channel, NextEpoch& next) const {
 
 void ReplicaCore::chores(Channel& channel) {
   const ChannelState& state = channel.accepted;
-  if (clock.steady_ms() < chores_not_before_ms || state.contribution != nullptr) return;
+  if (clock.steady_ms() < chores_not_before_ms || state.contribution != nullptr || home_in_doubt()) return;
+  if (!check_not_behind(channel)) return;
   if (Change decided; enact_approved(decided, channel)) commit_for(std::move(decided), nullptr);
   lead_on(channel);
   if (!state.is_chair()) {

@@ -31,6 +31,9 @@ inline constexpr Code kFork{"fork"};
 inline constexpr Code kBadEntry{"bad_entry"};
 inline constexpr Code kNotAWriter{"not_a_writer"};
 inline constexpr Code kNeedsNewer{"needs_newer"};
+inline constexpr Code kHomeConfirmed{"home_confirmed"};
+inline constexpr Code kAskAPeer{"ask_a_peer"};
+inline constexpr Code kBehindOwnLog{"behind_own_log"};
 Error needs_newer_error(const ChannelState& state);  // rule 16
 
 // What is known of two histories of one log (rule 12); its record: replica_forks.cc.
@@ -268,6 +271,16 @@ struct ReplicaCore {
   std::unordered_map<LogKey, LogState, FixedBytesHash> logs;
   std::map<ChannelId, std::unique_ptr<Channel>> channels;
 
+  // What the machine was when this life of the home began, until somebody confirms it (rule 21).
+  std::optional<Bytes> doubted_home;
+  std::set<LogKey> ended;       // own feeds that are never written to again, whatever their key
+  std::uint64_t own_taken = 0;  // how often entries of own logs came from others
+  struct Claim {
+    Number head;
+    std::int64_t since_ms = 0;  // steady
+  };
+  std::map<std::pair<LogKey, NodeId>, Claim> claims;  // that a peer holds so much of an own log
+
   std::uint32_t newest_prekey_used =
       0;  // month of the newest prekey that ever opened an epoch of another chair (rule 32)
   // After a lock: feeds that are nobody's yet, with the entries to tell by, and whether there is reason to look again.
@@ -468,10 +481,24 @@ struct ReplicaCore {
   // With a single steward whose chair is revoked, the lowest of its certified nodes leads on by itself.
   void lead_on(Channel& channel);
 
+  // ---- replica_home.cc: a home that was copied, moved or set back (rule 21)
+  bool home_in_doubt() const { return doubted_home.has_value(); }
+  // Error (caller): home_unconfirmed.
+  Result<void> check_home() const;
+  bool is_own_log(const LogKey& log) const;
+  void jump_counters(Change& change, Channel& channel);
+  // Entries of an own feed came from others: this node never writes to it again.
+  void own_feed_came(Change& change, Channel& channel, const LogState& log);
+  // Is this own feed over for this node?
+  bool is_over(const Channel& channel, const LogState& log) const;
+  // Chair. Error (caller): behind_own_log.
+  Result<void> check_not_behind(const Channel& channel) const;
+  void end_doubt(std::optional<NodeId> by, Done<void> done);
+
   // ---- replica_append.cc
-  Result<void> may_append(const Channel& channel) const;
+  Result<void> may_append(const Channel& channel, Haste haste = Haste::kOrdinary) const;
   Result<void> append_items(Change& change, Channel& channel, std::span<const FeedItem> items,
-                            std::vector<EntryRef>* refs);
+                            std::vector<EntryRef>* refs, Haste haste = Haste::kOrdinary);
   LogState& own_feed(Change& change, Channel& channel);
 
   // ---- replica_authorise.cc
@@ -735,11 +762,12 @@ inline constexpr std::string_view kPrekeyRecordName = "replica.prekey";       //
 inline constexpr std::string_view kCutRecordName = "replica.cut";             // u64: Replica::newest_cut
 inline constexpr std::string_view kLockedRecordName = "replica.locked";       // u64: arrival (note_locked)
 inline constexpr std::string_view kUnnamedRecordPrefix = "replica.unnamed/";  // log key: u64 number each (unnamed)
-inline constexpr std::string_view kEndedRecordPrefix = "replica.ended/";  // log key: own feed that came while locked
-inline constexpr std::string_view kErasureRecordPrefix = "replica.erasure/";        // log key, u64, org: signed order
-inline constexpr std::string_view kErasedRecordPrefix = "replica.erased/";          // likewise: what became of it
+inline constexpr std::string_view kEndedRecordPrefix = "replica.ended/";  // log key: own feed that is over (rule 21)
+inline constexpr std::string_view kHomeRecordName = "replica.home";       // ReplicaCore::doubted_home, as it was given
+inline constexpr std::string_view kErasureRecordPrefix = "replica.erasure/";  // log key, u64, org: signed order
+inline constexpr std::string_view kErasedRecordPrefix = "replica.erased/";    // likewise: what became of it
 inline constexpr std::string_view kSupersededRecordPrefix = "replica.superseded/";  // log key: replica_roots.cc
-inline constexpr std::string_view kHoldRecordPrefix = "replica.hold/";              // report id: message HoldRecord
+inline constexpr std::string_view kHoldRecordPrefix = "replica.hold/";        // report id: message HoldRecord
 inline constexpr std::string_view kFeedRecordPrefix = "replica.feed/";
 inline constexpr std::string_view kCounterRecordPrefix = "replica.counter/";
 

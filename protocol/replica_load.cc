@@ -85,7 +85,7 @@ Result<void> Replica::create_restored(const NodeId& own_node, Done<void> done) {
   Change change;
   change.batch.put_record(Table::kLocal, as_bytes(kSelfRecordName),
                           encode_self({self.org, own_node, self.private_channel}));
-  for (const auto name : {kPrekeyRecordName, kLockedRecordName, kCutRecordName})
+  for (const auto name : {kPrekeyRecordName, kLockedRecordName, kCutRecordName, kHomeRecordName})
     change.batch.remove_record(Table::kLocal, as_bytes(name));
   TOCSIN_TRY(core.store.scan_records(Table::kLocal, [&](ByteView name, ByteView) {
     if (as_text(name).starts_with(kCounterRecordPrefix) || as_text(name).starts_with(kEndedRecordPrefix))
@@ -147,6 +147,13 @@ Result<void> ReplicaCore::reload() {
   own_org = record.org;
   own_node = record.node;
   private_channel = record.private_channel;
+
+  // What was doubted stays so, also where the disk did not take it.
+  if (auto home = store.get_record(Table::kLocal, as_bytes(kHomeRecordName))) {
+    doubted_home = std::move(*home);
+  } else if (!(home.error().code == kNotHeld)) {
+    return home.error();
+  }
 
   newest_prekey_used = 0;
   if (auto used = store.get_record(Table::kLocal, as_bytes(kPrekeyRecordName))) {
@@ -261,6 +268,8 @@ Result<void> ReplicaCore::load_feeds(const std::vector<LogRecord>& records) {
         found.emplace_back(*key, to_bytes(value));
     } else if (text.starts_with(kUnnamedRecordPrefix)) {
       if (const auto key = LogKey::from(name.subspan(kUnnamedRecordPrefix.size()))) load_unnamed(*key, value);
+    } else if (text.starts_with(kEndedRecordPrefix)) {
+      if (const auto key = LogKey::from(name.subspan(kEndedRecordPrefix.size()))) ended.insert(*key);
     } else if (text.starts_with(kErasureRecordPrefix)) {
       orders.emplace_back(to_bytes(name), to_bytes(value));
     } else if (text.starts_with(kErasedRecordPrefix)) {

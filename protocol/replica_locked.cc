@@ -84,11 +84,6 @@ Result<void> ReplicaCore::catch_up() {
     ChannelState& state = channel->accepted;
     const LogState* control = find_log(state.control_log());
     if (control != nullptr && control->accepted.frozen == kUnreadable) change.logs.push_back(state.control_log());
-    // A locked node signs nothing: what came for the own feed is another copy's, and the feed ends (rule 21).
-    const auto ended = [&] {
-      return store.get_record(Table::kLocal, ended_record_name(LogKey{state.feed_key->verify_key().bytes()}));
-    };
-    if (state.feed_key != nullptr && ended()) state.feed_key = nullptr;
   }
   std::map<LogKey, Epoch> begun;
   Arrival cursor{load_le64(noted->data())};

@@ -376,14 +376,8 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
     core->follow_claims(change, in, log, orders);
   }
   change.logs.push_back(log);
-  if (core->secrets.locked() && owner && owner->node == core->own_node) {
-    change.batch.put_record(Table::kLocal, ended_record_name(log), {});
-  }
-  // Somebody else holds more of our own feed than this home: it was set back, and ends here (rule 21).
-  if (in.accepted.feed_key != nullptr && in.accepted.feed_key->verify_key().bytes() == log.bytes()) {
-    in.accepted.feed_key = nullptr;
-    change.channels.push_back(*channel);
-  }
+  // Somebody else holds more of our own feed than this home: it was set back, or copied, and the feed ends here.
+  if (owner && owner->node == core->own_node) core->own_feed_came(change, in, held);
   if (!name_only) core->inspect(change, in, held);
   return change;
 }
@@ -403,6 +397,7 @@ Result<Change> RangeReceiver::State::finish_control() {
     added.emplace_back(view.header, view.signature, view.body);
   }
   Change change;
+  if (core->is_own_log(log)) ++core->own_taken;
   TOCSIN_TRY(next_term ? core->take_term(change, in, added)
                        : core->add_control(change, in, added, ReplicaCore::From::kOthers));
   return change;

@@ -143,6 +143,7 @@ bool Session::Impl::poll_frame(Bytes& out) {
 
 // Answers before questions, and both before entries: what others wait for is never behind a bulk answer.
 void Session::Impl::fill(wire::FrameWriter& out) {
+  confirm_home();
   put_opening(out);
   if (!hello_seen) return;
   put_pings(out);

@@ -79,12 +79,13 @@ void Session::Impl::note_leaf(const std::optional<ChannelId>& id, const Leaf& le
   if (hidden) return;
   note_peer_head(leaf.log, leaf.head);
   if (id) {
-    const Leaf* ours = replica.frontier(*id).find(leaf.log);
+    const Leaf* ours = replica.frontier(*id, config.peer_org).find(leaf.log);
     if (ours == nullptr || *ours != leaf) offer_proof(*id, leaf.log);
   }
   if (id) replica.note_held(*id, config.peer_org, config.peer_node, std::span(&leaf, 1));
   const Number own = replica.accepted_head(leaf.log);
   if (leaf.head > own) {
+    note_own_head(leaf);
     const auto known = targets.find(leaf.log);
     if (known != targets.end()) {
       if (leaf.head <= known->second.leaf.head) return;

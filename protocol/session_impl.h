@@ -8,6 +8,7 @@
 //   session_forks.cc    where two histories part: walking down to it, telling of it (rule 12)
 //   session_serve.cc    what the peer wants of us
 //   session_side.cc     receipts, mail, prekeys, pings
+//   session_home.cc     what the peer shows of this node's own logs (rule 21)
 //
 // Invariants:
 //   1. Nothing here grows with what a peer sends beyond the limits below; entries not yet durable are bounded by the
@@ -307,6 +308,11 @@ struct Session::Impl {
   void schedule_below();
   Result<void> take_below(const LogKey& log, Fetch& fetch, wire::EntriesReader& reader);
   void below_done(const LogKey& log, const Fetch& fetch);
+
+  // ---- session_home.cc
+  std::uint64_t own_taken_before = 0;  // Replica::own_entries_taken when this round's slots were made
+  void note_own_head(const Leaf& leaf);
+  void confirm_home();
 
   // ---- session_entries.cc
   std::uint64_t credit_used = 0;  // of what the peer may send: its entries that are not durable

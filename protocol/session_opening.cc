@@ -85,6 +85,7 @@ wire::Slots Session::Impl::make_slots() {
   }
   for (const ChannelId& id : dropped) drop_channel(id);
 
+  own_taken_before = replica.own_entries_taken();
   wire::Slots out;
   out.round = next_round;
   out.slots.resize(std::max(wire::kSlotsMin, std::bit_ceil(list.size())));

@@ -71,6 +71,7 @@ void get_status(App& app, const Request&, ResponderPtr responder) {
              {"listen", app.listening},
              {"unlocked", !app.tiers.locked},
              {"restarting", app.tiers.restarting},
+             {"home", replica.home_in_doubt() ? "unconfirmed" : "confirmed"},
              {"peers", replica.peers().size()},
              {"peers_connected", connected},
              {"channels", replica.channels().size()},
@@ -128,6 +129,14 @@ void get_doctor(App& app, const Request&, ResponderPtr responder) {
   for (const auto& c : checks)
     items.push_back({{"name", c.name}, {"state", c.state}, {"detail", c.detail}, {"fix", c.fix}});
   responder->json(Json{{"checks", items}});
+}
+
+void post_confirm_home(App& app, const Request&, ResponderPtr responder) {
+  auto begun = app.replica().confirm_home([responder](Result<void> confirmed) {
+    if (!confirmed) return responder->problem(confirmed.error());
+    responder->json(Json{{"home", "confirmed"}});
+  });
+  if (!begun) responder->problem(begun.error());
 }
 
 void get_card(App& app, const Request&, ResponderPtr responder) {
@@ -273,6 +282,11 @@ void add_node_routes(std::vector<Route>& out) {
                  .path = "/doctor",
                  .summary = "Checks, and what to do",
                  .handler = get_doctor,
+                 .when_locked = true});
+  out.push_back({.method = "POST",
+                 .path = "/home/confirm",
+                 .summary = "Confirm that no original of this home runs",
+                 .handler = post_confirm_home,
                  .when_locked = true});
   out.push_back({"GET", "/card", "This node's card and its safety words", {}, get_card});
   out.push_back({"GET", "/index", "How far the query index has read", {}, get_index});

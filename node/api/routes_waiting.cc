@@ -59,6 +59,7 @@ Json waiting_json(App& app, const WaitingRow& waiting) {
   out["state"] = "waiting";
   out["waiting_for"] = hex_list(waiting.record.channels);
   out["correction"] = waiting.record.correction ? Json(hex(*waiting.record.correction)) : Json(nullptr);
+  out["until"] = waiting.record.until_home ? "home_confirmed" : "released";
   out["asked_by"] = waiting.record.asked_by;
   out["asked_at"] = time_text(waiting.record.asked_at);
   const auto& version = waiting.record.correction ? waiting.record.correction : waiting.record.version;

@@ -117,10 +117,15 @@ Json made_json(App& app, const desk::Made& made) {
   if (!made.advice.empty()) out["advice"] = advice_json(made.advice);
   if (!made.waiting.empty()) {
     out["state"] = "waiting";
-    out["code"] = "waiting";
+    out["code"] = made.until_home ? protocol::kHomeUnconfirmed.text() : "waiting";
     out["waiting_for"] = hex_list(made.waiting);
     out["detail"] =
-        "others read it once a second person has released it: tocsin report release " + hex(made.id).substr(0, 12);
+        made.until_home
+            ? std::string(
+                  "this home was copied or moved: it goes out by itself once a peer has confirmed the home; "
+                  "see: tocsin doctor")
+            : "others read it once a second person has released it: tocsin report release " +
+                  hex(made.id).substr(0, 12);
   }
   return out;
 }

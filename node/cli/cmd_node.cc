@@ -211,6 +211,7 @@ int node_status(Context& c) {
                                      {"network", "network"},
                                      {"listen", "listens on"},
                                      {"unlocked", "unlocked", Show::kYesNo},
+                                     {"home", "home"},
                                      {"peers", "peers", Show::kCount},
                                      {"peers_connected", "connected", Show::kCount},
                                      {"channels", "channels", Show::kCount},
@@ -271,6 +272,12 @@ std::string doctor_text(const Json& checks, std::size_t width) {
 
 // From the running node, or without one what the home itself shows.
 int node_doctor(Context& c) {
+  if (c.has("confirm-home")) {
+    auto answer = c.call("POST", "/home/confirm");
+    if (!answer) return c.exit_code();
+    static constexpr Field fields[] = {{"home", "home"}};
+    return c.show_object(*answer, fields);
+  }
   auto answer = c.ask("/doctor");
   if (answer.is_object() && answer.contains("checks")) {
     if (const auto status = c.ask("/status"); status.is_object()) add_key_checks(status, answer["checks"]);
@@ -369,13 +376,17 @@ void add_node_commands(std::vector<Command>& out) {
                  node_run});
   out.push_back(
       {"", "status", "Show organisation, node, peers, channels, store and warnings", {}, {}, "", node_status});
-  out.push_back({"",
-                 "doctor",
-                 "Check clock, disk, permissions, port, peers and keys, and say what to do",
-                 {},
-                 {},
-                 "",
-                 node_doctor});
+  out.push_back(
+      {"",
+       "doctor",
+       "Check clock, disk, permissions, port, peers and keys, and say what to do",
+       {},
+       {{"confirm-home", "",
+         "say that no original of this home runs, where it was copied or moved and the node shares no channel "
+         "with anybody; else a peer confirms it, in one meeting",
+         Arity::kFlag}},
+       "",
+       node_doctor});
   out.push_back({"config", "check", "Check the configuration file: names file, line and fix", {}, {}, "", node_config});
   out.push_back({"config",
                  "show",

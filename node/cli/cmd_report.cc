@@ -256,16 +256,17 @@ std::string filter_query(Context& c, std::initializer_list<std::pair<std::string
 }
 
 std::vector<Option> filter_options(bool paging) {
-  std::vector<Option> out = {
-      {"kind", "KIND", "of this kind"},
-      {"country", "ISO3", "about this country"},
-      {"since", "DATE", "observed on or after, YYYY-MM-DD or RFC 3339"},
-      {"until", "DATE", "observed before the end of"},
-      {"severity", "S", "at least: Minor, Moderate, Severe, Extreme"},
-      {"channel", "C", "shared in this channel"},
-      {"author", "ORG", "written by this organisation"},
-      {"near", "LAT,LON,KM", "within so many kilometres of a point"},
-      {"state", "STATE", "withdrawn, corrected, disputed, corroborated or conflict; waiting: for a second person"}};
+  std::vector<Option> out = {{"kind", "KIND", "of this kind"},
+                             {"country", "ISO3", "about this country"},
+                             {"since", "DATE", "observed on or after, YYYY-MM-DD or RFC 3339"},
+                             {"until", "DATE", "observed before the end of"},
+                             {"severity", "S", "at least: Minor, Moderate, Severe, Extreme"},
+                             {"channel", "C", "shared in this channel"},
+                             {"author", "ORG", "written by this organisation"},
+                             {"near", "LAT,LON,KM", "within so many kilometres of a point"},
+                             {"state", "STATE",
+                              "withdrawn, corrected, disputed, corroborated or conflict; waiting: for a second person, "
+                              "or for this home to be confirmed"}};
   if (paging) {
     out.push_back({"limit", "N", "at most so many (default 50, at most 500)"});
     out.push_back({"after", "CURSOR", "go on behind an earlier answer"});

@@ -114,7 +114,7 @@ std::vector<reports::Reader> Desk::governments_against(const std::set<std::strin
 
 Result<void> Desk::may_share(const protocol::Report& report, const protocol::ChannelId& channel) const {
   if (report.kind == protocol::ReportKind::kAlert) return kOk;
-  TOCSIN_TRY(replica_.may_append(channel));
+  TOCSIN_TRY(replica_.may_append(channel, protocol::Haste::kAlert));
   return may_be_read(report, readers_of(channel));
 }
 
@@ -182,28 +182,34 @@ void Desk::create(protocol::Report report, std::optional<protocol::ChannelId> ch
   auto canonical = protocol::encode_report(*ready);
   if (!canonical) return done(canonical.error());
   Made made{protocol::report_id(*canonical), {}, {}, reports::validate(*ready).advice};
-  if (needs_two(*ready, target)) {
+  const bool two = needs_two(*ready, target);
+  if (two || waits_for_home(*ready, target)) {
     made.waiting = {target};
+    made.until_home = !two;
+    auto record = ask_second(made.id, std::nullopt, made.waiting, by);
+    if (!two) record.until_home = replica_.own_node();
     std::vector<Item> of{{protocol::FeedKind::kReport, std::move(*canonical)},
-                         {protocol::FeedKind::kWaiting,
-                          protocol::encode_waiting_record(ask_second(made.id, std::nullopt, made.waiting, by))}};
+                         {protocol::FeedKind::kWaiting, protocol::encode_waiting_record(record)}};
     Items items;
     items.emplace_back(replica_.private_channel(), std::move(of));
     return write_items(std::move(items), std::move(made), std::move(done));
   }
-  write({std::move(*canonical)}, {target}, made, std::move(done));
+  const bool alert = ready->kind == protocol::ReportKind::kAlert;
+  write({std::move(*canonical)}, {target}, made, std::move(done),
+        alert ? protocol::Haste::kAlert : protocol::Haste::kOrdinary);
 }
 
-void Desk::write(std::vector<Bytes> canonical, std::vector<protocol::ChannelId> channels, Made made, Done<Made> done) {
+void Desk::write(std::vector<Bytes> canonical, std::vector<protocol::ChannelId> channels, Made made, Done<Made> done,
+                 protocol::Haste haste) {
   Items items;
   for (const auto& channel : channels) {
     auto& of = items.emplace_back(channel, std::vector<Item>{}).second;
     for (const auto& bytes : canonical) of.push_back({protocol::FeedKind::kReport, bytes});
   }
-  write_items(std::move(items), std::move(made), std::move(done));
+  write_items(std::move(items), std::move(made), std::move(done), haste);
 }
 
-void Desk::write_items(Items items, Made made, Done<Made> done) {
+void Desk::write_items(Items items, Made made, Done<Made> done, protocol::Haste haste) {
   struct Pending {
     Made made;
     std::optional<Error> failed;
@@ -228,10 +234,12 @@ void Desk::write_items(Items items, Made made, Done<Made> done) {
   for (const auto& [channel, of] : items) {
     std::vector<protocol::FeedItem> views;
     for (const auto& item : of) views.push_back({item.kind, item.payload});
-    auto queued = replica_.append(channel, views,
-                                  [channel = channel, one_ended](const Result<std::vector<protocol::EntryRef>>& refs) {
-                                    one_ended(channel, refs ? std::nullopt : std::optional(refs.error()));
-                                  });
+    auto queued = replica_.append(
+        channel, views,
+        [channel = channel, one_ended](const Result<std::vector<protocol::EntryRef>>& refs) {
+          one_ended(channel, refs ? std::nullopt : std::optional(refs.error()));
+        },
+        haste);
     if (!queued) one_ended(channel, queued.error());
   }
 }

@@ -68,6 +68,7 @@ struct Made {
   std::vector<HeldBack> held;
   std::vector<reports::Problem> advice;           // what was repaired or is worth knowing
   std::vector<protocol::ChannelId> waiting = {};  // where it goes once a second person has released it
+  bool until_home = false;                        // it waits for this home to be confirmed, and for nobody
 };
 
 // What waits for a second person before others may read it: reports that are marked more strictly than `above_tlp`, or
@@ -127,13 +128,14 @@ class Desk {
                                      std::vector<protocol::ChannelId> channels, const Actor& by,
                                      std::optional<protocol::ReportId> version = std::nullopt) const;
   // The records of sharing a report in a channel: none where it waits already, as it stands.
+  // `until_home`: a new one waits for this home instead (waits_for_home), and what waits for a person goes on doing so.
   std::vector<protocol::WaitingRecord> ask_to_share(const Loaded& loaded, const protocol::ChannelId& channel,
-                                                    const Actor& by) const;
+                                                    const Actor& by, bool until_home = false) const;
   // The records of a correction that is about to be written and needs a second person in `channels`, of which there may
   // be none. What waits of the report is asked for anew, as corrected: who corrects it does not release it either.
   std::vector<protocol::WaitingRecord> ask_again(const Loaded& loaded, const protocol::ReportId& correction,
-                                                 const std::vector<protocol::ChannelId>& channels,
-                                                 const Actor& by) const;
+                                                 const std::vector<protocol::ChannelId>& channels, const Actor& by,
+                                                 bool until_home = false) const;
   // Who reads in these channels, each organisation once: as a list and as what a record keeps of it.
   std::vector<reports::Reader> readers_of(const std::vector<protocol::ChannelId>& channels) const;
   crypto::Hash readers_hash(const std::vector<protocol::ChannelId>& channels) const;
@@ -143,6 +145,12 @@ class Desk {
   // and append.
   void release(const protocol::ReportId& report, AllowedGovernments allowed, const Actor& by,
                Done<std::pair<Made, std::vector<protocol::WaitingRecord>>> done, const Seen& seen = {});
+
+  // Does it wait for this home to be confirmed (rule 21)? Never an alert (rule 52).
+  bool waits_for_home(const protocol::Report& report, const protocol::ChannelId& channel) const;
+  // Sends what waited for that, as it was asked for; what others would read than those who were shown stays. Nothing
+  // while the home is in doubt.
+  void release_home(std::function<void()> done);
 
   // ---- names that people type
   // A name, a whole id, or at least eight digits of one. Joined channels come before others of the same name.
@@ -166,7 +174,8 @@ class Desk {
 
   // May it be written where other organisations read? Not a draft, nor what is marked AMBER+STRICT; an alert always may
   // (rule 52). Of a correction its replacement is looked at: to mark something strict that others have would only show
-  // it to them again. Errors: draft_stays, marking_stays; those of Replica::may_append.
+  // it to them again. Errors: draft_stays, marking_stays; those of Replica::may_append but for home_unconfirmed, which
+  // makes it wait (waits_for_home).
   Result<void> may_share(const protocol::Report& report, const protocol::ChannelId& channel) const;
   // The same where the readers are known and the channel may be written to.
   Result<void> may_be_read(const protocol::Report& report, std::span<const reports::Reader> readers) const;
@@ -259,11 +268,12 @@ class Desk {
   };
   using Items = std::vector<std::pair<protocol::ChannelId, std::vector<Item>>>;
   // As `write`, with what is to stand in each channel.
-  void write_items(Items items, Made made, Done<Made> done);
+  void write_items(Items items, Made made, Done<Made> done, protocol::Haste haste = protocol::Haste::kOrdinary);
   void write_hold(protocol::HoldRecord hold, Done<protocol::HoldRecord> done);
   // Appends these canonical reports to each channel, in one piece there; then waits for the index. `made` says what
   // the answer already knows. A channel that fails is held back with its reason; when none takes it, that is the error.
-  void write(std::vector<Bytes> canonical, std::vector<protocol::ChannelId> channels, Made made, Done<Made> done);
+  void write(std::vector<Bytes> canonical, std::vector<protocol::ChannelId> channels, Made made, Done<Made> done,
+             protocol::Haste haste = protocol::Haste::kOrdinary);
   // Without `allowed` nobody is asked about governments.
   void act_on(const protocol::ReportId& report, std::function<Result<protocol::Report>(const Loaded&)> make,
               std::optional<AllowedGovernments> allowed, bool dry_run, Done<Made> done,
@@ -278,6 +288,8 @@ class Desk {
   // `readers`: the hash of those that were allowed to read it.
   void release_one(protocol::WaitingRecord record, AllowedGovernments allowed, Actor by, Seen seen,
                    const crypto::Hash& readers, Done<Made> done);
+  void release_next(std::shared_ptr<std::vector<protocol::WaitingRecord>> waiting, std::size_t at,
+                    std::function<void()> done);
   std::vector<protocol::ChannelId> writable(const std::vector<index::Location>& copies) const;
   void finish(protocol::Report& report) const;  // salt, author, created
 

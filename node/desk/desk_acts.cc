@@ -53,11 +53,13 @@ void Desk::share(const protocol::ReportId& report, const protocol::ChannelId& ch
     if (auto against = governments_against(shared_countries(*loaded), channel, allowed); !against.empty())
       return done(government_error(against));
     Made made{loaded->found.row.id, {}, {}, {}};
-    if (needs_two(*loaded, channel)) {
+    const bool two = needs_two(*loaded, channel);
+    if (two || waits_for_home(loaded->original, channel)) {
       made.waiting = {channel};
+      made.until_home = !two;
       Items items;
       std::vector<Item> of;
-      for (const auto& record : ask_to_share(*loaded, channel, by))
+      for (const auto& record : ask_to_share(*loaded, channel, by, !two))
         of.push_back({protocol::FeedKind::kWaiting, protocol::encode_waiting_record(record)});
       if (!of.empty()) items.emplace_back(replica_.private_channel(), std::move(of));
       return items.empty() ? done(std::move(made)) : write_items(std::move(items), std::move(made), done);
@@ -104,20 +106,39 @@ void Desk::act_on(const protocol::ReportId& report, std::function<Result<protoco
     // an alert goes at once (rule 52).
     std::vector<protocol::ChannelId> now = channels;
     std::vector<protocol::WaitingRecord> records;
-    if (loaded->original.kind != protocol::ReportKind::kAlert) {
+    const bool urgent = loaded->original.kind == protocol::ReportKind::kAlert;
+    if (!urgent) {
       const auto* correction = std::get_if<protocol::CorrectDetails>(&act->details);
       const auto replacement = correction ? protocol::decode_replacement(*correction) : Result<protocol::Report>(*act);
       for (const auto& channel : channels)
         if (needs_two(*loaded, channel) || (replacement && needs_two(*replacement, channel)))
           made.waiting.push_back(channel);
+      // Where both are waited for, a second person releases all of it.
+      made.until_home = made.waiting.empty() && replica_.home_in_doubt();
+      for (const auto& channel : channels)
+        if (waits_for_home(loaded->original, channel) && std::ranges::find(made.waiting, channel) == made.waiting.end())
+          made.waiting.push_back(channel);
       std::erase_if(
           now, [&](const auto& channel) { return std::ranges::find(made.waiting, channel) != made.waiting.end(); });
       if (correction)
-        records = ask_again(*loaded, made.id, made.waiting, by);
+        records = ask_again(*loaded, made.id, made.waiting, by, made.until_home);
       else if (!made.waiting.empty())
         records.push_back(ask_second(loaded->found.row.id, made.id, made.waiting, by, loaded->state.corrected_by));
+      if (!correction && made.until_home)
+        for (auto& record : records) record.until_home = replica_.own_node();
+      // As corrected it may need a second person where it waited for this home alone.
+      for (auto& record : records)
+        if (std::ranges::any_of(record.channels, [&](const auto& channel) {
+              return needs_two(*loaded, channel) || (replacement && needs_two(*replacement, channel));
+            }))
+          record.until_home.reset();
     }
-    if (records.empty()) return write({std::move(*canonical)}, channels, std::move(made), done);
+    if (records.empty()) {
+      made.until_home = false;
+      return write({std::move(*canonical)}, channels, std::move(made), done,
+                   urgent ? protocol::Haste::kAlert : protocol::Haste::kOrdinary);
+    }
+    made.until_home = std::ranges::all_of(records, [](const auto& record) { return record.until_home.has_value(); });
     for (const auto& record : records)
       for (const auto& channel : record.channels)
         if (std::ranges::find(made.waiting, channel) == made.waiting.end()) made.waiting.push_back(channel);
@@ -251,7 +272,7 @@ void Desk::raise(protocol::Report alert, std::vector<protocol::ChannelId> channe
   plan->channels.clear();
   plan->id = protocol::report_id(*canonical);
   plan->advice = std::move(advice);
-  write({std::move(*canonical)}, go, std::move(*plan), std::move(done));
+  write({std::move(*canonical)}, go, std::move(*plan), std::move(done), protocol::Haste::kAlert);
 }
 
 void Desk::inbox_done(const protocol::ReportId& report, Done<void> done) {

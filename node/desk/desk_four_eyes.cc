@@ -75,7 +75,7 @@ const protocol::Report* find_act(const Loaded& loaded, const protocol::ReportId&
 }  // namespace
 
 std::vector<protocol::WaitingRecord> Desk::ask_to_share(const Loaded& loaded, const protocol::ChannelId& channel,
-                                                        const Actor& by) const {
+                                                        const Actor& by, bool until_home) const {
   const auto& subject = loaded.found.row.id;
   const auto& version = loaded.state.corrected_by;
   std::vector<protocol::WaitingRecord> out;
@@ -85,17 +85,21 @@ std::vector<protocol::WaitingRecord> Desk::ask_to_share(const Loaded& loaded, co
         std::ranges::find(record.channels, channel) == record.channels.end())
       continue;
     waits = true;
-    if (record.version == version || !replace(record, version, by, clock_.now())) continue;
+    const bool more = !until_home && record.until_home;  // by now a second person is needed
+    if (more) record.until_home.reset();
+    if ((record.version == version && !more) || !replace(record, version, by, clock_.now())) continue;
     record.readers = readers_hash(record.channels);
     out.push_back(std::move(record));
   }
-  if (!waits) out.push_back(ask_second(subject, std::nullopt, {channel}, by, version));
+  if (waits) return out;
+  out.push_back(ask_second(subject, std::nullopt, {channel}, by, version));
+  if (until_home) out.back().until_home = replica_.own_node();
   return out;
 }
 
 std::vector<protocol::WaitingRecord> Desk::ask_again(const Loaded& loaded, const protocol::ReportId& correction,
-                                                     const std::vector<protocol::ChannelId>& channels,
-                                                     const Actor& by) const {
+                                                     const std::vector<protocol::ChannelId>& channels, const Actor& by,
+                                                     bool until_home) const {
   std::vector<protocol::WaitingRecord> out;
   if (!users_) return out;
   auto missing = channels;
@@ -114,7 +118,9 @@ std::vector<protocol::WaitingRecord> Desk::ask_again(const Loaded& loaded, const
     record.readers = readers_hash(record.channels);
     out.push_back(std::move(record));
   }
-  if (!missing.empty()) out.push_back(ask_second(loaded.found.row.id, correction, std::move(missing), by, correction));
+  if (missing.empty()) return out;
+  out.push_back(ask_second(loaded.found.row.id, correction, std::move(missing), by, correction));
+  if (until_home) out.back().until_home = replica_.own_node();
   return out;
 }
 
@@ -144,7 +150,7 @@ void Desk::release(const protocol::ReportId& report, AllowedGovernments allowed,
                              "nothing of this report waits for a second person; see: tocsin report list "
                              "--state waiting"));
   for (const auto& each : waiting)
-    if (protocol::asked(each, by.user))
+    if (!each.until_home && protocol::asked(each, by.user))
       return done(caller_error(kSamePerson, by.name + " wants to share this, or asked for it before; a person who did "
                                                       "neither releases it: tocsin report release"));
   std::vector<protocol::ChannelId> all;

@@ -48,6 +48,9 @@ void Desk::withdraw(const protocol::ReportId& report, std::string reason, bool d
     const auto channels = writable(loaded->found.copies);
     if (channels.empty())
       return done(caller_error(Code{"not_a_writer"}, "this node may not write in any channel that has the report"));
+    for (const auto& channel : channels)  // from all of them, or not yet
+      if (auto may = replica_.may_append(channel); !may && may.error().code == protocol::kHomeUnconfirmed)
+        return done(may.error());
     auto act = about(*loaded, protocol::ReportKind::kWithdraw);
     act.details = protocol::WithdrawDetails{loaded->found.row.id, std::move(reason)};
     finish(act);
@@ -168,7 +171,10 @@ std::vector<protocol::ChannelId> Desk::narrowed(const protocol::Report& act,
 void Desk::narrow(const Loaded& loaded, Bytes correction, std::vector<protocol::ChannelId> outside, bool dry_run,
                   Done<Made> done) {
   Made made{protocol::report_id(correction), {}, {}, {}};
-  for (const auto& channel : outside) made.held.push_back({channel, kRecalled, {}});
+  for (const auto& channel : outside) {
+    if (auto may = replica_.may_append(channel); !may) return done(may.error());  // before half of it is done
+    made.held.push_back({channel, kRecalled, {}});
+  }
   if (dry_run) {
     made.channels = {replica_.private_channel()};
     return done(std::move(made));

@@ -283,6 +283,12 @@ void Hub::on_taken_back(std::span<const protocol::TakenBack> bodies) {
   impl_->tell([bodies](protocol::ReplicaListener& listener) { listener.on_taken_back(bodies); });
 }
 
+void Hub::on_home_confirmed(const std::optional<protocol::NodeId>& by) {
+  impl_->chores_due = true;
+  impl_->tell([&by](protocol::ReplicaListener& listener) { listener.on_home_confirmed(by); });
+  impl_->attention();
+}
+
 void Hub::on_erased(std::span<const protocol::Batch::BodyErase> bodies) {
   impl_->tell([bodies](protocol::ReplicaListener& listener) { listener.on_erased(bodies); });
 }

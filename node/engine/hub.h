@@ -178,6 +178,7 @@ class Hub final : public transport::LinkUser, public protocol::ReplicaListener {
               const protocol::EntryChunk& entries) override;
   void on_erased(std::span<const protocol::Batch::BodyErase> bodies) override;
   void on_taken_back(std::span<const protocol::TakenBack> bodies) override;
+  void on_home_confirmed(const std::optional<protocol::NodeId>& by) override;
 
  private:
   struct Impl;

@@ -108,17 +108,6 @@ std::optional<std::string> ending_soon(const std::string& name, protocol::Time e
   return "the " + name + " " + when + ": renew it with tocsin key rotate --request-out FILE and tocsin org certify";
 }
 
-std::vector<std::string> machine_warnings(const store::Home& home) {
-  std::vector<std::string> out;
-  auto recorded = home.recorded_machine();
-  auto current = home.current_machine();
-  if (!recorded || !current) return out;
-  for (const auto& difference : store::differences(*recorded, *current))
-    out.push_back("this home was made elsewhere (" + difference +
-                  "): if the original still runs anywhere, stop one of the two, or both will sign under one name");
-  return out;
-}
-
 std::vector<HomeCheck> check_home(const std::string& home) {
   std::vector<HomeCheck> out{check_folder(home)};
   std::uint64_t reserve = Config{}.reserve_mib;

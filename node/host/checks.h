@@ -16,8 +16,6 @@ namespace tocsin::host {
 std::vector<std::string> home_warnings(const std::string& home);
 // 30, 7 and 1 day before a key ends, and after: what to say of it (rule 18: it is STALE then, never refused).
 std::optional<std::string> ending_soon(const std::string& name, protocol::Time expires, protocol::Time now);
-// Rule 21: where the home is now against where it was made.
-std::vector<std::string> machine_warnings(const store::Home& home);
 
 // Judges signatures for fsck: of feeds and control logs by the log key, of organisation logs by their own roots, which
 // are followed entry by entry.

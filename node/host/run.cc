@@ -21,6 +21,7 @@
 #include "node/host/checks.h"
 #include "node/host/config.h"
 #include "node/host/end_signals.h"
+#include "node/host/home_watch.h"
 #include "node/host/identity.h"
 #include "node/host/keys.h"
 #include "node/host/notify.h"
@@ -128,6 +129,7 @@ class Node {
   Result<std::string> rotate_keys();
   Result<void> take_rotated_keys();
   void watch_rotation();
+  void home_confirmed(const std::optional<protocol::NodeId>& by);
   void keep_watch(std::chrono::microseconds every);
   void fed(const index::FeedOutcome& outcome);
   void save_snapshot(std::function<void()> then);
@@ -147,6 +149,7 @@ class Node {
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<index::IndexThread> index_;
   std::unique_ptr<index::DiskSnapshotFile> snapshot_file_;
+  std::unique_ptr<HomeWatch> home_watch_;
   std::unique_ptr<desk::Feeder> feeder_;
   std::unique_ptr<desk::Desk> desk_;
   std::unique_ptr<desk::Importer> importer_;
@@ -178,7 +181,26 @@ Result<void> Node::open_store(const std::vector<std::string>& listen) {
   store_ = std::move(opened);
   TOCSIN_ASSIGN(config, engine_config(config_, listen));
   engine_ = std::make_unique<engine::Engine>(loop_, *store_, secrets_, table_, random_, *log_, std::move(config));
-  return engine_->start();
+  TOCSIN_TRY(engine_->start());
+  home_watch_ =
+      std::make_unique<HomeWatch>(home_, engine_->replica(), *log_, [this](const auto& by) { home_confirmed(by); });
+  engine_->hub().add_listener(home_watch_.get());
+  return home_watch_->look();
+}
+
+// Rule 21: what waited goes out, and people see why.
+void Node::home_confirmed(const std::optional<protocol::NodeId>& by) {
+  if (users_ && by) {
+    std::string name = to_hex(by->view()).substr(0, 16);
+    for (const auto& link : engine_->hub().connections())
+      if (link.node == *by) name = desk_->org_name(link.org);
+    desk::Actor nobody;
+    nobody.owner = true;
+    nobody.name = "this node";
+    users_->record(nobody, "Confirm this home by what a peer holds of it", {name}, protocol::AuditOutcome::kDone,
+                   [](Result<void>) {});
+  }
+  if (desk_ && !secrets_.locked()) desk_->release_home(nullptr);
 }
 
 index::SnapshotContext Node::snapshot_context() const {
@@ -503,7 +525,7 @@ Result<std::string> Node::open_api(const RunRequest& request) {
   app_->keys = [this] { return key_facts(); };
   app_->warnings = [this, home] {
     auto out = home_warnings(home);
-    for (auto& warning : machine_warnings(home_)) out.push_back(std::move(warning));
+    for (auto& warning : home_watch_->warnings()) out.push_back(std::move(warning));
     for (const auto& key : key_facts())
       if (auto warning = ending_soon(key.name, key.expires, engine_->clock().now())) out.push_back(std::move(*warning));
     return out;
@@ -551,7 +573,11 @@ Result<void> Node::start(const RunRequest& request, const std::vector<std::strin
     (void)note_node(home_.keys(), engine_->replica().own_node());
   renew_prekeys();
   watch_rotation();
-  if (!secrets_.locked()) feeder_->start();
+  if (!secrets_.locked()) {
+    feeder_->start();
+    // What a node that ended too early left behind (rule 21).
+    feeder_->when_indexed([this] { desk_->release_home(nullptr); });
+  }
   const auto& listening = engine_->listening();
   listening_ = listening;
   on_ready({listening.empty() ? "none" : listening.front(), home_.api_socket().string(), url});
@@ -588,6 +614,7 @@ void Node::close() {
     if (feeder_) engine_->hub().remove_listener(feeder_.get());
     if (events_) engine_->hub().remove_listener(events_.get());
     if (users_) engine_->hub().remove_listener(users_.get());
+    if (home_watch_) engine_->hub().remove_listener(home_watch_.get());
   }
   server_.reset();
   router_.reset();
@@ -596,6 +623,7 @@ void Node::close() {
   users_.reset();
   desk_.reset();
   if (store_) store_->flush();
+  home_watch_.reset();
   engine_.reset();
   if (store_) store_->close();
 }

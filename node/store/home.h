@@ -30,6 +30,8 @@ struct MachineRecord {
   friend bool operator==(const MachineRecord&, const MachineRecord&) = default;
 };
 
+// Three lines "name=value": what the file holds.
+std::string to_text(const MachineRecord& machine);
 // What differs between two records, for the message: empty when nothing does.
 std::vector<std::string> differences(const MachineRecord& recorded, const MachineRecord& current);
 // Reads the machine under a folder. `system`: where /dev, /etc, /proc, /run and /sys stand.

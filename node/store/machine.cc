@@ -103,6 +103,10 @@ constexpr std::string_view kNames[] = {"machine", "filesystem", "inode"};
 
 }  // namespace
 
+std::string to_text(const MachineRecord& machine) {
+  return "machine=" + machine.machine + "\nfilesystem=" + machine.filesystem + "\ninode=" + machine.inode + "\n";
+}
+
 std::vector<std::string> differences(const MachineRecord& recorded, const MachineRecord& current) {
   std::vector<std::string> out;
   if (recorded.machine != current.machine) out.emplace_back("machine-id");
@@ -119,9 +123,7 @@ Result<MachineRecord> read_machine(const fs::path& home, const fs::path& system)
 
 Result<void> Home::record_machine() {
   TOCSIN_ASSIGN(current, current_machine());
-  const std::string text =
-      "machine=" + current.machine + "\nfilesystem=" + current.filesystem + "\ninode=" + current.inode + "\n";
-  return write_file(path_ / "machine", as_bytes(text));
+  return write_file(path_ / "machine", as_bytes(to_text(current)));
 }
 
 Result<MachineRecord> Home::recorded_machine() const {

@@ -95,6 +95,7 @@ TEST(DeskRecords, a_waiting_record_keeps_all_who_asked) {
   record.earlier_askers = {std::nullopt, crypto::random_fixed<UserId>(random)};
   record.version = crypto::random_fixed<ReportId>(random);
   record.readers = crypto::random_fixed<crypto::Hash>(random);
+  record.until_home = crypto::random_fixed<NodeId>(random);
   EXPECT_EQ(*decode_waiting_record(encode_waiting_record(record)), record);
   EXPECT_TRUE(asked(record, std::nullopt));
   EXPECT_TRUE(asked(record, record.earlier_askers[1]));

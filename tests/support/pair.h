@@ -53,9 +53,11 @@ class Pair {
       removed += entries.items.size();
       for (auto* session : sessions) session->handle_cut(channel, log);
     }
+    void on_home_confirmed(const std::optional<protocol::NodeId>& by) override { confirmed.push_back(by); }
 
     Party& party;
-    std::size_t removed = 0;  // entries of branches that were not chosen
+    std::vector<std::optional<protocol::NodeId>> confirmed;  // its home, by whom (rule 21)
+    std::size_t removed = 0;                                 // entries of branches that were not chosen
     protocol::WantTable wants;
     std::vector<protocol::Session*> sessions;
     bool chores = true;

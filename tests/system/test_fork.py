@@ -1,8 +1,8 @@
-"""A home that was copied while it stood still, and both copies wrote (rule 12): every member hears of it, and the chair chooses."""
+"""A home that was set back while it stood still, and wrote again (rule 12): every member hears of it, and the chair chooses."""
 import os
 import shutil
 
-from support import PROGRAM, Node, NodesTestCase, introduce, join, wait_until
+from support import PROGRAM, Node, NodesTestCase, introduce, join, put_back, wait_until
 
 
 class Fork(NodesTestCase):
@@ -36,8 +36,7 @@ class Fork(NodesTestCase):
         wait_until("Left has it", lambda: left.count() == 2, 30)
         author.end()
         left.end()
-        shutil.rmtree(author.home)
-        os.rename(author.home + ".copy", author.home)
+        put_back(author.home, author.home + ".copy")
         author.start()
         right.start()
         self.meet(author, right)

@@ -6,7 +6,7 @@ import shutil
 import signal
 import time
 
-from support import GED, GED_ROWS, NodesTestCase, introduce, join, wait_until
+from support import GED, GED_ROWS, NodesTestCase, introduce, join, put_back, wait_until
 
 
 class Sharing(NodesTestCase):
@@ -138,8 +138,7 @@ class Sharing(NodesTestCase):
         wait_until("Stays has it", lambda: stays.count() == 2, 30)
         owner.end()
         stays.end()
-        shutil.rmtree(owner.home)
-        os.rename(owner.home + ".before", owner.home)
+        put_back(owner.home, owner.home + ".before")
         owner.start()
         goes.start()
         goes.run("peer", "connect", owner.org_id, owner.listen)

@@ -33,6 +33,13 @@ class Upgrade(NodesTestCase):
         return node.start() if start else node
 
     @staticmethod
+    def confirm(watch, region):
+        """Both were unpacked here, so each has to hear from the other that it is the one it was (rule 21)."""
+        watch.run("peer", "connect", region.node_id, region.listen)
+        for node in (watch, region):
+            wait_until(f"{node.name} is confirmed", lambda n=node: n.run("status")["home"] == "confirmed", 60)
+
+    @staticmethod
     def titles(node, *query):
         return {r["id"]: r["title"] for r in node.run("report", "list", *query)["items"]}
 
@@ -69,7 +76,7 @@ class Upgrade(NodesTestCase):
     def test_two_of_them_go_on_in_the_channel_that_they_have(self):
         for expected in self.each():
             watch, region = self.old("Watch"), self.old("Region")
-            watch.run("peer", "connect", region.node_id, region.listen)
+            self.confirm(watch, region)
             for writer, reader in ((watch, region), (region, watch)):
                 title = f"after the upgrade, by {writer.name}"
                 made = writer.run("report", "new", "--kind", "incident", "--title", title, "--channel", expected["shared"])["id"]
@@ -81,6 +88,7 @@ class Upgrade(NodesTestCase):
     def test_a_node_of_this_version_shares_a_new_channel_with_one(self):
         for expected in self.each():
             watch, fresh = self.old("Watch"), self.node("Fresh")
+            self.confirm(watch, self.old("Region"))
             introduce(watch, fresh, self.folder)
             channel = watch.run("channel", "create", "after")["channel_id"]
             join(watch, channel, fresh)
