@@ -130,6 +130,7 @@ bool Invariants::equal() {
   for (const auto& channel : scene_.channels) {
     const auto members = final_members(channel);
     Node* newest = scene_.newest(channel);
+    if (newest == nullptr) return not_equal("nobody is left in `" + channel.name + "`");
     for (auto* node : members) {
       const auto info = node->replica->channel(channel.id);
       if (!info || info->standing != ChannelStanding::kJoined)
@@ -137,8 +138,13 @@ bool Invariants::equal() {
       if (node->replica->frontier(channel.id).digest() != newest->replica->frontier(channel.id).digest())
         return not_equal(node->name + " and " + newest->name + " hold other entries of `" + channel.name + "`");
       if (node->store.queued() > 0 || node->store.untold() > 0) return not_equal(node->name + " is writing");
-      if (!node->replica->short_logs(channel.id).empty())
-        return not_equal(node->name + " waits for older entries of `" + channel.name + "`");
+      for (const auto& log : node->replica->short_logs(channel.id)) {
+        const auto record = node->replica->log_record(log);
+        const auto writer = writers_.find(log);
+        return not_equal(node->name + " waits for entries below " + std::to_string(record->low.value) +
+                         " of a log of " + (writer == writers_.end() ? "nobody" : writer->second->name) + " in `" +
+                         channel.name + "`");
+      }
     }
     for (auto* node : members)
       if (!alike(channel, *newest, *node)) return false;

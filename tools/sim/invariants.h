@@ -14,6 +14,8 @@ class Invariants {
   bool equal();      // are the honest members of each channel alike by now?
   void check_end();  // once they are
   void fail(std::string name, std::string what);
+  // Good nodes of the newest roster that any of them holds.
+  std::vector<Node*> final_members(const Channel& channel);
 
   bool broken() const { return !name_.empty(); }
   const std::string& name() const { return name_; }
@@ -48,7 +50,6 @@ class Invariants {
   bool may_have(const Node& node, const Channel& channel, protocol::Epoch epoch);
   bool opens(const Node& node, const Channel& channel, const Written& w);
   // At the end.
-  std::vector<Node*> final_members(const Channel& channel);
   bool alike(const Channel& channel, Node& one, Node& other);
   void forks_known(const Channel& channel, const std::vector<Node*>& members);
   void everything_opens(const Channel& channel, const std::vector<Node*>& members);

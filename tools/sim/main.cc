@@ -56,13 +56,13 @@ int main(int argc, char** argv) {
   options.faults = *parsed;
   if (!crypto::init()) return std::fputs("error: libsodium does not start\n", stderr), 1;
   const auto result = sim::run(options);
-  nlohmann::ordered_json out{{"nodes", options.nodes},    {"seed", options.seed},      {"faults", faults},
-                             {"hours", options.hours},    {"ok", !result.broken},      {"written", result.written},
-                             {"entries", result.entries}, {"crashes", result.crashes}, {"cuts", result.cuts},
-                             {"damaged", result.damaged}, {"frames", result.frames},   {"bytes", result.bytes},
-                             {"epochs", result.epochs},   {"forks", result.forks},     {"attempts", result.attempts},
-                             {"events", result.events},   {"heal_ms", result.heal_ms}, {"virtual_ms", result.at_ms},
-                             {"step", result.steps},      {"trace", result.trace}};
+  nlohmann::ordered_json out{{"nodes", options.nodes},     {"seed", options.seed},      {"faults", faults},
+                             {"hours", options.hours},     {"ok", !result.broken},      {"written", result.written},
+                             {"entries", result.entries},  {"crashes", result.crashes}, {"cuts", result.cuts},
+                             {"damaged", result.damaged},  {"frames", result.frames},   {"bytes", result.bytes},
+                             {"epochs", result.epochs},    {"forks", result.forks},     {"attempts", result.attempts},
+                             {"events", result.events},    {"members", result.members}, {"heal_ms", result.heal_ms},
+                             {"virtual_ms", result.at_ms}, {"step", result.steps},      {"trace", result.trace}};
   if (result.broken) out["broken"] = *result.broken, out["invariant"] = result.invariant, out["phase"] = result.phase;
   std::printf("%s\n", out.dump(json ? -1 : 2).c_str());
   return result.broken ? 6 : 0;

@@ -63,6 +63,8 @@ class Run {
     result_.forks = invariants_.forks();
     result_.attempts = invariants_.attempts();
     result_.events = events_.counts();
+    for (const auto& channel : scene_.channels)
+      result_.members[channel.name] = invariants_.final_members(channel).size();
     result_.trace = world_.trace();
     return result_;
   }
@@ -101,16 +103,24 @@ class Run {
     Channel channel{*id, founder.replica->channel(*id)->pseudonym, name, several, {}};
     for (const auto* member : members) channel.asked.insert(member->org->id);
     scene_.channels.push_back(channel);
-    for (std::size_t i = several ? kStewards : 1; i < members.size(); ++i)
+    // Stewards come first: what is decided before they are here they cannot read.
+    const std::size_t leading = several ? kStewards : 1;
+    if (several && !wait_for({members.begin(), members.begin() + kStewards}, channel)) return false;
+    for (std::size_t i = leading; i < members.size(); ++i)
       if (!invite(founder, channel, *members[i])) return false;
+    return wait_for(members, channel);
+  }
+
+  bool wait_for(const std::vector<Node*>& members, const Channel& channel) {
     const auto joined = [&](Node* node) {
-      const auto info = node->replica->channel(*id);
+      const auto info = node->replica->channel(channel.id);
       return info && info->standing == ChannelStanding::kJoined;
     };
     const auto end = scene_.now() + kFoundMax;
     std::int64_t next = 0;
     while (!std::all_of(members.begin(), members.end(), joined)) {
-      if (scene_.now() >= end) return invariants_.fail("founding", "not everybody joined `" + name + "`"), false;
+      if (scene_.now() >= end)
+        return invariants_.fail("founding", "not everybody joined `" + channel.name + "`"), false;
       if (scene_.now() >= next) {
         next = scene_.now() + kSecond;
         events_.second(false);

@@ -27,6 +27,7 @@ struct RunResult {
   std::uint64_t epochs = 0, forks = 0;
   std::uint64_t attempts = 0;                   // to read what a node must not
   std::map<std::string, std::uint64_t> events;  // what people and hostile members did
+  std::map<std::string, std::size_t> members;   // honest nodes in each channel at the end
   std::int64_t heal_ms = 0;                     // virtual time until all were equal
   std::string trace;
 };
