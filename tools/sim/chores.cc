@@ -103,7 +103,8 @@ bool Events::grant(const Wish& wish) {
 
 void Events::accept_invitations() {
   for (const auto& node : scene_.world.nodes()) {
-    if (!node->alive()) continue;
+    // One of an organisation's nodes answers; those that came meanwhile are introduced by it.
+    if (!node->alive() || (node->honest() && node.get() != live_node(*node->org))) continue;
     for (const auto& channel : scene_.channels) {
       const auto info = node->replica->channel(channel.id);
       if (info && info->standing == ChannelStanding::kInvited)
@@ -171,9 +172,15 @@ void Events::make_backup() {
     if (scene_.good(*node)) from.push_back(node.get());
   Node* node = pick(from);
   if (node == nullptr) return;
-  std::erase_if(backups_, [&](const auto& backup) { return backup.first == node; });
-  backups_.emplace_back(node, node->store);
-  backups_.back().second.crash();
+  std::erase_if(backups_, [&](const Backup& backup) { return backup.node == node; });
+  Backup& made = backups_.emplace_back();
+  made.node = node;
+  made.store = node->store;
+  made.store.crash();
+  for (const auto& channel : scene_.channels) {
+    const auto info = node->replica->channel(channel.id);
+    if (info && info->standing == ChannelStanding::kJoined) made.joined.insert(channel.id);
+  }
 }
 
 }  // namespace tocsin::sim

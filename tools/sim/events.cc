@@ -188,17 +188,26 @@ void Events::lead_on(Channel& channel) {
   ++counts_["chairs_lost"];
 }
 
+// Of a channel that is not in the backup nobody tells a node that is the only one of its organisation: its chair would
+// have to invite it anew.
+bool Events::knows_enough(const Backup& backup) {
+  return std::all_of(scene_.channels.begin(), scene_.channels.end(), [&](const Channel& channel) {
+    const auto info = backup.node->replica->channel(channel.id);
+    const bool in = info && info->standing != ChannelStanding::kRemoved;
+    return !in || backup.joined.contains(channel.id) || successor(*backup.node, channel) != nullptr;
+  });
+}
+
 void Events::restore() {
-  std::erase_if(backups_, [&](const auto& backup) { return !scene_.good(*backup.first); });
-  std::vector<Node*> nodes;
-  for (const auto& [node, backup] : backups_)
-    if (!is_wished(*node)) nodes.push_back(node);
-  Node* lost = pick(nodes);
-  if (lost == nullptr) return;
-  const auto backup =
-      std::find_if(backups_.begin(), backups_.end(), [&](const auto& each) { return each.first == lost; });
+  std::erase_if(backups_, [&](const Backup& backup) { return !scene_.good(*backup.node); });
+  std::vector<Backup*> from;
+  for (auto& backup : backups_)
+    if (!is_wished(*backup.node) && knows_enough(backup)) from.push_back(&backup);
+  Backup* backup = pick(from);
+  if (backup == nullptr) return;
+  Node* lost = backup->node;
   scene_.world.retire(*lost);
-  Node& node = scene_.world.add_restored(*lost, backup->second);
+  Node& node = scene_.world.add_restored(*lost, backup->store);
   wishes_.push_back({lost->org, &node, true, {}, 0});
   // First it is to learn what the lost one wrote since: that is where its feeds are pinned.
   const auto later = static_cast<std::int64_t>(scene_.random().below(20 * kMinute));
@@ -219,8 +228,11 @@ void Events::hostile() {
       break;
     case 1:  // the same node twice, before two halves of the world
       if (!node->side && node->org->hostile) {
-        scene_.world.add_twin(*node);
+        Node& twin = scene_.world.add_twin(*node);
         ++counts_["twins"];
+        // Before either hears what the other said.
+        for (const auto& each : scene_.channels)
+          for (auto* one : {node, &twin}) scene_.write(*one, each, 300);
       }
       break;
     case 2:

@@ -67,7 +67,14 @@ class Events {
   Scene& scene_;
   Faults rates_;
   std::vector<Wish> wishes_;
-  std::vector<std::pair<Node*, protocol::MemoryStore>> backups_, images_;
+  struct Backup {
+    Node* node = nullptr;
+    protocol::MemoryStore store;
+    std::set<protocol::ChannelId> joined;
+  };
+  bool knows_enough(const Backup& backup);
+  std::vector<Backup> backups_;
+  std::vector<std::pair<Node*, protocol::MemoryStore>> images_;
   std::map<protocol::ChannelId, std::int64_t> chair_changed_;
   std::map<std::string, std::uint64_t> counts_;
   std::int64_t jumped_ms_ = 0;

@@ -171,11 +171,15 @@ class Run {
   void heal() {
     const auto start = scene_.now(), end = start + kHealMax;
     events_.settle();
-    std::int64_t next = 0;
+    std::int64_t next = 0, next_look = 0;
     while (!invariants_.broken()) {
       if (scene_.now() >= next) {
         next = scene_.now() + kSecond;
         events_.second(false);
+      }
+      // It takes long to look at everything: seldom, where it was not so at once.
+      if (scene_.now() >= next_look) {
+        next_look = scene_.now() + (scene_.now() - start < kMinute ? kSecond : 2 * kMinute);
         if (!events_.waiting() && invariants_.equal()) break;
       }
       if (scene_.now() >= end) {
