@@ -81,7 +81,7 @@ Result<LowerReceiver> Replica::receive_below(const ChannelId& id, const LogKey& 
   if (channel == nullptr || log == nullptr || log->channel != id || log->down_to.value == 0) {
     return peer_error(kNotAcceptable, "no older entries of that log are taken here");
   }
-  if (log->accepted.frozen != 0) return peer_error(kFrozen, "a fork of this log is known");
+  if (!impl_->grows_down(*channel, *log)) return peer_error(kFrozen, "a fork of this log is known");
   if (first.value == 0 || first >= log->accepted.low) {
     return peer_error(kWrongNumber, "the range does not lie below what is held");
   }
@@ -159,7 +159,7 @@ std::size_t LowerReceiver::pending_bytes() const { return state_->batch.size_byt
 Result<void> LowerReceiver::State::check() const {
   const LogState* held = core->find_log(log);
   if (held == nullptr || held->down_to.value == 0) return peer_error(kNotAcceptable, "it is complete here");
-  if (held->accepted.frozen != 0) return peer_error(kFrozen, "a fork of this log is known");
+  if (!core->grows_down(*core->find_channel(channel), *held)) return peer_error(kFrozen, "a fork of this log is known");
   if (next != held->accepted.low) return peer_error(kWrongNumber, "the range does not end right below what is held");
   if (previous != held->accepted.before_low) {
     return peer_error(kWrongPrevious, "what is held follows another entry than the last of the range");

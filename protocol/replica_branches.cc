@@ -39,6 +39,14 @@ std::optional<Number> ReplicaCore::ceiling(const Channel* channel, const LogStat
   return log.fork->parted() ? below(log.fork->number) : record.head;
 }
 
+bool ReplicaCore::grows_down(const Channel& channel, const LogState& log) const {
+  const LogRecord& record = log.accepted;
+  if (record.frozen == 0) return true;
+  if (record.frozen != kForked || !log.fork || !log.fork->parted()) return false;
+  const auto most = ceiling(&channel, log);
+  return !most || below(record.low) <= *most;
+}
+
 Error ReplicaCore::above_ceiling(const Channel* channel, const LogState& log) const {
   const bool pinned = log.accepted.frozen == 0 || (channel != nullptr && pin_for(channel->accepted, log) != nullptr);
   if (pinned) return peer_error(kPastPin, "the writer was dropped, or the feed is pinned below this entry");

@@ -611,6 +611,8 @@ struct ReplicaCore {
   // Newest number that is taken of it, as things stand; nothing: no limit.
   std::optional<Number> ceiling(const Channel* channel, const LogState& log) const;
   std::string fork_warning(const ForkInfo& fork) const;  // for people
+  // May the copy grow below what is held? Of a log that forked, where nothing there is in dispute.
+  bool grows_down(const Channel& channel, const LogState& log) const;
   Error above_ceiling(const Channel* channel, const LogState& log) const;
   // The last entry that others are served; `pin`: of the durable state.
   Number served_head(const LogState& log) const;

@@ -40,8 +40,11 @@ Result<void> Session::Impl::handle_entries(ByteView payload) {
   Fetch& fetch = found->second;
   ChannelId id;
   const bool in_channel = find_channel(header.slot, &id) != nullptr;
+  // Not shared any more, as this side sees it: what it asked for before is still on its way, and nobody's fault.
+  const bool dropped = fetch.channel && shared(*fetch.channel) == nullptr;
   const bool right_place = fetch.channel ? in_channel && *fetch.channel == id : header.slot == wire::kNoChannel;
-  if (!right_place || header.type != fetch.type) {
+  if (dropped) give_up(log, fetch, Fetch::Then::kRefuse);
+  if ((!right_place && !dropped) || header.type != fetch.type) {
     return peer_error(kUnexpectedMessage, "entries of another channel or type than asked for");
   }
   const bool below_range = fetch.purpose == FetchPurpose::kBelow;

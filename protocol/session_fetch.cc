@@ -175,7 +175,7 @@ void Session::Impl::put_wants(wire::FrameWriter& out) {
     }
     Fetch& fetch = found->second;
     const SharedChannel* channel = fetch.channel ? shared(*fetch.channel) : nullptr;
-    if (fetch.channel && channel == nullptr) {  // not shared any more: nobody would answer for it
+    if (!stop && fetch.channel && channel == nullptr) {  // not shared any more: nobody would answer for it
       wants_out.pop_front();
       give_up(log, fetch, Fetch::Then::kRefuse);
       answer_ended(log, fetch);

@@ -256,5 +256,39 @@ TEST_F(LateKeys, rule_33_a_roster_from_before_rosters_said_since_when_is_made_go
   EXPECT_EQ(test::stored_channel(b, id).newest->member(a.org())->since.value, 1u);
 }
 
+TEST_F(LateKeys, rule_33_what_lies_below_a_fork_comes_with_the_older_keys) {
+  const ChannelId id = make_channel(a, {&c});
+  for (const char* text : {"one", "two"}) write(c, id, text);
+  sync_all({&a, &c});
+  join(a, id, b);
+  test::introduce(b, c);
+  sync_all({&a, &b, &c});
+  LogKey feed;
+  for (const LogRecord& record : b.replica().channel_logs(id)) {
+    const auto owner = a.table().feed_owner(record.log);
+    if (owner && owner->node == c.node()) feed = record.log;
+  }
+  ASSERT_EQ(b.replica().log_record(feed)->low, Number{3}) << "its name alone";
+  const MemoryStore before = c.store;
+  write(c, id, "said to Alpha");
+  sync_once(a, c);
+  c.store = before;
+  c.crash();
+  write(c, id, "said to Bravo");
+  sync_once(b, c);
+  const Entry other = must(a.replica().read_entry(feed, {3}));
+  ASSERT_EQ(must(b.replica().fork_candidate(id, other.view())), ForkStep::kProven);
+  b.store.sync();
+  must(a.replica().take_fork_proof(id, *b.replica().fork_proof(id, feed)));
+  a.store.sync();
+  must(a.replica().grant_history(id, b.org(), {1}, nullptr));
+  a.store.sync();
+  sync_all({&a, &b});
+  EXPECT_EQ(b.text_set(id), (Texts{"one", "two", "said to Bravo"}));
+  EXPECT_TRUE(b.replica().short_logs(id).empty());
+  EXPECT_TRUE(b.replica().is_disputed(feed, {3}));
+  EXPECT_FALSE(b.replica().is_disputed(feed, {2}));
+}
+
 }  // namespace
 }  // namespace tocsin::protocol

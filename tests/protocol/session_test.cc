@@ -260,6 +260,24 @@ TEST(Session, AfterACutOnlyTheRestIsSent) {
   EXPECT_EQ(two.net.stats_of[&two.b].entries_received, all - had);
 }
 
+TEST(Session, WhatWasAskedForBeforeAMemberWasDroppedIsNobodysFault) {
+  Two two;
+  write_many(two.b, two.channel, 8000);
+  Pair::PipeOptions slow;
+  slow.bytes_per_ms = 1000;
+  Pair::Connection& link = two.net.connect(two.a, two.b, slow);
+  const LogKey feed = feed_of(two.b, two.channel);
+  const auto held = [&] { return two.a.replica().accepted_head(feed).value; };
+  ASSERT_TRUE(two.net.run(kHour, [&] { return held() > 2000; }));
+  must(two.a.replica().remove_member(two.channel, two.b.org(), nullptr));
+  two.net.run_for(kMinute);
+  EXPECT_LT(held(), 7000u);
+  ASSERT_TRUE(link.open);
+  EXPECT_FALSE(link.a.error) << link.a.error->code.text();
+  EXPECT_FALSE(link.b.error) << link.b.error->code.text();
+  EXPECT_EQ(two.b.replica().channel(two.channel)->standing, ChannelStanding::kRemoved) << "the session goes on";
+}
+
 TEST(Session, PowerLostBeforeTheCommitCostsTheUncommittedAlone) {
   Two two;
   write_many(two.a, two.channel, 6000);

@@ -19,7 +19,8 @@ protocol::NodeSecrets make_secrets(crypto::Random& random) {
 
 Result<Founded> found_org(const std::string& name, const std::string& network, const protocol::NodeSecrets& secrets,
                           crypto::Random& random) {
-  const auto root = crypto::SigningKey::generate(random), next = crypto::SigningKey::generate(random);
+  auto root = crypto::SigningKey::generate(random);
+  const auto next = crypto::SigningKey::generate(random);
   const protocol::RootSigner signer[] = {{0, &root}};
   protocol::NewOrg org;
   org.name = name;
@@ -43,7 +44,10 @@ Result<Founded> found_org(const std::string& name, const std::string& network, c
   certificate.expires = kExpires;
   certificate.name = name;
   auto certify = log.make_certify(certificate, secrets.tier2->signing, kIssued, signer);
-  return Founded{{std::move(genesis), std::move(certify)}, log.id(), certificate.node};
+  Founded out{{}, log.id(), certificate.node, std::move(root)};
+  out.org_log.push_back(std::move(genesis));
+  out.org_log.push_back(std::move(certify));
+  return out;
 }
 
 }  // namespace tocsin::tools

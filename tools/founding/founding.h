@@ -14,6 +14,7 @@ struct Founded {
   std::vector<protocol::Entry> org_log;  // genesis and the node's certificate
   protocol::OrgId org;
   protocol::NodeId node;
+  crypto::SigningKey root;  // the one that signs whatever comes next
 };
 
 protocol::NodeSecrets make_secrets(crypto::Random& random);

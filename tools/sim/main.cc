@@ -13,10 +13,13 @@ constexpr char kHelp[] =
     "Usage: tocsin-sim [--nodes N] [--seed S] [--faults LIST] [--hours H] [--json]\n\n"
     "  --nodes N      organisations, 3 to 1000 (default 20); one in ten is in no channel\n"
     "  --seed S       the same seed gives the same run (default 1)\n"
-    "  --faults LIST  crash,power,cut,reorder,duplicate,corrupt,loss; all; none (default all)\n"
+    "  --faults LIST  words with commas between them (default all)\n"
+    "                 of the network: crash,power,cut,reorder,duplicate,corrupt,loss; network: all of these\n"
+    "                 of people: join,removal,rotation,chair,restore,hostile\n"
+    "                 all: everything; none: nothing\n"
     "  --hours H      virtual time in which reports are written (default 1)\n"
-    "  --json         one object, for scripts\n\nExit: 0 all invariants hold, 6 one is broken (seed, phase and step "
-    "are named), 2 usage.\n";
+    "  --json         one object, for scripts\n\nExit: 0 all invariants hold, 6 one is broken (invariant, seed, phase, "
+    "step and virtual time are\nnamed; the same words give the same run), 2 usage.\n";
 
 }  // namespace
 
@@ -53,13 +56,14 @@ int main(int argc, char** argv) {
   options.faults = *parsed;
   if (!crypto::init()) return std::fputs("error: libsodium does not start\n", stderr), 1;
   const auto result = sim::run(options);
-  nlohmann::ordered_json out{{"nodes", options.nodes},    {"seed", options.seed},       {"faults", faults},
-                             {"hours", options.hours},    {"ok", !result.broken},       {"written", result.written},
-                             {"entries", result.entries}, {"crashes", result.crashes},  {"cuts", result.cuts},
-                             {"damaged", result.damaged}, {"frames", result.frames},    {"bytes", result.bytes},
-                             {"heal_ms", result.heal_ms}, {"virtual_ms", result.at_ms}, {"step", result.steps},
-                             {"trace", result.trace}};
-  if (result.broken) out["broken"] = *result.broken, out["phase"] = result.phase;
+  nlohmann::ordered_json out{{"nodes", options.nodes},     {"seed", options.seed},      {"faults", faults},
+                             {"hours", options.hours},     {"ok", !result.broken},      {"written", result.written},
+                             {"entries", result.entries},  {"crashes", result.crashes}, {"cuts", result.cuts},
+                             {"damaged", result.damaged},  {"frames", result.frames},   {"bytes", result.bytes},
+                             {"epochs", result.epochs},    {"forks", result.forks},     {"attempts", result.attempts},
+                             {"events", result.events},    {"members", result.members}, {"heal_ms", result.heal_ms},
+                             {"virtual_ms", result.at_ms}, {"step", result.steps},      {"trace", result.trace}};
+  if (result.broken) out["broken"] = *result.broken, out["invariant"] = result.invariant, out["phase"] = result.phase;
   std::printf("%s\n", out.dump(json ? -1 : 2).c_str());
   return result.broken ? 6 : 0;
 }

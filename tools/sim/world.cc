@@ -1,7 +1,7 @@
 #include "tools/sim/world.h"
 
 #include <algorithm>
-#include <cstdlib>
+#include <array>
 
 namespace tocsin::sim {
 namespace {
@@ -9,12 +9,6 @@ namespace {
 constexpr std::int64_t kLatencyMs = 20;
 constexpr std::int64_t kDiskMs = 5;
 constexpr int kRoundsMax = 1'000'000;
-constexpr char kNetwork[] = "simulation";
-
-[[noreturn]] void impossible(const char* what, const Error& error) {
-  std::fprintf(stderr, "error: %s: %s %s\n", what, std::string(error.code.text()).c_str(), error.detail.c_str());
-  std::exit(1);
-}
 
 }  // namespace
 
@@ -23,6 +17,7 @@ std::optional<Faults> parse_faults(std::string_view list) {
     std::string_view name;
     double Faults::*chance;
     double value;
+    bool network = true;
   };
   static constexpr Word kWords[] = {{"crash", &Faults::crash, 0.002},
                                     {"power", &Faults::power, 0.002},
@@ -30,7 +25,13 @@ std::optional<Faults> parse_faults(std::string_view list) {
                                     {"reorder", &Faults::reorder, 0.001},
                                     {"duplicate", &Faults::duplicate, 0.001},
                                     {"corrupt", &Faults::corrupt, 0.001},
-                                    {"loss", &Faults::loss, 0.001}};
+                                    {"loss", &Faults::loss, 0.001},
+                                    {"join", &Faults::join, 8, false},
+                                    {"removal", &Faults::removal, 5, false},
+                                    {"rotation", &Faults::rotation, 6, false},
+                                    {"chair", &Faults::chair, 4, false},
+                                    {"restore", &Faults::restore, 3, false},
+                                    {"hostile", &Faults::hostile, 20, false}};
   Faults out;
   if (list == "none") return out;
   while (!list.empty()) {
@@ -39,7 +40,7 @@ std::optional<Faults> parse_faults(std::string_view list) {
     list.remove_prefix(std::min(comma + 1, list.size()));
     bool known = false;
     for (const auto& candidate : kWords) {
-      if (word != candidate.name && word != "all") continue;
+      if (word != candidate.name && word != "all" && !(word == "network" && candidate.network)) continue;
       out.*candidate.chance = candidate.value;
       known = true;
     }
@@ -48,70 +49,118 @@ std::optional<Faults> parse_faults(std::string_view list) {
   return out;
 }
 
-Node::Node(std::string node_name, std::uint64_t seed, std::uint64_t number, VirtualClock& world_clock, Log& world_log)
-    : name(std::move(node_name)),
-      address(name + ".example.org:4870"),
-      clock(world_clock),
-      log(world_log),
-      random(seed, 1000 + number),
-      secrets(tools::make_secrets(random)) {
-  auto made = tools::found_org(name, kNetwork, secrets, random);
-  if (!made) impossible("organisation", made.error());
-  founded = std::move(*made);
-  table = std::make_unique<protocol::ReadingTable>();
-  replica = std::make_unique<protocol::Replica>(store, clock, random, secrets, *table);
-  if (auto created = replica->create(founded.org_log, founded.node, [](Result<protocol::ChannelId>) {}); !created)
-    impossible("create", created.error());
-  store.sync();
-  hub = std::make_unique<engine::Hub>(*replica, clock, random, log);
-  hub->set_callbacks({[this](engine::LinkId link) { ready.insert(link); }, [] {}});
-}
-
-void Node::start() {
-  table = std::make_unique<protocol::ReadingTable>();
-  replica = std::make_unique<protocol::Replica>(store, clock, random, secrets, *table);
-  if (auto loaded = replica->load(); !loaded) {
-    failed = true;
-    failure = std::string(loaded.error().code.text()) + " " + loaded.error().detail;
+World::World(std::size_t count, std::uint64_t seed) : seed_(seed), random_(seed, 1) {
+  for (std::size_t i = 0; i < count; ++i) {
+    SeededRandom random(seed, 100'000 + i);
+    const std::string name = "node-" + std::to_string(i);
+    auto secrets = sim_secrets(random, clock_);
+    auto founded = tools::found_org(name, kNetwork, *secrets, random);
+    if (!founded) impossible("organisation", founded.error());
+    crypto::Verifier verifier;
+    auto log = protocol::OrgLog::from_genesis(founded->org_log[0].view(), verifier);
+    if (!log) impossible("organisation", log.error());
+    if (auto applied = log->apply(founded->org_log[1].view(), verifier); !applied)
+      impossible("organisation", applied.error());
+    orgs_.push_back(std::make_unique<Org>(Org{name, founded->org, std::move(founded->root), std::move(*log), {}, {}}));
+    orgs_.back()->entries = std::move(founded->org_log);
+    add_node(name, *orgs_.back(), std::move(secrets)).id = founded->node;
+    nodes_.back()->found();
   }
-  hub = std::make_unique<engine::Hub>(*replica, clock, random, log);
-  hub->set_callbacks({[this](engine::LinkId link) { ready.insert(link); }, [] {}});
-}
-
-void Node::crash() {
-  hub.reset();
-  replica.reset();
-  ready.clear();
-  store.crash();
-  ++life;
-  start();
-}
-
-World::World(std::size_t count, std::uint64_t seed) : random_(seed, 1) {
-  for (std::size_t i = 0; i < count; ++i)
-    nodes_.push_back(std::make_unique<Node>("node-" + std::to_string(i), seed, i, clock_, log_));
 }
 
 std::string World::trace() const { return to_hex(trace_.view()); }
 
+Org* World::org(const protocol::OrgId& id) {
+  for (const auto& org : orgs_)
+    if (org->id == id) return org.get();
+  return nullptr;
+}
+
+Node& World::add_node(std::string name, Org& org, std::shared_ptr<protocol::NodeSecrets> secrets) {
+  nodes_.push_back(std::make_unique<Node>(std::move(name), org, protocol::NodeId{}, std::move(secrets), seed_,
+                                          nodes_.size(), clock_, log_));
+  return *nodes_.back();
+}
+
+Node& World::add_asking(const Node& like, const char* what) {
+  Org& org = *like.org;
+  SeededRandom random(seed_, 200'000 + nodes_.size());
+  Node& node =
+      add_node(org.name + "-" + what + "-" + std::to_string(org.nodes.size()), org, sim_secrets(random, clock_));
+  protocol::NodeCertificate certificate;
+  certificate.org = org.id;
+  random.fill(certificate.node_random);
+  certificate.first_signing = certificate.signing = node.secrets->tier2->signing.verify_key();
+  certificate.transport = node.secrets->transport.public_key();
+  certificate.encryption = node.secrets->tier2->encryption.public_key();
+  certificate.node = protocol::make_node_id(org.id, certificate.node_random, certificate.first_signing);
+  certificate.issued = clock_.now();
+  certificate.expires = {clock_.now().ms + 10LL * 365 * 86'400'000};
+  certificate.name = node.name;
+  node.id = certificate.node;
+  node.request = protocol::encode_node_request(certificate, node.secrets->tier2->signing);
+  return node;
+}
+
+Node& World::add_further(const Node& sibling) {
+  Node& node = add_asking(sibling, "further");
+  node.join(sibling);
+  return node;
+}
+
+Node& World::add_restored(const Node& lost, const protocol::MemoryStore& backup) {
+  Node& node = add_asking(lost, "restored");
+  node.restore(backup, *lost.secrets);
+  return node;
+}
+
+Node& World::add_twin(Node& node) {
+  kill(node);
+  Node& twin = add_node(node.name + "-twin", *node.org, node.secrets);
+  twin.id = node.id;
+  twin.address = node.address;
+  twin.late = node.late;
+  node.side = 0;
+  twin.side = 1;
+  turn_hostile(twin);
+  twin.copy(node);
+  return twin;
+}
+
+void World::turn_hostile(Node& node) {
+  if (node.mischief) return;
+  node.hostile = true;
+  node.mischief = std::make_unique<Mischief>(seed_, nodes_.size());
+  node.liar.lie(&node.random);
+  if (node.alive()) kill(node);  // it starts again over the disk that lies
+}
+
 void World::introduce(Node& a, Node& b) {
   for (auto [to, from] : {std::pair(&a, &b), std::pair(&b, &a)}) {
-    auto card = from->replica->own_card({from->address});
-    if (!card) impossible("card", card.error());
-    if (auto added = to->replica->add_card(*card, [](Result<void>) {}); !added) impossible("add_card", added.error());
-    const auto words = protocol::card_words(from->founded.org, from->founded.node);
-    if (auto verified = to->replica->verify_peer(from->founded.org, words, [](Result<void>) {}); !verified)
-      impossible("verify", verified.error());
+    if (!to->alive() || !from->alive()) return;
+    const auto card = from->replica->own_card({from->address});
+    if (!card || !to->replica->add_card(*card, [](Result<void>) {})) continue;
+    const auto words = protocol::card_words(from->org->id, from->id);
+    (void)to->replica->verify_peer(from->org->id, words, [](Result<void>) {});
     to->store.sync();
   }
 }
 
-void World::kill(Node& node) {
-  ++crashes;
+void World::drop_wires(Node& node) {
   for (auto& wire : wires_)
     for (auto& end : wire.ends)
       if (end.node == &node) end.open = false;
+}
+
+void World::kill(Node& node) {
+  ++crashes;
+  drop_wires(node);
   node.crash();
+}
+
+void World::retire(Node& node) {
+  drop_wires(node);
+  node.retire();
 }
 
 void World::close(Wire& wire, const Error& reason) {
@@ -121,15 +170,28 @@ void World::close(Wire& wire, const Error& reason) {
   }
 }
 
+// Who answers at these addresses. Of a node that runs twice each of the others always meets the same one.
+Node* World::listener(const Node& from, const transport::DialTarget& target) {
+  const auto half_of = [this](const Node& node) {
+    for (std::size_t i = 0; i < nodes_.size(); ++i)
+      if (nodes_[i].get() == &node) return static_cast<int>(i % 2);
+    return 0;
+  };
+  const auto shown_to = [&](const Node& one, const Node& other) { return !one.side || *one.side == half_of(other); };
+  for (const auto& address : target.addresses)
+    for (const auto& node : nodes_)
+      if (node->alive() && node->address == address && node.get() != &from && shown_to(*node, from) &&
+          shown_to(from, *node))
+        return node.get();
+  return nullptr;
+}
+
 void World::dial(Node& from, const transport::DialTarget& target) {
-  Node* to = nullptr;
-  for (const auto& node : nodes_)
-    for (const auto& address : target.addresses)
-      if (node->address == address) to = node.get();
+  Node* to = listener(from, target);
   if (!to) return from.hub->dial_failed(target.node, environment_error(transport::kConnectRefused));
   // The whole handshake at once: its own faults are tested elsewhere.
-  auto a = protocol::Link::initiator(from.secrets, target.transport, kNetwork, nullptr, target.log_end, from.random);
-  auto b = protocol::Link::responder(to->secrets, kNetwork, {}, to->random);
+  auto a = protocol::Link::initiator(*from.secrets, target.transport, kNetwork, nullptr, target.log_end, from.random);
+  auto b = protocol::Link::responder(*to->secrets, kNetwork, {}, to->random);
   if (!a || !b) impossible("link", a ? b.error() : a.error());
   protocol::Link* sides[] = {&*a, &*b};
   for (int turn = 0; !a->established() || !b->established(); turn = 1 - turn) {
@@ -158,6 +220,8 @@ bool World::speak(Wire& wire, int which) {
   if (!own.open || own.node->ready.erase(own.link) == 0) return false;
   Bytes frame;
   while (own.open && own.node->hub->poll_frame(own.link, frame)) {
+    if (own.node->mischief) own.node->mischief->alter(frame);
+    if (frame.empty()) continue;
     Bytes sealed(protocol::kLinkSizeBytes + frame.size() + protocol::kSealOverheadBytes);
     std::copy(frame.begin(), frame.end(), sealed.begin() + protocol::kLinkSizeBytes);
     if (auto done = own.noise->seal(sealed); !done) impossible("seal", done.error());
@@ -182,6 +246,20 @@ bool World::speak(Wire& wire, int which) {
   return true;
 }
 
+void World::hear(End& own, const End& other, ByteView frame) {
+  Bytes wanted;
+  if (own.node->mischief) {
+    wanted = to_bytes(frame);
+    if (!own.node->mischief->hear(wanted)) return;
+    frame = wanted;
+  }
+  const auto heard = own.node->hub->handle_frame(own.link, frame);
+  if (heard) return;
+  own.arriving.clear();
+  const bool fault = heard.error().origin == Origin::kPeer && own.node->honest() && other.node->honest();
+  if (fault && !blamed) blamed = Blamed{own.node->name, other.node->name, heard.error()};
+}
+
 bool World::listen(Wire& wire, int which) {
   auto& own = wire.ends[which];
   auto& other = wire.ends[1 - which];
@@ -198,7 +276,7 @@ bool World::listen(Wire& wire, int which) {
       return true;
     }
     own.node->ready.insert(own.link);
-    if (!own.node->hub->handle_frame(own.link, *frame)) own.arriving.clear();
+    hear(own, other, *frame);
   }
   if (!own.open) own.arriving.clear();
   if (own.open && !other.open && own.arriving.empty() && !wire.dead) {
@@ -209,34 +287,39 @@ bool World::listen(Wire& wire, int which) {
   return any;
 }
 
-bool World::act() {
+bool World::act_of(Node& node) {
   bool any = false;
   const auto now = clock_.steady_ms();
-  for (const auto& node : nodes_) {
-    if (node->hub->next_deadline() <= now) {
-      node->hub->handle_tick();
-      any |= node->hub->next_deadline() > now;
-    }
-    while (auto target = node->hub->poll_dial()) {
-      dial(*node, *target);
-      any = true;
-    }
-    if (node->store.untold() > 0) {
-      node->store.deliver();
-      any = true;
-    } else if (node->store.queued() > 0 && node->persist_at == 0) {
-      node->persist_at = now + kDiskMs;
-    } else if (node->persist_at != 0 && node->persist_at <= now) {
-      node->persist_at = 0;
-      any = true;
-      if (random_.chance(faults_.power)) {
-        kill(*node);  // between the write and its commit
-      } else {
-        node->store.persist();
-        node->store.deliver();
-      }
+  if (node.hub->next_deadline() <= now) {
+    node.hub->handle_tick();
+    any |= node.hub->next_deadline() > now;
+  }
+  while (auto target = node.hub->poll_dial()) {
+    dial(node, *target);
+    any = true;
+  }
+  if (node.store.untold() > 0) {
+    node.store.deliver();
+    any = true;
+  } else if (node.store.queued() > 0 && node.persist_at == 0) {
+    node.persist_at = now + kDiskMs;
+  } else if (node.persist_at != 0 && node.persist_at <= now) {
+    node.persist_at = 0;
+    any = true;
+    if (random_.chance(faults_.power)) {
+      kill(node);  // between the write and its commit
+    } else {
+      node.store.persist();
+      node.store.deliver();
     }
   }
+  return any;
+}
+
+bool World::act() {
+  bool any = false;
+  for (const auto& node : nodes_)
+    if (node->alive()) any |= act_of(*node);
   for (auto& wire : wires_) {
     for (int end : {0, 1}) any |= speak(wire, end);
     for (int end : {0, 1}) any |= listen(wire, end);
@@ -247,7 +330,7 @@ bool World::act() {
 
 void World::hurt() {
   for (const auto& node : nodes_)
-    if (random_.chance(faults_.crash)) kill(*node);
+    if (node->alive() && random_.chance(faults_.crash)) kill(*node);
   for (auto& wire : wires_) {
     if (random_.chance(faults_.cut))
       ++cuts, close(wire, environment_error(transport::kConnectionReset));
@@ -268,6 +351,7 @@ void World::step(std::int64_t end) {
   }
   auto next = std::min(end, next_hurt_);
   for (const auto& node : nodes_) {
+    if (!node->alive()) continue;
     next = std::min(next, node->hub->next_deadline());
     if (node->persist_at != 0) next = std::min(next, node->persist_at);
   }
