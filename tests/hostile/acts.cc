@@ -31,7 +31,6 @@ Json session(HostileHome& home, const Order& order, const char* step, const std:
   std::vector<ChannelId> channels{order.channel};
   channels.insert(channels.end(), more.begin(), more.end());
   talk.open(channels);
-  talk.settle();
   act(talk);
   talk.settle();
   Json out{{"step", step}};

@@ -13,8 +13,8 @@ using wire::MessageType;
 
 namespace {
 
-constexpr int kQuietMs = 300;       // nothing came for so long: ask whether it is done
-constexpr int kQuietRoundsMax = 60;  // then it will say nothing more
+constexpr int kQuietMs = 200;       // nothing came for so long: ask whether it is done
+constexpr int kQuietRoundsMax = 100;  // then it will say nothing more
 
 LogType type_of(const Entry& entry) { return static_cast<LogType>(entry.view().header[1]); }
 
