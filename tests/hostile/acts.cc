@@ -289,10 +289,11 @@ Json take(HostileHome& home, const Order& order) {
     if (order.log) logs.push_back(*order.log);
     for (const std::uint16_t slot : {kSlot, wire::kNoChannel}) {
       for (const LogKey& log : logs) {
-        if (log == LogKey{home.replica().own_org().id().bytes()}) continue;
+        // Each side shows the other its own organisation's log, whoever that is: it is on its card.
+        if (log == LogKey{home.replica().own_org().id().bytes()} || log == LogKey{org.bytes()}) continue;
         talk.say([&](FrameWriter& w) { wire::put(w, wire::Want{slot, log, {1}, {0}, {0}}); });
-        talk.settle();
       }
+      talk.settle();
     }
     talk.say([&](FrameWriter& w) { wire::put(w, wire::Ask{kSlot, {Prefix{}}}); });
     // Keys of the epochs to come, asked for as a member would that had been away (rule 33).

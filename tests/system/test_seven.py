@@ -72,7 +72,7 @@ class Seven(NodesTestCase):
         self.assertIsNone(node.process.poll(), f"{node.name} has ended")
         steps = {step.pop("step"): step for step in json.loads(done.stdout)["steps"]}
         if os.environ.get("SHOW_STEPS"):
-            print(act, node.name, json.dumps(steps), self.refused(node), flush=True)
+            import time; print(time.monotonic(), act, node.name, json.dumps(steps), self.refused(node), flush=True)
         return steps
 
     def branch(self, name):
