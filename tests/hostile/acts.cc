@@ -138,9 +138,7 @@ Json replay_control(HostileHome& home, const Order& order) {
       again.push_back(moved_to(held.front(), {next.value + i}, hash, forge.state().head_epoch));
     talk.offer(kSlot, again);
   }));
-  out.push_back(session(home, order, "older_head", [&](Talk& talk) {
-    talk.offer(kSlot, {held.front()});
-  }));
+  out.push_back(session(home, order, "older_head", [&](Talk& talk) { talk.offer(kSlot, {held.front()}); }));
   return out;
 }
 
@@ -172,7 +170,12 @@ Json flood(HostileHome& home, const Order& order) {
   };
   one("pings", repeat(1000, [](FrameWriter& w) { return wire::put_number(w, MessageType::kPing, 1); }));
   one("asks", repeat(1500, [](FrameWriter& w) { return wire::put(w, wire::Ask{7, {Prefix{}}}); }));
-  one("mail", repeat(100, [&](FrameWriter& w) { return wire::put(w, wire::Mail{1, 0, sealed}); }, 20));
+  one("mail", repeat(
+                  100,
+                  [&](FrameWriter& w) {
+                    return wire::put(w, wire::Mail{1, 0, sealed});
+                  },
+                  20));
   one("prekeys", repeat(10, [&](FrameWriter& w) { return wire::put_prekeys(w, sealed); }));
   one("credit", repeat(100, [](FrameWriter& w) { return wire::put_credit(w, 0xffffffff); }));
   one("receipts", repeat(100, [&](FrameWriter& w) { return wire::put(w, wire::Receipt{0, {1}, own, 1, sealed}); }));
@@ -204,14 +207,14 @@ Json foreign_slots(HostileHome& home, const Order& order) {
   const auto elsewhere = home.replica().private_channel();
   Json out = Json::array();
   // Channels in which the node is not, asked for as if it were: its answers are those to a channel that does not exist.
-  out.push_back(session(
-      home, order, "other_channels",
-      [&](Talk& talk) {
-        for (const std::uint16_t slot : {1, 2, 7})
-          for (const LogRecord& record : home.replica().channel_logs(order.channel))
-            talk.say([&](FrameWriter& w) { wire::put(w, wire::Want{slot, record.log, {1}, {0}, {0}}); });
-      },
-      {elsewhere, crypto::random_fixed<ChannelId>(home.random())}));
+  out.push_back(
+      session(home, order, "other_channels",
+              [&](Talk& talk) {
+                for (const std::uint16_t slot : {1, 2, 7})
+                  for (const LogRecord& record : home.replica().channel_logs(order.channel))
+                    talk.say([&](FrameWriter& w) { wire::put(w, wire::Want{slot, record.log, {1}, {0}, {0}}); });
+              },
+              {elsewhere, crypto::random_fixed<ChannelId>(home.random())}));
   out.push_back(session(home, order, "wrong_round", [&](Talk& talk) {
     talk.say([&](FrameWriter& w) { wire::put(w, talk.slots({order.channel}, 0xffffffff)); });
   }));
@@ -285,7 +288,8 @@ Json take(HostileHome& home, const Order& order) {
   return Json::array({session(home, order, "asked_for_all", [&](Talk& talk) {
     std::vector<LogKey> logs;
     for (const LogRecord& record : home.replica().channel_logs(order.channel)) logs.push_back(record.log);
-    for (const auto& member : home.replica().channel(order.channel)->members) logs.push_back(LogKey{member.org.bytes()});
+    const auto state = home.channel(order.channel);
+    for (const auto& member : state.newest->roster) logs.push_back(LogKey{member.org.bytes()});
     if (order.log) logs.push_back(*order.log);
     for (const std::uint16_t slot : {kSlot, wire::kNoChannel}) {
       for (const LogKey& log : logs) {
@@ -304,13 +308,13 @@ Json take(HostileHome& home, const Order& order) {
     append(order.channel.view());
     append(home.replica().own_node().view());
     std::array<std::uint8_t, 20> range{};
-    const auto newest = home.channel(order.channel).newest_epoch();
+    const auto newest = state.newest_epoch();
     store_le64(&range[0], newest.value + 1);
     store_le64(&range[8], newest.value + 30);
     append(range);
-    const Bytes envelope = must(crypto::seal_to(target.key, crypto::kLabelKeyRequest, order.target.node.view(), request,
-                                                home.random()),
-                                "request");
+    const Bytes envelope =
+        must(crypto::seal_to(target.key, crypto::kLabelKeyRequest, order.target.node.view(), request, home.random()),
+             "request");
     talk.say([&](FrameWriter& w) {
       wire::put(w, wire::Mail{static_cast<std::uint8_t>(MailKind::kKeyRequest), target.month, envelope});
     });

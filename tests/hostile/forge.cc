@@ -54,7 +54,7 @@ Entry Forge::report(Chain& chain, const std::string& title, Epoch epoch, const c
   report.title = title;
   Bytes certificate;
   if (epoch != chain.epoch) {
-    const FeedCertificate claim{state_.id(), report.author,     home_.replica().own_node(),
+    const FeedCertificate claim{state_.id(), report.author,    home_.replica().own_node(),
                                 chain.log(), chain.generation, home_.now()};
     certificate = sign_feed_certificate(claim, home_.secrets().tier2->signing);
   }
@@ -68,10 +68,9 @@ Entry Forge::report(Chain& chain, const std::string& title, Epoch epoch, const c
   const BodyBinding binding(state_.id(), epoch, header.log, header.number, LogType::kFeed);
   const auto entry_key = key == nullptr ? crypto::derive_entry_key(epoch_key(epoch), binding.context())
                                         : crypto::derive_entry_key(*key, binding.context());
-  const Bytes body =
-      crypto::seal_body(entry_key, binding.associated(),
-                        encode_feed_plaintext(FeedKind::kReport, certificate, must(encode_report(report), "report")),
-                        home_.random());
+  const Bytes body = crypto::seal_body(
+      entry_key, binding.associated(),
+      encode_feed_plaintext(FeedKind::kReport, certificate, must(encode_report(report), "report")), home_.random());
   Entry out = sign_entry(header, body, *chain.key);
   follow(chain, out);
   return out;
@@ -100,10 +99,10 @@ std::vector<Entry> Forge::control_epoch(const crypto::SigningKey& key, const Log
   header.previous = previous;
   const auto fresh = crypto::EpochKey::random(home_.random());
   std::vector<Entry> out;
-  for (const Bytes& body : must(make_epoch_bodies({state_.id(), epoch, log, number, previous}, fresh,
-                                                  encode_control_state(told), home_.replica().wrap_targets(members),
-                                                  home_.random()),
-                                "epoch")) {
+  for (const Bytes& body :
+       must(make_epoch_bodies({state_.id(), epoch, log, number, previous}, fresh, encode_control_state(told),
+                              home_.replica().wrap_targets(members), home_.random()),
+            "epoch")) {
     out.push_back(sign_entry(header, body, key));
     header.number = header.number.next();
     header.previous = hash_entry(out.back().view().header, out.back().view().signature);

@@ -13,7 +13,7 @@ using wire::MessageType;
 
 namespace {
 
-constexpr int kQuietMs = 200;       // nothing came for so long: ask whether it is done
+constexpr int kQuietMs = 200;         // nothing came for so long: ask whether it is done
 constexpr int kQuietRoundsMax = 100;  // then it will say nothing more
 
 LogType type_of(const Entry& entry) { return static_cast<LogType>(entry.view().header[1]); }
@@ -115,8 +115,7 @@ void Talk::answer(const wire::Want& want) {
     if (entries.empty() && Epoch{load_le64(&entry->view().header[16])} < want.from_epoch) continue;
     entries.push_back(std::move(*entry));
   }
-  if (entries.empty())
-    return say([&](FrameWriter& out) { wire::put(out, wire::NotHeld{want.slot, want.log}); });
+  if (entries.empty()) return say([&](FrameWriter& out) { wire::put(out, wire::NotHeld{want.slot, want.log}); });
   const std::uint16_t through = want.slot == wire::kNoChannel ? wire::kNoChannel
                                 : slot == slot_of_.end()      ? std::uint16_t{0}
                                                               : slot->second;
@@ -152,8 +151,7 @@ void Talk::take(const wire::Message& message) {
       if (!theirs) return;
       for (const auto& slot : theirs->slots)
         for (const auto& channel : channels_)
-          if (slot.token ==
-              tools::token_of(channel, link_->handshake_hash(), LinkRole::kResponder, theirs->round))
+          if (slot.token == tools::token_of(channel, link_->handshake_hash(), LinkRole::kResponder, theirs->round))
             tokens_.insert(channel);
       break;
     }
@@ -203,11 +201,11 @@ void Talk::settle() {
 }
 
 Json Talk::outcome() const {
-  const std::string how = !link_   ? "unreachable"
+  const std::string how = !link_    ? "unreachable"
                           : bye_    ? "bye " + std::string(to_string(*bye_))
                           : closed_ ? "closed"
                                     : "open";
-  return {{"answer", how},          {"asked", asked_}, {"given", given_},           {"got", got_},
+  return {{"answer", how},         {"asked", asked_}, {"given", given_},         {"got", got_},
           {"not_held", not_held_}, {"mail", mail_},   {"tokens", tokens_.size()}};
 }
 

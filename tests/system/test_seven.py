@@ -9,6 +9,12 @@ from support import BUILD, NodesTestCase, introduce, join, wait_until
 HOSTILE = os.path.join(BUILD, "tocsin-hostile")
 SIXTH_ROLE = "reader"  # the sixth process: `contributor`, once there are some
 MEMORY_KIB_MAX = 300 * 1024
+# What each who was attacked has refused, by its code: in `status`, and in the log beside the hostile node's id.
+REFUSED = {
+    "Bravo": {"unexpected_message", "bad_message", "commitment_mismatch", "not_authorised", "unknown_epoch", "not_acceptable"},
+    "Charlie": {"unexpected_message", "bad_entries", "bad_signature", "quota_exceeded", "too_much", "not_for_us"},
+    "Delta": {"bad_signature"},
+}
 
 
 class Seven(NodesTestCase):
@@ -62,6 +68,16 @@ class Seven(NodesTestCase):
     def refused(self, node):
         return node.run("status")["refused"]
 
+    def log_of(self, node):
+        with open(node.home + ".log") as lines:
+            return [json.loads(line) for line in lines]
+
+    def is_equal(self, node):
+        """As its sessions have compared it: one digest over everything in the channel."""
+        others = {n.node_id for n in self.members if n is not node}
+        states = {i["node_id"]: i["state"] for i in node.run("sync", "status")["items"] if i["channel"] == self.channel and i["node_id"] in others}
+        return set(states) == others and set(states.values()) == {"equal"}
+
     # ---- What the hostile one does
 
     def act(self, act, node, *words, channel=None):
@@ -72,7 +88,7 @@ class Seven(NodesTestCase):
         self.assertIsNone(node.process.poll(), f"{node.name} has ended")
         steps = {step.pop("step"): step for step in json.loads(done.stdout)["steps"]}
         if os.environ.get("SHOW_STEPS"):
-            import time; print(time.monotonic(), act, node.name, json.dumps(steps), self.refused(node), flush=True)
+            print(act, node.name, json.dumps(steps), self.refused(node), flush=True)
         return steps
 
     def branch(self, name):
@@ -211,6 +227,12 @@ class Seven(NodesTestCase):
         self.equivocate()
         self.remove_it()
 
+        for name, codes in REFUSED.items():
+            node = next(n for n in self.members if n.name == name)
+            self.assertLessEqual(codes, set(self.refused(node)), name)
+            self.assertLessEqual(codes, {line["code"] for line in self.log_of(node) if line.get("node") == self.golf.node_id[:16] and "code" in line}, name)
+        self.assertIn("too_many_from_source", self.refused(self.charlie))
+
         wanted = self.authorised(self.alpha)
         self.assertEqual([org for org, *_ in wanted["forks"].values()], [self.golf.org_id])
         titles = {title for title, _ in wanted["reports"].values()}
@@ -218,11 +240,10 @@ class Seven(NodesTestCase):
         self.assertFalse(titles & {"taken back", "told to Delta", "told to Delta 2", "past the pin"}, "what does not count is in no list")
         for node in self.members:
             wait_until(f"{node.name} holds the same", lambda n=node: self.authorised(n) == wanted, 90, every=1)
+            wait_until(f"{node.name} is equal", lambda n=node: self.is_equal(n), 90, every=1)
             self.assertLess(node.memory_kib(), MEMORY_KIB_MAX, node.name)
         wait_until("the sixth lists the same", lambda: self.reports(self.foxtrot) == wanted["reports"], 90, every=1)
         for node in self.honest:
             self.assertEqual(node.end(), 0, f"{node.name} does not end cleanly")
             self.assertEqual(node.run("fsck")["findings"], [])
-            with open(node.home + ".log") as lines:
-                said = [json.loads(line) for line in lines]
-            self.assertFalse([line for line in said if line["level"] == "error"])
+            self.assertFalse([line for line in self.log_of(node) if line["level"] == "error"])

@@ -53,8 +53,8 @@ tools::RawLink connect_as(const NodeSecrets& secrets, const OpenCard& own, const
                           const std::string& address, crypto::Random& random) {
   std::vector<Bytes> log_end;
   for (const auto& entry : own.card.org_log) log_end.push_back(encode_entry(entry.view()));
-  return must(
-      tools::RawLink::connect(secrets, peer.node.transport, own.card.network, log_end, address, random), "link");
+  return must(tools::RawLink::connect(secrets, peer.node.transport, own.card.network, log_end, address, random),
+              "link");
 }
 
 // One session: hello, slots with the channel's token among random ones, then a want for each log and an ask, through

@@ -92,8 +92,8 @@ Result<RawLink> RawLink::connect(const protocol::NodeSecrets& secrets, const cry
       continue;
     }
     if (read_message(out.fd_, out.message_, kRestMs) != Got::kFrame)
-      return environment_error(
-          kClosedByPeer, "during the handshake: the node does not know this one, or the address is another's");
+      return environment_error(kClosedByPeer,
+                               "during the handshake: the node does not know this one, or the address is another's");
     TOCSIN_TRY(out.link_.read_handshake(out.message_));
   }
   return out;
