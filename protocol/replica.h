@@ -494,6 +494,10 @@ class Replica {
     EntryHash hash;
   };
   std::optional<EndOfFeed> pin_of(const LogKey& feed) const;
+  // The last entry of a feed that counts; nothing: it goes on. That of its pin, or 0 where its writer was dropped from
+  // the channel and no pin names it: the chair did not know it, and others need not hold it. A revocation that the
+  // chair has not followed yet ends what is taken, not what is held.
+  std::optional<Number> end_of(const LogKey& feed) const;
   ReplicaStatus status() const;
   std::uint64_t failures() const;
   bool store_is_behind() const;  // EntryStore::is_behind

@@ -143,7 +143,10 @@ Result<void> ReplicaCore::take_room(Channel& channel, const LogState& feed, cons
   if (owner && owner->node == own_node) return kOk;
   const bool is_first = feed.accepted.head.value == 0;
   const bool owner_is_new = owner && !feed.owner;
-  if (owner_is_new && channel.feeds_of[owner->node] >= kFeedsPerNodeMax) {
+  // What the chair has pinned all have to hold, whichever feeds the node has told to whom: there are as many as pins.
+  const auto pin = channel.accepted.pins.find(feed.accepted.log);
+  const bool pinned = owner && pin != channel.accepted.pins.end() && pin->second.node == owner->node;
+  if (owner_is_new && !pinned && channel.feeds_of[owner->node] >= kFeedsPerNodeMax) {
     return peer_error(kQuotaExceeded, "the node has as many feeds in the channel as it may");
   }
   if (!owner && is_first && nameless_room(channel) == 0) {

@@ -210,6 +210,16 @@ std::optional<Replica::EndOfFeed> Replica::pin_of(const LogKey& key) const {
   return std::nullopt;
 }
 
+std::optional<Number> Replica::end_of(const LogKey& key) const {
+  if (const auto pin = pin_of(key)) return pin->last;
+  const LogState* log = impl_->find_log(key);
+  const Channel* channel = log != nullptr && log->channel ? impl_->find_channel(*log->channel) : nullptr;
+  if (channel == nullptr || channel->durable == nullptr || channel->durable->newest == nullptr) return std::nullopt;
+  if (log->accepted.type != LogType::kFeed || !log->owner) return std::nullopt;
+  if (channel->durable->role_of(log->owner->org) != Role::kUnknown) return std::nullopt;
+  return Number{0};
+}
+
 // ---- What people are told
 
 std::string ReplicaCore::fork_warning(const ForkInfo& fork) const {

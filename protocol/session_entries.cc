@@ -9,9 +9,10 @@ namespace tocsin::protocol {
 namespace {
 
 // What the replica says of entries, by what a session makes of it. Codes are compared by their text: see replica.h.
-constexpr std::array<std::string_view, 7> kNotYet = {"unknown_epoch", "not_authorised",       "not_acceptable",
+// (A quota: of a node with many feeds those are taken that the chair pins when it is dropped.)
+constexpr std::array<std::string_view, 8> kNotYet = {"unknown_epoch", "not_authorised",       "not_acceptable",
                                                      "wrong_epoch",   "bad_feed_certificate", "node_not_certified",
-                                                     "not_approved"};
+                                                     "not_approved",  "quota_exceeded"};
 // Nobody who checks what he takes sends these on.
 constexpr std::array<std::string_view, 3> kMalformed = {"bad_entry", "bad_epoch", "body_too_large"};
 // Either the peer sends bad bytes, or the author showed two histories. (A rotation that follows another branch of an

@@ -67,8 +67,16 @@ int channel_pin(Context& c) {
                                      {"log", "feed"},
                                      {"number", "last good entry"},
                                      {"entry", "with hash"},
-                                     {"dropped", "entries dropped here"}};
-  return answer ? c.show_object(*answer, fields) : c.exit_code();
+                                     {"dropped", "entries dropped here"},
+                                     {"what", "proposed"},
+                                     {"state", "state"},
+                                     {"approved", "yes"},
+                                     {"needed", "needed"},
+                                     {"proposal_id", "proposal"}};
+  if (!answer) return c.exit_code();
+  const int shown = c.show_object(*answer, fields);
+  // 202: what was asked for waits for other stewards.
+  return shown == kExitOk && answer->status == 202 ? kExitPartial : shown;
 }
 
 }  // namespace

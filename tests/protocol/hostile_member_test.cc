@@ -151,6 +151,29 @@ TEST_F(HostileMember, rule_20_a_member_with_thousands_of_feeds_can_be_removed) {
   EXPECT_EQ(code_of(give(c, id, {more.next(epoch, "x", more.signed_certificate())})), "ok") << "C has taken none yet";
 }
 
+TEST_F(HostileMember, rule_20_what_a_pin_names_is_taken_however_many_other_feeds_of_that_node_are_held) {
+  const ChannelId id = make_channel(a, {&b, &c});
+  const Epoch epoch = info(a, id).epoch;
+  write(c, id, "honest");
+  for (std::uint64_t seed = 0; seed < kFeedsPerNodeMax; ++seed) {
+    ForgedFeed to_a(b, id, 1000 + seed), to_c(b, id, 2000 + seed);
+    ASSERT_EQ(code_of(give(a, id, {to_a.next(epoch, "told to A", to_a.signed_certificate())})), "ok") << seed;
+    ASSERT_EQ(code_of(give(c, id, {to_c.next(epoch, "told to C", to_c.signed_certificate())})), "ok") << seed;
+  }
+  sync_all({&a, &c});
+  EXPECT_NE(a.replica().frontier(id).digest(), c.replica().frontier(id).digest()) << "neither takes more";
+  EXPECT_EQ(code_of(a.replica().remove_member(id, b.org(), nullptr)), "ok");
+  a.store.sync();
+  sync_all({&a, &c});
+  EXPECT_EQ(a.replica().frontier(id).digest(), c.replica().frontier(id).digest());
+  const LogKey pinned = ForgedFeed(b, id, 1000).log(), unknown = ForgedFeed(b, id, 2000).log();
+  EXPECT_EQ(c.replica().end_of(pinned), Number{1});
+  EXPECT_EQ(c.replica().end_of(unknown), Number{0}) << "held as evidence, and not listed";
+  EXPECT_EQ(c.replica().end_of(feed_of(c, id)), std::nullopt);
+  ForgedFeed more(b, id, 7);
+  EXPECT_NE(code_of(give(c, id, {more.next(epoch, "x", more.signed_certificate())})), "ok");
+}
+
 TEST_F(HostileMember, rule_15_the_own_feeds_are_never_too_many) {
   const ChannelId id = make_channel(a, {&b});
   const Epoch epoch = info(a, id).epoch;

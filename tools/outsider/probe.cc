@@ -1,11 +1,6 @@
 // tocsin-probe: what does a node answer to a verified peer that is no member, but has learnt a channel's id and its
 // logs' ids? Speaks the wire protocol itself (docs/protocol.md, section 9), with the keys of a home; asks for the
 // channel and, in the same way, for one that does not exist; and compares the answers (rules 35, 36).
-#include <arpa/inet.h>
-#include <netdb.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -13,13 +8,11 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "crypto/hash.h"
 #include "crypto/random.h"
 #include "node/store/keystore.h"
 #include "protocol/card.h"
-#include "protocol/link.h"
-#include "protocol/wire.h"
 #include "tools/founding/must.h"
+#include "tools/outsider/raw_link.h"
 
 namespace {
 
@@ -51,83 +44,17 @@ std::string slurp(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-int dial(const std::string& address) {
-  const auto [host, port] = must(parse_address(address), "address");
-  addrinfo hints{}, *found = nullptr;
-  hints.ai_socktype = SOCK_STREAM;
-  if (::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0 || !found)
-    fail("cannot resolve " + host);
-  const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const bool connected = fd >= 0 && ::connect(fd, found->ai_addr, found->ai_addrlen) == 0;
-  ::freeaddrinfo(found);
-  if (!connected) fail("cannot connect to " + address);
-  return fd;
-}
-
-void write_all(int fd, ByteView bytes) {
-  while (!bytes.empty()) {
-    const auto n = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (n <= 0) fail("the node closed the connection");
-    bytes = bytes.subspan(static_cast<std::size_t>(n));
-  }
-}
-
-// Nothing when the node is silent for kAnswerMs or has closed.
-std::optional<Bytes> read_exactly(int fd, std::size_t size) {
-  Bytes out(size);
-  for (std::size_t have = 0; have < size;) {
-    pollfd wait{fd, POLLIN, 0};
-    if (::poll(&wait, 1, kAnswerMs) <= 0) return std::nullopt;
-    const auto n = ::recv(fd, out.data() + have, size - have, 0);
-    if (n <= 0) return std::nullopt;
-    have += static_cast<std::size_t>(n);
-  }
-  return out;
-}
-std::optional<Bytes> read_message(int fd) {
-  const auto size = read_exactly(fd, kLinkSizeBytes);
-  return size ? read_exactly(fd, load_le16(size->data())) : std::nullopt;
-}
-
-wire::Token token_of(const ChannelId& channel, const crypto::HandshakeHash& hash, LinkRole role, std::uint32_t round) {
-  std::array<std::uint8_t, 5> tail{static_cast<std::uint8_t>(role)};
-  store_le32(tail.data() + 1, round);
-  const auto full = crypto::keyed_hash256(channel.view(), crypto::kPersonalToken, {hash.view(), tail});
-  return *wire::Token::from(full.view().first(wire::kTokenBytes));
-}
-
 struct Answers {
   bool token_answered = false;
   std::vector<std::string> messages;  // in the order in which they came
 };
 
-struct Peer {
-  int fd;
-  Link link;
-  void send(const Bytes& frame) {
-    Bytes buffer(kLinkSizeBytes + frame.size() + kSealOverheadBytes);
-    std::copy(frame.begin(), frame.end(), buffer.begin() + kLinkSizeBytes);
-    must(link.seal(buffer), "seal");
-    write_all(fd, buffer);
-  }
-};
-
-Peer connect_as(const NodeSecrets& secrets, const OpenCard& own, const OpenCard& peer, const std::string& address,
-                crypto::Random& random) {
+tools::RawLink connect_as(const NodeSecrets& secrets, const OpenCard& own, const OpenCard& peer,
+                          const std::string& address, crypto::Random& random) {
   std::vector<Bytes> log_end;
   for (const auto& entry : own.card.org_log) log_end.push_back(encode_entry(entry.view()));
-  Peer out{dial(address),
-           must(Link::initiator(secrets, peer.node.transport, own.card.network, nullptr, log_end, random), "link")};
-  while (!out.link.established()) {
-    if (out.link.wants_to_write()) {
-      write_all(out.fd, must(out.link.write_handshake(), "handshake"));
-      continue;
-    }
-    const auto message = read_message(out.fd);
-    if (!message) fail("the node closed during the handshake: it does not know this node, or the address is another's");
-    must(out.link.read_handshake(*message), "handshake");
-  }
-  return out;
+  return must(tools::RawLink::connect(secrets, peer.node.transport, own.card.network, log_end, address, random),
+              "link");
 }
 
 // One session: hello, slots with the channel's token among random ones, then a want for each log and an ask, through
@@ -140,7 +67,7 @@ Answers ask_for(const ChannelId& channel, const std::vector<LogKey>& logs, const
   for (std::size_t i = 0; i < wire::kSlotsMin; ++i)
     slots.slots.push_back({crypto::random_fixed<wire::Token>(random), crypto::random_fixed<wire::Equality>(random),
                            crypto::random_fixed<wire::Seen>(random)});
-  slots.slots[3].token = token_of(channel, at.link.handshake_hash(), LinkRole::kInitiator, slots.round);
+  slots.slots[3].token = tools::token_of(channel, at.handshake_hash(), LinkRole::kInitiator, slots.round);
   Bytes frame;
   {
     wire::FrameWriter writer(frame);
@@ -154,16 +81,16 @@ Answers ask_for(const ChannelId& channel, const std::vector<LogKey>& logs, const
     put(writer, wire::Ask{3, {Prefix{}}});
     writer.finish();
   }
-  at.send(frame);
+  if (!at.send(frame)) fail("the node closed the connection");
   Answers answers;
   std::size_t waiting = logs.size() + 1;
   while (waiting > 0) {
-    auto message = read_message(at.fd);
-    if (!message) {
+    ByteView got;
+    if (at.read(kAnswerMs, got) != tools::RawLink::Got::kFrame) {
       answers.messages.push_back("silence");
       break;
     }
-    wire::FrameReader reader(must(at.link.open(*message), "frame"));
+    wire::FrameReader reader(got);
     for (;;) {
       const auto next = must(reader.next(), "frame");
       if (!next) break;
@@ -171,7 +98,7 @@ Answers ask_for(const ChannelId& channel, const std::vector<LogKey>& logs, const
         const auto theirs = must(wire::decode_slots(next->payload), "slots");
         for (const auto& slot : theirs.slots)
           answers.token_answered |=
-              slot.token == token_of(channel, at.link.handshake_hash(), LinkRole::kResponder, theirs.round);
+              slot.token == tools::token_of(channel, at.handshake_hash(), LinkRole::kResponder, theirs.round);
       } else if (next->type == wire::MessageType::kNotHeld) {
         const auto refusal = must(wire::decode_not_held(next->payload), "not_held");
         answers.messages.push_back("not_held slot=" + std::to_string(refusal.slot));
@@ -185,7 +112,6 @@ Answers ask_for(const ChannelId& channel, const std::vector<LogKey>& logs, const
       }
     }
   }
-  ::close(at.fd);
   return answers;
 }
 
