@@ -16,7 +16,7 @@ void Desk::release_home(std::function<void()> done) {
   if (users_ && !replica_.home_in_doubt()) waiting = users_->waiting();
   std::erase_if(waiting, [this](const auto& each) { return each.until_home != replica_.own_node(); });
   // A report before its corrections.
-  std::ranges::stable_partition(waiting, [](const auto& each) { return !each.correction; });
+  std::stable_partition(waiting.begin(), waiting.end(), [](const auto& each) { return !each.correction; });
   release_next(std::make_shared<std::vector<protocol::WaitingRecord>>(std::move(waiting)), 0, std::move(done));
 }
 
