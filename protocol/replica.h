@@ -488,16 +488,13 @@ class Replica {
   std::vector<ReceiptInfo> receipts(const ChannelId& channel) const;
   std::optional<LogRecord> log_record(const LogKey& log) const;  // durable
   std::vector<LogRecord> channel_logs(const ChannelId& channel) const;
-  // Where the feed ends for good (rule 20): entries above it do not count, and stay as evidence only.
+  // Where the feed ends for good (rule 20): entries above it do not count, and stay as evidence only. At 0, without a
+  // hash, where its writer was dropped from the channel and no pin names it.
   struct EndOfFeed {
     Number last;
     EntryHash hash;
   };
   std::optional<EndOfFeed> pin_of(const LogKey& feed) const;
-  // The last entry of a feed that counts; nothing: it goes on. That of its pin, or 0 where its writer was dropped from
-  // the channel and no pin names it: the chair did not know it, and others need not hold it. A revocation that the
-  // chair has not followed yet ends what is taken, not what is held.
-  std::optional<Number> end_of(const LogKey& feed) const;
   ReplicaStatus status() const;
   std::uint64_t failures() const;
   bool store_is_behind() const;  // EntryStore::is_behind

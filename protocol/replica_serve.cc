@@ -206,18 +206,13 @@ std::optional<Replica::EndOfFeed> Replica::pin_of(const LogKey& key) const {
   const LogState* log = impl_->find_log(key);
   const Channel* channel = log != nullptr && log->channel ? impl_->find_channel(*log->channel) : nullptr;
   if (channel == nullptr || channel->durable == nullptr) return std::nullopt;
-  if (const FeedPin* pin = impl_->pin_for(*channel->durable, *log)) return EndOfFeed{pin->last, pin->hash};
+  const ChannelState& state = *channel->durable;
+  if (const FeedPin* pin = impl_->pin_for(state, *log)) return EndOfFeed{pin->last, pin->hash};
+  // One that the chair did not know when it dropped the writer: nothing of it counts, and others need not hold it. (A
+  // revocation that the chair has not followed yet ends what is taken, not what is held.)
+  const bool is_feed = log->accepted.type == LogType::kFeed && log->owner && state.newest != nullptr;
+  if (is_feed && state.role_of(log->owner->org) == Role::kUnknown) return EndOfFeed{};
   return std::nullopt;
-}
-
-std::optional<Number> Replica::end_of(const LogKey& key) const {
-  if (const auto pin = pin_of(key)) return pin->last;
-  const LogState* log = impl_->find_log(key);
-  const Channel* channel = log != nullptr && log->channel ? impl_->find_channel(*log->channel) : nullptr;
-  if (channel == nullptr || channel->durable == nullptr || channel->durable->newest == nullptr) return std::nullopt;
-  if (log->accepted.type != LogType::kFeed || !log->owner) return std::nullopt;
-  if (channel->durable->role_of(log->owner->org) != Role::kUnknown) return std::nullopt;
-  return Number{0};
 }
 
 // ---- What people are told

@@ -173,19 +173,19 @@ void Feeder::look_for_pins() {
   bool read_again = false;
   for (const auto& channel : replica_.channels()) {
     for (const auto& log : replica_.channel_logs(channel.id)) {
-      const auto end = replica_.end_of(log.log);
+      const auto pin = replica_.pin_of(log.log);
       const auto looked = pins_.find(log.log);
       // A new chair's term may undo what the one before ended (rule 22): what was passed over is read now.
-      if (looked != pins_.end() && (!end || *end > looked->second)) {
-        const auto counts = end ? std::min(*end, log.head) : log.head;
-        if (looked->second < counts) read_again = true;
+      if (looked != pins_.end() && (!pin || pin->last > looked->second)) {
+        const auto end = pin ? std::min(pin->last, log.head) : log.head;
+        if (looked->second < end) read_again = true;
         pins_.erase(looked);
       }
-      if (!end) continue;
-      const auto [at, fresh] = pins_.emplace(log.log, *end);
-      if (!fresh && at->second == *end) continue;
-      at->second = *end;
-      if (*end < log.head) to_forget_.push_back({log.log, end->next(), log.head});
+      if (!pin) continue;
+      const auto [at, fresh] = pins_.emplace(log.log, pin->last);
+      if (!fresh && at->second == pin->last) continue;
+      at->second = pin->last;
+      if (pin->last < log.head) to_forget_.push_back({log.log, pin->last.next(), log.head});
     }
   }
   if (read_again && !rebuilt_) rebuild([](const Result<void>&) {});

@@ -167,9 +167,10 @@ TEST_F(HostileMember, rule_20_what_a_pin_names_is_taken_however_many_other_feeds
   sync_all({&a, &c});
   EXPECT_EQ(a.replica().frontier(id).digest(), c.replica().frontier(id).digest());
   const LogKey pinned = ForgedFeed(b, id, 1000).log(), unknown = ForgedFeed(b, id, 2000).log();
-  EXPECT_EQ(c.replica().end_of(pinned), Number{1});
-  EXPECT_EQ(c.replica().end_of(unknown), Number{0}) << "held as evidence, and not listed";
-  EXPECT_EQ(c.replica().end_of(feed_of(c, id)), std::nullopt);
+  ASSERT_TRUE(c.replica().pin_of(pinned) && c.replica().pin_of(unknown));
+  EXPECT_EQ(c.replica().pin_of(pinned)->last, Number{1});
+  EXPECT_EQ(c.replica().pin_of(unknown)->last, Number{0}) << "held as evidence, and not listed";
+  EXPECT_FALSE(c.replica().pin_of(feed_of(c, id)));
   ForgedFeed more(b, id, 7);
   EXPECT_NE(code_of(give(c, id, {more.next(epoch, "x", more.signed_certificate())})), "ok");
 }
