@@ -46,10 +46,7 @@ class FramesOfBundle {
  public:
   FramesOfBundle(BundleSealer& sealer, Bytes& file) : sealer_(sealer), file_(file) {}
 
-  void put(ByteView frame) {
-    sealer_.put(frame, file_);
-    frames_.push_back(hex(crypto::hash256(crypto::kPersonalBody, {frame}).view()));
-  }
+  void put(ByteView frame) { sealer_.put(frame, file_); }
   template <class Put>
   void message(const Put& put_into) {
     Bytes frame;
@@ -69,12 +66,10 @@ class FramesOfBundle {
       return writer.finish(end) > 0;
     });
   }
-  const Json& digests() const { return frames_; }
 
  private:
   BundleSealer& sealer_;
   Bytes& file_;
-  Json frames_ = Json::array();
 };
 
 // What a reader with the key of `ours` makes of the file: the code of what ends its reading, or "ok". The content key
@@ -127,7 +122,9 @@ Json bundle_vectors() {
   const Bytes signed_prekeys = sign_prekeys(prekeys, secrets.tier2->signing);
 
   Bytes file;
+  Json digests = Json::array();
   const auto sign = [&](const crypto::Hash& digest) {
+    digests.push_back(hex(digest.view()));
     return secrets.tier2->signing.sign(crypto::kLabelBundle, {digest.view()});
   };
   auto sealer = must(BundleSealer::begin(targets, sign, random, file), "bundle");
@@ -206,7 +203,7 @@ Json bundle_vectors() {
           {"stranger_secret", hex(stranger.secret().view())},
           {"bundle_id", hex(crypto::hash256(crypto::kPersonalBundle, {ByteView(file).first(start_bytes)}).view())},
           {"content_key", *content_key},
-          {"frame_hashes", frames.digests()},
+          {"frame_digests", digests},
           {"damaged", damaged},
           {"file", hex(file)}};
 }
