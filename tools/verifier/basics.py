@@ -133,7 +133,7 @@ def check_entry(item, previous):
     header, signature, body = parse_entry(bytes.fromhex(item["entry"]))
     parsed = parse_header(header)
     check(header.hex() == item["header"] and signature.hex() == item["signature"] and body.hex() == item["body"], "entry as a byte string")
-    check(parsed["size"] == len(body) and parsed["body_hash"] == h("tocsin body", body), "body hash and size")
+    check(parsed["size"] == len(body) and parsed["body_hash"] == h("tocsin body", body) and parsed["body_hash"].hex() == item["body_hash"], "body hash and size")
     check(parsed["previous"] == previous, "previous hash")
     own = h("tocsin entry", header if parsed["type"] == 1 else header + signature)
     check(own.hex() == item["entry_hash"], "entry hash")
