@@ -91,7 +91,7 @@ Json refused_contributions(const ContributorScene& scene, const Bytes& good, See
   const Met with_our_key[] = {
       {"another number", good, {2}, here},
       {"another epoch, the same epoch key", good, first, next},
-      {"another log type", good, first, here, LogType::kControl},
+      {"associated data of another log type", good, first, here, LogType::kControl},
       {"nothing at all", {}, first, here},
       {"the suite alone", cut(1), first, here},
       {"cut inside the ephemeral key", cut(kInnerSuiteAt - 1), first, here},

@@ -100,3 +100,14 @@ def check_contributions(v):
     check_feed_of_contributor(v, key, half)
     check_refused(v)
     check_told(v, half, answer_key)
+
+
+def derived(v):
+    """Hexadecimal of what the examples show and the file leaves out: X25519 result, entry key, body keys of each entry."""
+    out, half = "", bytes.fromhex(v["half_public"])
+    for item in v["entries"]:
+        ephemeral = bytes.fromhex(item["ephemeral_public"])
+        shared = x25519(bytes.fromhex(v["half_secret"]), ephemeral)
+        key = entry_key(shared, bytes.fromhex(item["context"]), ephemeral, half)
+        out += f" {shared.hex()} {key.hex()} {h('tocsin body keys', b'', key, 64).hex()}"
+    return out
