@@ -1,3 +1,4 @@
+#include "crypto/wrap.h"
 #include "protocol/channel_messages.h"
 #include "protocol/contributor.h"
 #include "protocol/entry_sign.h"
@@ -116,9 +117,7 @@ Json refused_contributions(const ContributorScene& scene, const Bytes& good, See
   return out;
 }
 
-Json notice_json(const ContributorScene& scene, ContributorNotice notice, const crypto::SigningKey& chair) {
-  notice.channel = scene.channel;
-  notice.org = scene.org;
+Json notice_json(const ContributorNotice& notice, const crypto::SigningKey& chair) {
   const Bytes bytes = sign_contributor_notice(notice, chair);
   must(decode_contributor_notice(bytes), "notice");
   return {{"standing", static_cast<int>(notice.standing)},
@@ -194,6 +193,8 @@ Json contribution_vectors() {
   const Bytes profile_message = encode_contributor_profile(profile);
   must(decode_contributor_profile(profile_message), "profile");
   ContributorNotice notice;
+  notice.channel = scene.channel;
+  notice.org = scene.org;
   notice.term = 2;
   notice.entry = {41};
   notice.epoch = scene.epoch;
@@ -205,25 +206,35 @@ Json contribution_vectors() {
   notice.created = {1'790'000'000'001};
   Json notices = Json::array();
   notice.standing = ContributorStanding::kInvited;
-  notices.push_back(notice_json(scene, notice, chair));
+  notices.push_back(notice_json(notice, chair));
   notice.standing = ContributorStanding::kContributor;
   notice.entry = {43};
   notice.half = half.public_key();
   notice.answer_key = answers.verify_key();
   notice.adding_entry = {};
   notice.governments = true;
-  notices.push_back(notice_json(scene, notice, chair));
+  notices.push_back(notice_json(notice, chair));
+  const Bytes signed_notice = sign_contributor_notice(notice, chair);
   notice.standing = ContributorStanding::kNone;
   notice.entry = {50};
   notice.half = {};
   notice.answer_key = {};
   notice.tag = {};
-  notices.push_back(notice_json(scene, notice, chair));
+  notices.push_back(notice_json(notice, chair));
 
   const Answer answer{scene.channel,      scene.org, report, scene.epoch, "Seen. Two boats are on their way.",
                       {1'790'000'000'002}};
   const Bytes signed_answer = sign_answer(answer, answers);
   must(decode_answer(signed_answer), "answer");
+
+  // How both travel: sealed to a node of the contributor.
+  const auto recipient = crypto::EncryptionKeyPair::generate(random);
+  const auto sealed = [&](crypto::Label label, ByteView content) {
+    return hex(must(crypto::seal_to(recipient.public_key(), label, scene.node.view(), content, random), "envelope"));
+  };
+  const Bytes told = encode_contributor_mail({signed_notice, profile_message, {}});
+  const std::string notice_envelope = sealed(crypto::kLabelContributorMail, told);
+  const std::string answer_envelope = sealed(crypto::kLabelAnswerMail, signed_answer);
   return {{"channel_id", hex(scene.channel.view())},
           {"pseudonym", hex(pseudonym_of(scene.channel).view())},
           {"epoch", scene.epoch.value},
@@ -253,7 +264,12 @@ Json contribution_vectors() {
            {{"report", hex(answer.report.view())},
             {"text", answer.text},
             {"created", answer.created.ms},
-            {"signed", hex(signed_answer)}}}};
+            {"signed", hex(signed_answer)}}},
+          {"mail",
+           {{"recipient_secret", hex(recipient.secret().view())},
+            {"recipient_public", hex(recipient.public_key().view())},
+            {"notice", notice_envelope},
+            {"answer", answer_envelope}}}};
 }
 
 }  // namespace tocsin::tools

@@ -207,6 +207,13 @@ def unwrap(secret, public, ephemeral, context, slot):
     return decrypt(keys[:32], slot[32:56], slot[56:], b"")
 
 
+def open_envelope(secret, label, node, raw):
+    if raw[0] != 1:
+        raise Refused("unknown_suite")
+    public = bindings.crypto_scalarmult_base(secret)
+    return unpad(unwrap(secret, public, raw[1:33], label.encode().ljust(32, b"\0") + node, raw[33:]))
+
+
 def message(data, *pointers):
     """The canonical bytes of a struct whose pointers are texts and byte strings: the message that we would have signed."""
     data = data.ljust(-(-len(data) // 8) * 8, b"\0")

@@ -3,7 +3,7 @@ import struct
 
 from nacl import bindings
 
-from basics import Refused, check, check_entry, h, message, open_body, signed, Struct, u64, x25519
+from basics import Refused, check, check_entry, h, message, open_body, open_envelope, signed, Struct, u64, x25519
 
 
 def entry_key(shared, context, ephemeral, half):
@@ -90,6 +90,16 @@ def check_told(v, half, answer_key):
     check(signed("tocsin.v1.answer", answer_key, raw[64:], raw[:64]), "signature of an answer")
 
 
+def check_mail(v):
+    m = v["mail"]
+    secret = bytes.fromhex(m["recipient_secret"])
+    check(bindings.crypto_scalarmult_base(secret).hex() == m["recipient_public"], "key of a node of the contributor")
+    notice = Struct(open_envelope(secret, "tocsin.v1.contributor-mail", bytes.fromhex(v["node_id"]), bytes.fromhex(m["notice"])))
+    check(notice.number("H", 0) == 1 and notice.bytes(0).hex() == v["notices"][1]["signed"] and notice.bytes(1).hex() == v["profile"]["message"] and notice.byte_lists(2) == [], "a notice on its way")
+    answer = open_envelope(secret, "tocsin.v1.answer-mail", bytes.fromhex(v["node_id"]), bytes.fromhex(m["answer"]))
+    check(answer.hex() == v["answer"]["signed"], "an answer on its way")
+
+
 def check_contributions(v):
     key, at = bytes.fromhex(v["epoch_key"]), bytes.fromhex(v["channel_id"]) + u64(v["epoch"])
     secret = h("tocsin half", at, key)
@@ -100,6 +110,7 @@ def check_contributions(v):
     check_feed_of_contributor(v, key, half)
     check_refused(v)
     check_told(v, half, answer_key)
+    check_mail(v)
 
 
 def derived(v):
