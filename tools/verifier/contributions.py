@@ -66,7 +66,7 @@ def check_refused(v):
         except Refused as refused:
             code = str(refused)
         check(code == item["code"], f"{item['why']}: refused with {code}, the vectors say {item['code']}")
-    check(len({item["code"] for item in v["refused"]}) == 6, "kinds of refusal")
+    check(len({item["code"] for item in v["refused"]}) >= 6, "kinds of refusal")
 
 
 def check_told(v, half, answer_key):
