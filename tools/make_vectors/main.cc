@@ -2,7 +2,6 @@
 // C++.
 #include <cstdio>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "crypto/body.h"
 #include "crypto/padme.h"
@@ -16,24 +15,16 @@
 #include "tools/founding/founding.h"
 #include "tools/founding/must.h"
 #include "tools/founding/seeded_random.h"
+#include "tools/make_vectors/vectors.h"
 
 namespace {
 
 using namespace tocsin;
 using namespace tocsin::protocol;
+using tools::entry_json;
+using tools::hex;
+using tools::Json;
 using tools::must;
-using Json = nlohmann::ordered_json;
-
-std::string hex(ByteView bytes) { return to_hex(bytes); }
-
-Json entry_json(const EntryView& entry) {
-  return {{"entry", hex(encode_entry(entry))},
-          {"header", hex(entry.header)},
-          {"signature", hex(entry.signature)},
-          {"body", hex(entry.body)},
-          {"body_hash", hex(hash_body(entry.body).view())},
-          {"entry_hash", hex(hash_entry(entry.header, entry.signature).view())}};
-}
 
 // Section 3: genesis, certificate, prekeys, card, words.
 Json identity_vectors() {
@@ -188,7 +179,9 @@ int main(int argc, char** argv) {
   const std::pair<const char*, Json> files[] = {{"identity.json", identity_vectors()},
                                                 {"feed.json", feed_vectors()},
                                                 {"wraps.json", wrap_vectors()},
-                                                {"frontier.json", frontier_vectors()}};
+                                                {"frontier.json", frontier_vectors()},
+                                                {"contributions.json", tools::contribution_vectors()},
+                                                {"bundle.json", tools::bundle_vectors()}};
   for (const auto& [name, content] : files) {
     std::ofstream out(std::string(argv[1]) + "/" + name);
     out << content.dump(1) << "\n";
