@@ -27,8 +27,8 @@ Bytes encode_number(std::uint64_t number) {
 
 Result<void> ReplicaCore::replay_control(Channel& channel) {
   ChannelState& state = channel.accepted;
-  if (state.contribution != nullptr) return kOk;  // it has none
-  LogState* log = find_log(state.control_log());
+  // A contributor has no control log.
+  LogState* log = state.contribution != nullptr ? nullptr : find_log(state.control_log());
   while (log != nullptr && log->accepted.frozen != kUnreadable && state.head < log->accepted.head) {
     TOCSIN_ASSIGN(entry, stored_entry(state.control_log(), state.head.next()));
     ChannelState next = state;
