@@ -2,6 +2,8 @@
 #include "protocol/channel_messages.h"
 #include "protocol/contributor.h"
 #include "protocol/entry_sign.h"
+#include "protocol/stewards.h"
+#include "tools/founding/founding.h"
 #include "tools/founding/must.h"
 #include "tools/founding/seeded_random.h"
 #include "tools/make_vectors/vectors.h"
@@ -31,7 +33,7 @@ struct ContributorScene {
   ChannelId channel;
   OrgId org;
   NodeId node;
-  Epoch epoch{5};
+  Epoch epoch = epoch_in(2, 5);
   crypto::EpochKey epoch_key;
   crypto::SigningKey node_key, feed_key;
   crypto::SecretBuffer own_secret;
@@ -122,7 +124,7 @@ Json notice_json(const ContributorNotice& notice, const crypto::SigningKey& chai
   must(decode_contributor_notice(bytes), "notice");
   return {{"standing", static_cast<int>(notice.standing)},
           {"term", notice.term},
-          {"entry", notice.entry.value},
+          {"counter", notice.counter},
           {"epoch", notice.epoch.value},
           {"half", hex(notice.half.view())},
           {"answer_key", hex(notice.answer_key.view())},
@@ -133,6 +135,7 @@ Json notice_json(const ContributorNotice& notice, const crypto::SigningKey& chai
           {"chair_node", hex(notice.chair_node.view())},
           {"governments", notice.governments},
           {"created", notice.created.ms},
+          {"since", notice.since.value},
           {"signed", hex(bytes)}};
 }
 
@@ -183,7 +186,9 @@ Json contribution_vectors() {
   const Json refused = refused_contributions(scene, first_body, random);
 
   // What it is told before it joins, while it is in, and when it is out.
-  const auto chair = crypto::SigningKey::generate(random);
+  const auto chair_secrets = make_secrets(random);
+  const auto& chair = chair_secrets.tier2->signing;
+  const auto chair_org = must(found_org("Valley Office", "tocsin", chair_secrets, random), "organisation");
   ContributorProfile profile{scene.channel,
                              "tocsin",
                              "Flood warnings, upper valley",
@@ -195,20 +200,21 @@ Json contribution_vectors() {
   ContributorNotice notice;
   notice.channel = scene.channel;
   notice.org = scene.org;
-  notice.term = 2;
-  notice.entry = {41};
-  notice.epoch = scene.epoch;
+  notice.term = term_of(scene.epoch);
+  notice.epoch = epoch_in(notice.term, 3);
   notice.tag = crypto::random_fixed<crypto::Hash>(random);
   notice.profile = contributor_profile_digest(profile_message);
   notice.adding_entry = crypto::random_fixed<EntryHash>(random);
-  notice.chair_org = crypto::random_fixed<OrgId>(random);
-  notice.chair_node = crypto::random_fixed<NodeId>(random);
+  notice.chair_org = chair_org.org;
+  notice.chair_node = chair_org.node;
   notice.created = {1'790'000'000'001};
   Json notices = Json::array();
   notice.standing = ContributorStanding::kInvited;
   notices.push_back(notice_json(notice, chair));
   notice.standing = ContributorStanding::kContributor;
-  notice.entry = {43};
+  notice.epoch = scene.epoch;
+  notice.counter = 2;
+  notice.since = epoch_in(notice.term, 4);
   notice.half = half.public_key();
   notice.answer_key = answers.verify_key();
   notice.adding_entry = {};
@@ -216,7 +222,9 @@ Json contribution_vectors() {
   notices.push_back(notice_json(notice, chair));
   const Bytes signed_notice = sign_contributor_notice(notice, chair);
   notice.standing = ContributorStanding::kNone;
-  notice.entry = {50};
+  notice.epoch = scene.epoch.next();
+  notice.counter = 1;
+  notice.since = {};
   notice.half = {};
   notice.answer_key = {};
   notice.tag = {};
@@ -232,7 +240,13 @@ Json contribution_vectors() {
   const auto sealed = [&](crypto::Label label, ByteView content) {
     return hex(must(crypto::seal_to(recipient.public_key(), label, scene.node.view(), content, random), "envelope"));
   };
-  const Bytes told = encode_contributor_mail({signed_notice, profile_message, {}});
+  ContributorMail mail{signed_notice, profile_message, {}};
+  Json chair_log = Json::array();
+  for (const Entry& entry : chair_org.org_log) {
+    mail.chair_org_log.push_back(encode_entry(entry.view()));
+    chair_log.push_back(hex(mail.chair_org_log.back()));
+  }
+  const Bytes told = encode_contributor_mail(mail);
   const std::string notice_envelope = sealed(crypto::kLabelContributorMail, told);
   const std::string answer_envelope = sealed(crypto::kLabelAnswerMail, signed_answer);
   return {{"channel_id", hex(scene.channel.view())},
@@ -258,6 +272,7 @@ Json contribution_vectors() {
             {"retention_days", profile.retention_days},
             {"message", hex(profile_message)},
             {"digest", hex(notice.profile.view())}}},
+          {"chair_org_log", chair_log},
           {"chair_signing_key", hex(chair.verify_key().view())},
           {"notices", notices},
           {"answer",

@@ -3,7 +3,7 @@ import struct
 
 from nacl import bindings
 
-from basics import Refused, check, check_entry, h, message, open_body, open_envelope, signed, Struct, u64, x25519
+from basics import Refused, check, check_entry, check_root_signatures, h, message, open_body, open_envelope, parse_entry, parse_header, signed, Struct, u64, x25519
 
 
 def entry_key(shared, context, ephemeral, half):
@@ -77,17 +77,39 @@ def check_told(v, half, answer_key):
     for n in v["notices"]:
         in_it = n["standing"] == 2
         check((n["half"], n["answer_key"]) == ((half.hex(), answer_key.hex()) if in_it else ("00" * 32, "00" * 32)), "keys of a notice")
+        check(n["term"] == (n["epoch"] >> 32) + 1 and (0 < n["since"] <= n["epoch"] if in_it else n["since"] == 0), "term and epochs of a notice")
         check(n["profile"] == p["digest"] and (n["adding_entry"] != "00" * 32) == (n["standing"] == 1), "profile and adding entry of a notice")
-        data = struct.pack("<HHIQQQq", 1, n["standing"], n["term"], n["entry"], n["epoch"], n["governments"], n["created"])
+        data = struct.pack("<HHIIIQqQ", 1, n["standing"], n["term"], n["counter"], n["governments"], n["epoch"], n["created"], n["since"])
         fields = [bytes.fromhex(n[k]) for k in ("half", "answer_key", "tag", "profile", "adding_entry", "chair_org", "chair_node")]
         raw = bytes.fromhex(n["signed"])
-        check(raw[64:] == message(data, channel, org, *fields), f"message of the notice behind entry {n['entry']}")
-        check(signed("tocsin.v1.contributor-notice", chair, raw[64:], raw[:64]), f"signature of the notice behind entry {n['entry']}")
-    check([n["standing"] for n in v["notices"]] == [1, 2, 3], "notices of each standing")
+        check(raw[64:] == message(data, channel, org, *fields), f"message of the notice of standing {n['standing']}")
+        check(signed("tocsin.v1.contributor-notice", chair, raw[64:], raw[:64]), f"signature of the notice of standing {n['standing']}")
+    check([n["standing"] for n in v["notices"]] == [1, 2, 3] and v["notices"][1]["epoch"] == v["epoch"], "notices of each standing")
+    order = [(n["epoch"], n["counter"]) for n in v["notices"]]
+    check(order == sorted(set(order)), "order of the notices")
     a = v["answer"]
     raw = bytes.fromhex(a["signed"])
     check(raw[64:] == message(struct.pack("<HHIQq", 1, 0, 0, v["epoch"], a["created"]), channel, org, bytes.fromhex(a["report"]), a["text"]), "message of an answer")
     check(signed("tocsin.v1.answer", answer_key, raw[64:], raw[:64]), "signature of an answer")
+
+
+def check_chair(v):
+    """The notices' node and key, by the organisation log that comes with them."""
+    roots, threshold, previous = [], 0, bytes(32)
+    for n, raw in enumerate(v["chair_org_log"], 1):
+        header, field, body = parse_entry(bytes.fromhex(raw))
+        parsed = parse_header(header)
+        check((parsed["type"], parsed["number"], parsed["epoch"], parsed["channel"]) == (1, n, 0, bytes(32)), "header of the chair's organisation log")
+        check(parsed["previous"] == previous and parsed["size"] == len(body) and parsed["body_hash"] == h("tocsin body", body), "entry of the chair's organisation log")
+        previous = h("tocsin entry", header)
+        if n == 1:
+            org, roots, threshold = h("tocsin org", body), Struct(body).byte_lists(3), Struct(body).number("B", 4)
+        check(parsed["log"] == org, "the chair's organisation log")
+        check_root_signatures(header, field, roots, threshold)
+    certificate = Struct(Struct(body).child(0).bytes(0))
+    check(certificate.bytes(0) == org and certificate.bytes(4).hex() == v["chair_signing_key"], "certificate of the chair's node")
+    for n in v["notices"]:
+        check((n["chair_org"], n["chair_node"]) == (org.hex(), certificate.bytes(1).hex()), "chair of a notice")
 
 
 def check_mail(v):
@@ -95,7 +117,7 @@ def check_mail(v):
     secret = bytes.fromhex(m["recipient_secret"])
     check(bindings.crypto_scalarmult_base(secret).hex() == m["recipient_public"], "key of a node of the contributor")
     notice = Struct(open_envelope(secret, "tocsin.v1.contributor-mail", bytes.fromhex(v["node_id"]), bytes.fromhex(m["notice"])))
-    check(notice.number("H", 0) == 1 and notice.bytes(0).hex() == v["notices"][1]["signed"] and notice.bytes(1).hex() == v["profile"]["message"] and notice.byte_lists(2) == [], "a notice on its way")
+    check(notice.number("H", 0) == 1 and notice.bytes(0).hex() == v["notices"][1]["signed"] and notice.bytes(1).hex() == v["profile"]["message"] and [e.hex() for e in notice.byte_lists(2)] == v["chair_org_log"], "a notice on its way")
     answer = open_envelope(secret, "tocsin.v1.answer-mail", bytes.fromhex(v["node_id"]), bytes.fromhex(m["answer"]))
     check(answer.hex() == v["answer"]["signed"], "an answer on its way")
 
@@ -110,6 +132,7 @@ def check_contributions(v):
     check_feed_of_contributor(v, key, half)
     check_refused(v)
     check_told(v, half, answer_key)
+    check_chair(v)
     check_mail(v)
 
 
