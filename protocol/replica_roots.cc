@@ -122,7 +122,9 @@ bool ReplicaCore::stands_above_rotation(const RosterMember& before, const Roster
 
 Number Replica::branch_start(const LogKey& key, Number number) const {
   const LogState* log = impl_->find_log(key);
-  if (log == nullptr || !log->fork || !log->fork->parted() || log->fork->ended) return number;
+  // Of a feed or a control log what is held stays, until its branch is taken out (rule 12).
+  if (log == nullptr || log->accepted.type != LogType::kOrganisation) return number;
+  if (!log->fork || !log->fork->parted() || log->fork->ended) return number;
   return std::min(number, log->fork->number);
 }
 

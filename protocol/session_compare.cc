@@ -134,8 +134,10 @@ Result<void> Session::Impl::handle_heads(ByteView payload) {
   ChannelId id;
   if (find_channel(heads.slot, &id) == nullptr) return kOk;  // of a channel that was shared a moment ago
   for (const Leaf& leaf : heads.leaves) {
-    // A rotation that comes while both are linked is looked at though the log was looked at before in this round.
-    if (leaf.type == LogType::kOrganisation && org_looks < kOrgLooksMax) org_looks += probed.erase(leaf.log);
+    // A rotation that comes while both are linked is looked at though the log was looked at before: it is another head.
+    const auto looked = looked_at.find(leaf.log);
+    const bool another = looked != looked_at.end() && looked->second != leaf.hash;
+    if (another && org_looks < kOrgLooksMax) org_looks += probed.erase(leaf.log);
     note_leaf(id, leaf, 0);
   }
   return kOk;

@@ -233,7 +233,7 @@ void Session::Impl::finish_if_done(const LogKey& log) {
     channel->second.control_depth = std::max(channel->second.control_depth, fetch.depth);
   }
   if (walk_on(log, fetch)) return;
-  if (fetch.branch_at.value != 0) return start_branch(log, fetch.channel, fetch.branch_at, fetch.depth);
+  if (fetch.branch_at.value != 0 && start_branch(log, fetch.channel, fetch.branch_at, fetch.depth)) return;
   if (fetch.suspect.value != 0) {
     const bool fork_first = fetch.fork_at.value != 0;
     return start_probe(log, fork_first ? FetchPurpose::kFork : FetchPurpose::kSuspect, fetch.channel, fetch.type,
