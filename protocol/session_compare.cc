@@ -88,9 +88,15 @@ void Session::Impl::note_leaf(const std::optional<ChannelId>& id, const Leaf& le
     note_own_head(leaf);
     const auto known = targets.find(leaf.log);
     if (known != targets.end()) {
-      if (leaf.head <= known->second.leaf.head) return;
-      known->second.leaf = leaf;
-      known->second.depth = depth;
+      // What the hello told of is in a channel, too: where histories part can be looked for there alone.
+      const bool placed = id && !known->second.channel && !replica.is_contribution(*id, config.peer_org);
+      if (placed) known->second.channel = id;
+      if (leaf.head > known->second.leaf.head) {
+        known->second.leaf = leaf;
+        known->second.depth = depth;
+      } else if (!placed) {
+        return;
+      }
       if (known->second.state == TargetState::kRefused) queue_target(leaf.log, known->second);
       return;
     }

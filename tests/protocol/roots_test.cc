@@ -182,6 +182,56 @@ TEST_F(StolenRoots, rule_19_a_member_that_met_the_thief_alone_learns_of_the_rota
   EXPECT_TRUE(link.open && !link.a.error && !link.b.error);
 }
 
+// The entries of the peer above its rotation are signed by roots that are known here as a commitment alone.
+TEST_F(StolenRoots, rule_19_a_peer_that_went_on_after_the_rotation_is_no_liar) {
+  for (const std::size_t more : {1, 2, 3}) {
+    SCOPED_TRACE(std::to_string(more) + " entries above the rotation");
+    for (const bool from_owner : {false, true}) {
+      RootsWorld world;
+      Party& honest = from_owner ? world.a : world.c;
+      Branch good = world.rotated();
+      for (std::size_t i = 0; i < more; ++i) {
+        const ExampleNode node = world.a.new_node("Alpha " + std::to_string(4 + i));
+        good.add(good.log.make_certify(node.certificate, node.signing, world.now(), world.a.next_roots().signers()));
+      }
+      world.give(honest, good);
+      world.give(world.b, world.thief());
+      Pair::Connection& link = world.net.connect(world.b, honest);
+      ASSERT_TRUE(world.net.run());
+      EXPECT_TRUE(link.open && !link.a.error && !link.b.error) << "nobody is thrown out";
+      world.expect_rotated(world.b, good);
+    }
+  }
+}
+
+TEST_F(StolenRoots, rule_19_a_rotation_below_a_fork_that_is_known_is_found) {
+  for (const std::size_t more : {0, 1, 2}) {
+    SCOPED_TRACE(std::to_string(more) + " entries above the rotation");
+    RootsWorld world;
+    Branch one = world.base();
+    one.add(one.log.make_certify(world.thiefs.certificate, world.thiefs.signing, world.now(),
+                                 world.a.roots().signers()));
+    Branch two = one;
+    one.add(one.log.make_revoke(world.real.certificate.node, "by the thief", {}, world.now(), world.a.roots().signers(),
+                                world.a.random()));
+    two.add(two.log.make_certify(world.owners.certificate, world.owners.signing, world.now(),
+                                 world.a.roots().signers()));
+    world.give(world.b, one);
+    world.give(world.c, two);
+    world.sync(world.b, world.c);
+    ASSERT_EQ(world.b.replica().log_record(LogKey{world.a.org().bytes()})->frozen, 1);
+    Branch good = world.rotated();
+    for (std::size_t i = 0; i < more; ++i) {
+      const ExampleNode node = world.a.new_node("Alpha " + std::to_string(4 + i));
+      good.add(good.log.make_certify(node.certificate, node.signing, world.now(), world.a.next_roots().signers()));
+    }
+    world.give(world.d, good);
+    world.sync(world.b, world.d);
+    world.expect_rotated(world.b, good);
+    world.expect_rotated(world.d, good);
+  }
+}
+
 TEST_F(StolenRoots, rule_19_an_open_session_brings_the_rotation_though_its_log_is_the_shorter) {
   Branch long_one = thief();
   long_one.add(long_one.log.make_certify(owners.certificate, owners.signing, now(), a.roots().signers()));
