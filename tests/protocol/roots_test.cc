@@ -6,6 +6,7 @@
 #include "protocol/entry_peek.h"
 #include "protocol/session.h"
 #include "tests/support/expect.h"
+#include "tests/support/forged_feed.h"
 #include "tests/support/pair.h"
 
 namespace tocsin::protocol {
@@ -209,13 +210,13 @@ TEST_F(StolenRoots, rule_19_a_rotation_below_a_fork_that_is_known_is_found) {
     SCOPED_TRACE(std::to_string(more) + " entries above the rotation");
     RootsWorld world;
     Branch one = world.base();
-    one.add(one.log.make_certify(world.thiefs.certificate, world.thiefs.signing, world.now(),
-                                 world.a.roots().signers()));
+    one.add(
+        one.log.make_certify(world.thiefs.certificate, world.thiefs.signing, world.now(), world.a.roots().signers()));
     Branch two = one;
     one.add(one.log.make_revoke(world.real.certificate.node, "by the thief", {}, world.now(), world.a.roots().signers(),
                                 world.a.random()));
-    two.add(two.log.make_certify(world.owners.certificate, world.owners.signing, world.now(),
-                                 world.a.roots().signers()));
+    two.add(
+        two.log.make_certify(world.owners.certificate, world.owners.signing, world.now(), world.a.roots().signers()));
     world.give(world.b, one);
     world.give(world.c, two);
     world.sync(world.b, world.c);
@@ -326,6 +327,48 @@ TEST_F(StolenRoots, rule_19_a_fork_of_the_old_roots_is_decided_by_a_rotation_abo
   expect_rotated(b, good);
   sync(b, c);
   expect_rotated(b, good);
+}
+
+TEST_F(StolenRoots, rule_19_nothing_counts_of_what_a_superseded_node_wrote) {
+  give(b, thief());
+  // Mallory writes as a node of Alpha, under a key of the channel that the real node has.
+  test::ForgedFeed feed(a, channel);
+  FeedCertificate certificate = feed.certificate();
+  certificate.node = thiefs.certificate.node;
+  const Entry entry = feed.next(epoch(b), "by Mallory", sign_feed_certificate(certificate, thiefs.signing));
+  must(test::give(b, channel, {entry}));
+  ASSERT_EQ(b.replica().accepted_head(feed.log()), Number{1});
+  EXPECT_FALSE(b.replica().pin_of(feed.log()));
+  give(b, rotated());
+  const auto end = b.replica().pin_of(feed.log());
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->last, Number{0});
+  net.crash(b);
+  ASSERT_TRUE(b.replica().pin_of(feed.log()));
+  EXPECT_EQ(b.replica().pin_of(feed.log())->last, Number{0});
+}
+
+TEST_F(StolenRoots, rule_19_no_key_is_wrapped_under_prekeys_of_a_certificate_that_is_undone) {
+  // The thief gives the real node other keys, and prekeys signed with those.
+  ExampleNode renewed = a.new_node("Alpha 2");
+  renewed.certificate.node = real.certificate.node;
+  renewed.certificate.serial = real.certificate.serial + 1;
+  Branch bad = base();
+  bad.add(bad.log.make_certify(renewed.certificate, renewed.signing, now(), a.roots().signers()));
+  give(b, bad);
+  const auto prekeys = [&](const ExampleNode& of, std::uint32_t month) {
+    return sign_prekeys({real.certificate.node, month, {of.certificate.encryption}}, of.signing);
+  };
+  must(b.replica().accept_prekeys(real.certificate.node, prekeys(renewed, 600)));
+  b.store.sync();
+  ASSERT_EQ(b.replica().prekey_month_of(real.certificate.node), 600u);
+  give(b, rotated());
+  EXPECT_EQ(b.replica().prekey_month_of(real.certificate.node), std::nullopt);
+  must(b.replica().accept_prekeys(real.certificate.node, prekeys(real, 500)));
+  b.store.sync();
+  EXPECT_EQ(b.replica().prekey_month_of(real.certificate.node), 500u) << "its own are taken, though of months before";
+  net.crash(b);
+  EXPECT_EQ(b.replica().prekey_month_of(real.certificate.node), 500u);
 }
 
 TEST_F(StolenRoots, rule_27_the_chair_makes_the_key_new_when_a_rotation_undoes_nodes) {
