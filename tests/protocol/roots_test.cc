@@ -478,6 +478,21 @@ TEST_F(StolenRoots, rule_19_who_enrols_anew_is_a_new_organisation_to_its_peers) 
   EXPECT_TRUE(b.replica().channels_with(again.node()).empty());
 }
 
+TEST_F(StolenRoots, rule_19_what_differs_from_entries_that_are_not_durable_yet_is_looked_at_again) {
+  const Branch good = rotated();
+  const std::size_t before = b.store.queued();
+  (void)b.replica().identify(crypto::TransportPublic{}, thief().bytes());
+  ASSERT_GT(b.store.queued(), before) << "the thief's entries wait for the disk";
+  const EntryView entry = good.entries[0].view();
+  auto receiver = must(b.replica().receive(channel, LogKey{a.org().bytes()}, LogType::kOrganisation, good.log.head(),
+                                           EntryHash::from(peek_previous(entry.header))));
+  must(receiver.add(entry.signature, Epoch{}, entry.body));
+  EXPECT_EQ(code_of(receiver.commit(nullptr)), "stale_receiver");
+  b.store.sync();
+  give(b, good);
+  expect_rotated(b, good);
+}
+
 TEST_F(StolenRoots, rule_19_a_node_names_the_last_good_entry_and_makes_no_second_rotation) {
   give(a, thief());
   Replica& own = a.replica();
@@ -485,6 +500,9 @@ TEST_F(StolenRoots, rule_19_a_node_names_the_last_good_entry_and_makes_no_second
   EXPECT_EQ(own.own_entries_above(good).size(), 2u);
   EXPECT_EQ(code_of(own.request_rotate_roots(a.next_roots().set(), after.set().commitment(), Number{99})),
             "bad_last_good");
+  for (const RootSet& known : {a.roots().set(), a.next_roots().set()}) {
+    EXPECT_EQ(code_of(own.request_rotate_roots(a.next_roots().set(), known.commitment(), good)), "wrong_next_roots");
+  }
   const auto request = must(own.request_rotate_roots(a.next_roots().set(), after.set().commitment(), good));
   const auto second = must(own.request_rotate_roots(a.next_roots().set(), others.set().commitment(), good));
   const auto sign = [&](const OrgRequest& what) {
