@@ -119,6 +119,11 @@ Number Replica::accepted_head(const LogKey& key) const {
   return log == nullptr ? Number{} : log->accepted.head;
 }
 
+Number Replica::served_head(const LogKey& key) const {
+  const LogState* log = impl_->find_log(key);
+  return log == nullptr ? Number{} : impl_->served_head(*log);
+}
+
 Result<Number> ReplicaCore::first_number_at(const LogState& log, Epoch epoch, Number head) const {
   if (log.durable.head_epoch < epoch || head < log.durable.low) return head;
   // Epochs never fall along a log.

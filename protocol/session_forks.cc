@@ -111,6 +111,7 @@ Result<void> Session::Impl::handle_fork_proof(ByteView payload) {
     proofs_known.insert_or_assign(taken->log, std::pair(taken->number, taken->previous));
     if (!taken->early) return kOk;
     if (early_proofs.size() < kEarlyProofsMax) early_proofs.insert_or_assign({id, taken->log}, to_bytes(message.proof));
+    if (taken->number.value == 0) want_for_end(id, taken->log);
     return kOk;
   }
   refused(taken.error());
@@ -118,6 +119,13 @@ Result<void> Session::Impl::handle_fork_proof(ByteView payload) {
   // Nobody passes on what he has not checked.
   if (code == "bad_entry" || code == "bad_signature") return peer_error(kBadEntries, taken.error().detail);
   return kOk;
+}
+
+// The commitment that two rotations are of stands further on than this copy goes. How far the peer's goes, the leaf of
+// an ended log does not say.
+void Session::Impl::want_for_end(const ChannelId& id, const LogKey& log) {
+  if (done_sent || fetches.contains(log) || !replica.wants_log(id, log, LogType::kOrganisation)) return;
+  (void)start_branch(log, id, replica.accepted_head(log).next(), 0);
 }
 
 // More of the log is here.

@@ -348,6 +348,7 @@ struct Session::Impl {
   Result<void> handle_fork_proof(ByteView payload);
   void retry_proofs(const LogKey& log);
   bool walk_on(const LogKey& log, const Fetch& fetch);
+  void want_for_end(const ChannelId& id, const LogKey& log);
   // False: not now, as another session wants it, or not any more in this one.
   bool start_branch(const LogKey& log, const std::optional<ChannelId>& channel, Number from, std::uint64_t depth);
   void log_cut(const ChannelId& id, const LogKey& log);

@@ -5,6 +5,7 @@
 
 #include "protocol/entry_peek.h"
 #include "protocol/session.h"
+#include "tests/support/bundle_files.h"
 #include "tests/support/expect.h"
 #include "tests/support/forged_feed.h"
 #include "tests/support/pair.h"
@@ -432,6 +433,31 @@ TEST_F(StolenRoots, rule_19_two_rotations_of_one_commitment_end_the_organisation
   EXPECT_EQ(epoch(d), renewed);
   EXPECT_EQ(epoch(b), renewed);
   EXPECT_EQ(digest(b), digest(d));
+}
+
+TEST_F(StolenRoots, rule_19_who_lacks_what_a_proof_of_the_end_is_about_fetches_it) {
+  const Roots third = Roots::generate(1, 1, a.random());
+  const Branch first = rotated();
+  Branch one = first, two = first;
+  const auto again = [&](Branch& branch, const Roots& next) {
+    branch.add(branch.log.make_rotate_roots(after.set(), next.set().commitment(), now(), after.signers()));
+  };
+  again(one, others);
+  two.add(two.log.make_certify(owners.certificate, owners.signing, now(), a.next_roots().signers()));
+  again(two, third);
+  give(b, one);
+  give(b, two);
+  expect_ended(b);
+  ASSERT_TRUE(log_at(d).rotations().empty()) << "of those roots Delta never heard";
+  sync(b, d);
+  EXPECT_EQ(log_at(d).head(), first.log.head());
+  expect_ended(d);
+  EXPECT_EQ(digest(b), digest(d));
+  // A file brings it, too.
+  ASSERT_TRUE(log_at(c).rotations().empty());
+  (void)test::read_bundle(c, test::bundle(b, net.clock, {channel}, c.org()));
+  EXPECT_EQ(log_at(c).head(), first.log.head());
+  expect_ended(c);
 }
 
 TEST_F(StolenRoots, rule_19_a_proof_of_the_end_is_two_rotations_of_a_commitment_that_the_log_holds) {
