@@ -349,6 +349,69 @@ TEST_F(StolenRoots, rule_19_nothing_counts_of_what_a_superseded_node_wrote) {
   EXPECT_EQ(b.replica().pin_of(feed.log())->last, Number{0});
 }
 
+TEST_F(StolenRoots, rule_19_orders_of_a_superseded_node_are_neither_followed_nor_signed_anew) {
+  a.write(channel, "first");
+  a.store.sync();
+  LogKey feed;
+  for (const auto& [log, leaf] : a.replica().frontier(channel).leaves()) {
+    const auto owner = a.table().feed_owner(log);
+    if (owner && owner->node == a.node()) feed = log;
+  }
+  sync(a, b);
+  const Number first = a.replica().log_record(feed)->head;
+  ASSERT_EQ(b.replica().accepted_head(feed), first);
+  a.write(channel, "second");
+  a.store.sync();
+  // Mallory takes back what Alpha's node wrote: one entry is here, and one on its way.
+  const auto order_for = [&](Party& at, Number number) {
+    ErasureOrder order;
+    order.channel = channel;
+    order.org = a.org();
+    order.node = thiefs.certificate.node;
+    order.feed = feed;
+    order.number = number;
+    order.entry = *a.replica().entry_hash(feed, number);
+    order.report = order.subject = ReportId{hash_body(as_bytes("a report")).bytes()};
+    order.created = now();
+    const Bytes bytes = sign_erasure_order(order, thiefs.signing);
+    OpenedEntry opened;
+    opened.channel = channel;
+    opened.org = a.org();
+    opened.node = thiefs.certificate.node;
+    opened.kind = FeedKind::kErasureOrder;
+    opened.payload = bytes;
+    at.replica().handle_opened(opened);
+    at.store.sync();
+  };
+  const auto orders_written = [&] {
+    std::size_t count = 0;
+    EntryOpener opener(a.replica().reading_table());
+    for (Number at{1}; at <= a.replica().accepted_head(feed); at = at.next()) {
+      const auto entry = must(a.replica().read_entry(feed, at));
+      const auto opened = opener.open(entry.view());
+      if (opened && opened->kind == FeedKind::kErasureOrder) ++count;
+    }
+    return count;
+  };
+  give(a, thief());
+  give(b, thief());
+  order_for(a, first);
+  order_for(b, first.next());
+  give(a, rotated());
+  give(b, rotated());
+  for (int i = 0; i < 3; ++i) {
+    net.clock.advance_ms(10'000);
+    a.replica().handle_tick();
+    a.store.sync();
+  }
+  EXPECT_EQ(orders_written(), 0u);
+  sync(a, b);
+  ASSERT_GT(b.replica().accepted_head(feed), first);
+  for (Number at = first.next(); at <= b.replica().accepted_head(feed); at = at.next()) {
+    EXPECT_FALSE(must(b.replica().read_entry(feed, at)).view().body.empty()) << at.value;
+  }
+}
+
 TEST_F(StolenRoots, rule_19_no_key_is_wrapped_under_prekeys_of_a_certificate_that_is_undone) {
   // The thief gives the real node other keys, and prekeys signed with those.
   ExampleNode renewed = a.new_node("Alpha 2");
