@@ -87,7 +87,9 @@ class Planner {
     }
     if (out.channels.empty()) {  // an invitation or its answer; what certifies this node goes along
       const auto record = replica_.log_record(LogKey{replica_.own_org().id().bytes()});
-      if (record) add_range(out, {std::nullopt, record->log, record->type, record->low, record->head, {}});
+      if (record) {
+        add_range(out, {std::nullopt, record->log, record->type, record->low, replica_.served_head(record->log), {}});
+      }
     }
     count_certificate_keys(out);
     std::vector<BundlePlan> plans;
@@ -162,7 +164,10 @@ class Planner {
         if (rank(log, leaf.type) != now) continue;
         const auto record = replica_.log_record(log);
         if (!record || record->low > std::min(record->head, leaf.head)) continue;  // its name alone is held
-        BundleRange range{place, log, leaf.type, record->low, std::min(record->head, leaf.head), {}};
+        // The leaf of an organisation that has ended says nothing of how much is held.
+        const bool organisation = leaf.type == LogType::kOrganisation;
+        const Number last = organisation ? replica_.served_head(log) : std::min(record->head, leaf.head);
+        BundleRange range{place, log, leaf.type, record->low, last, {}};
         const Number told = told_head(receipts, log);
         if (told >= range.last) continue;
         if (told >= range.first) {

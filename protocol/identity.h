@@ -137,6 +137,8 @@ class OrgLog {
   const RootSet& roots() const { return roots_; }
   // Commitment to the only root set that may replace `roots()`.
   const crypto::Hash& next_roots() const { return next_roots_; }
+  // Of a set that is or ever was in force or committed to in this log: no rotation may commit to it again.
+  bool knew_roots(const crypto::Hash& commitment) const;
   // Entries that changed the roots, rising.
   const std::vector<Number>& rotations() const { return rotations_; }
   bool rotated_since(Number number) const { return !rotations_.empty() && rotations_.back() >= number; }

@@ -249,6 +249,8 @@ struct OrgLog::Events {
     if (event.last_good != log.head_ || event.last_good_hash != log.head_hash_) {
       return bad_rotation("the last good entry is not the head of this log");
     }
+    // Whoever has those keys from before could sign a second rotation to them, which ends the organisation.
+    if (log.knew_roots(event.next_roots)) return bad_rotation("the roots after these were in force or committed to");
     return kOk;
   }
 
@@ -339,6 +341,12 @@ Result<void> OrgLog::check_suspect(const EntryView& entry, crypto::Verifier& ver
     checked = check_signatures(entry, *roots, verifier);
   }
   return checked;
+}
+
+bool OrgLog::knew_roots(const crypto::Hash& commitment) const {
+  return commitment == next_roots_ || commitment == roots_.commitment() ||
+         std::any_of(old_roots_.begin(), old_roots_.end(),
+                     [&](const RootSet& roots) { return roots.commitment() == commitment; });
 }
 
 bool OrgLog::signed_by_roots(const EntryView& entry, crypto::Verifier& verifier) const {

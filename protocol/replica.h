@@ -531,6 +531,7 @@ class Replica {
   // Is this log worth asking for: known or acceptable in the channel, not frozen, not past a pin?
   bool wants_log(const std::optional<ChannelId>& channel, const LogKey& log, LogType type) const;
   Number accepted_head(const LogKey& log) const;  // 0: nothing
+  Number served_head(const LogKey& log) const;    // up to there others are given it; 0: nothing is held
   // First number of the log whose entry has `epoch` or a later one; the head when none has.
   Result<Number> first_number_at(const LogKey& log, Epoch epoch) const;
   // Entries for a session; verifies the signature of the last one visited when it is only chained (rule 10). What was

@@ -283,13 +283,14 @@ void ReplicaCore::confirm_erasures(Channel& channel) {
 // Nobody takes a revoked node's word for a body that is not there: another node of the organisation gives it.
 void ReplicaCore::sign_orders_again(Channel& channel) {
   const OrgLog& log = own_log();
-  if (channel.orders_checked == log.head() || log.live_node(own_node) == nullptr) return;
+  if (channel.orders_checked == log.head_hash() || log.live_node(own_node) == nullptr) return;
   std::vector<Bytes> payloads;
   for (const auto& [feed, of] : channel.erasures) {
     const LogState* named = find_log(feed);
     if (named != nullptr && named->owner && named->owner->org != own_org) continue;  // no order of ours counts there
     for (const auto& [key, erasure] : of) {
       if (erasure.org != own_org || log.live_node(erasure.node) != nullptr) continue;
+      if (is_superseded(own_org, erasure.node)) continue;  // a thief's order (rule 19)
       const auto kept = store.get_record(Table::kLocal, erasure_record_name(feed, key.first, own_org));
       auto order = kept ? decode_erasure_order(*kept) : Result<ErasureOrder>(kept.error());
       if (!order) continue;
@@ -299,7 +300,7 @@ void ReplicaCore::sign_orders_again(Channel& channel) {
     }
     if (payloads.size() == kSignedAgainPerTick) break;
   }
-  if (payloads.size() < kSignedAgainPerTick) channel.orders_checked = log.head();
+  if (payloads.size() < kSignedAgainPerTick) channel.orders_checked = log.head_hash();
   if (payloads.empty()) return;
   std::vector<FeedItem> items;
   items.reserve(payloads.size());

@@ -251,8 +251,14 @@ Result<ForkStep> Replica::fork_candidate(const ChannelId& id, const EntryView& e
     // First what costs little: anybody can ask for this, again and again.
     const OrgState* org = core.find_org(OrgId{header.log.bytes()});
     if (org == nullptr) return peer_error(kNotAcceptable, "the organisation is not known here");
-    TOCSIN_TRY(org->accepted.check_suspect(entry, core.verifier));
-    if (stored && !equal(peek_previous(stored_view.header), header.previous.view())) return ForkStep::kDiffers;
+    const bool parts_below = stored && !equal(peek_previous(stored_view.header), header.previous.view());
+    if (auto checked = org->accepted.check_suspect(entry, core.verifier); !checked) {
+      // Roots that a rotation below brought, which is not here yet, are known as a commitment at the most (rule 19).
+      const Code code = checked.error().code;
+      if (!parts_below || (code != kBadSignature && code != kBadRotation)) return checked.error();
+      return ForkStep::kDiffers;
+    }
+    if (parts_below) return ForkStep::kDiffers;
     // Valid in its place means: the log up to there takes it.
     TOCSIN_ASSIGN(before, core.org_log_below(header.log, header.number));
     TOCSIN_TRY(before.apply(entry, core.verifier));

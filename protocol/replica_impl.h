@@ -221,8 +221,8 @@ struct Channel {
   std::map<LogKey, std::map<std::pair<Number, OrgId>, Erasure>> erasures;
   std::map<OrgId, std::size_t> erasures_of;
   std::set<EntryKey> awaited, unconfirmed;
-  EntryKey awaited_next;  // where the next turn goes on
-  Number orders_checked;  // head of the own organisation log up to which no order needs another signature
+  EntryKey awaited_next;     // where the next turn goes on
+  EntryHash orders_checked;  // head of the own organisation log up to which no order needs another signature
 
   std::map<NodeId, std::int64_t> missing_answered_ms;  // steady: bounds how often one node makes the key new
 
@@ -386,6 +386,7 @@ struct ReplicaCore {
   void supersede(Change& change, LogState& log, OrgState next, Number parted, std::span<const EntryView> added);
   void end_organisation(Change& change, LogState& log, const EntryView& one, const EntryView& other);
   Result<Replica::TakenProof> take_end_proof(const ChannelId& channel, const EntryView& one, const EntryView& other);
+  void drop_superseded(Change& change, const OrgId& id);
   void forget_fork(Change& change, LogState& log);
   Result<void> load_superseded(OrgState& org);
   static SupersededEntry describe_entry(const EntryView& entry, Number by);

@@ -103,8 +103,8 @@ Result<OrgRequest> Replica::request_rotate_roots(const RootSet& next, const cryp
     return caller_error("wrong_next_roots",
                         "these are not the root keys that were committed to: only those can take over (rule 19)");
   }
-  if (commitment_after == next.commitment()) {
-    return caller_error("wrong_next_roots", "the roots after these must be others");
+  if (base.knew_roots(commitment_after)) {
+    return caller_error("wrong_next_roots", "the roots after these must be others than all before");
   }
   OrgDraft draft = base.draft_rotate_roots(next, commitment_after, impl_->clock.now());
   return make_request(*impl_, std::move(base), std::move(draft), next);

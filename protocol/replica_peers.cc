@@ -122,6 +122,8 @@ Result<OrgId> ReplicaCore::extend_org(Change& change, std::span<const EntryView>
   std::optional<OrgState> next;
   if (held != nullptr) next = *held;
   std::vector<const EntryView*> added;
+  bool untold = false;  // the newest looked at is one of ours or another: ours is not durable yet
+  const Error stale = environment_error(kStaleReceiver, "entries to compare with are not durable yet");
   for (const EntryView& entry : entries) {
     const Number number = peek_number(entry.header);
     if (!next) {
@@ -129,20 +131,24 @@ Result<OrgId> ReplicaCore::extend_org(Change& change, std::span<const EntryView>
       next = OrgState{std::move(log), nullptr, {}, {}};
     } else if (number <= next->accepted.head()) {
       const LogState* log = find_log(LogKey{id.bytes()});
-      const auto hash = log == nullptr ? std::nullopt : stored_hash(*log, number);
+      auto hash = log == nullptr ? std::nullopt : stored_hash(*log, number);
+      if (!hash && number == next->accepted.head()) hash = next->accepted.head_hash();
       if (hash && *hash != hash_entry(entry.header, entry.signature)) {
         if (!added.empty()) return peer_error(kFork, "the organisation log differs from the one held here");
         const auto at = static_cast<std::size_t>(&entry - entries.data());
         TOCSIN_TRY(take_branch(change, id, entries.subspan(at)));
         return id;
       }
+      untold = !hash;
       continue;
-    } else {
-      TOCSIN_TRY(next->accepted.apply(entry, verifier));
+    } else if (auto applied = next->accepted.apply(entry, verifier); !applied) {
+      return untold ? stale : applied.error();
     }
+    untold = false;
     note_signing_keys(*next);
     added.push_back(&entry);
   }
+  if (untold) return stale;
   if (added.empty()) return id;
 
   const LogKey key{id.bytes()};

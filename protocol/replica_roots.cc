@@ -122,6 +122,7 @@ bool ReplicaCore::stands_above_rotation(const RosterMember& before, const Roster
 
 Number Replica::branch_start(const LogKey& key, Number number) const {
   const LogState* log = impl_->find_log(key);
+  // Of a feed or a control log what is held stays, until its branch is taken out (rule 12).
   if (log == nullptr || log->accepted.type != LogType::kOrganisation) return number;
   if (!log->fork || !log->fork->parted() || log->fork->ended) return number;
   return std::min(number, log->fork->number);
@@ -213,6 +214,32 @@ void ReplicaCore::supersede(Change& change, LogState& log, OrgState next, Number
   for (const EntryView& entry : added) add_entry(change, log, entry, Checked::kSigned);
   orgs.insert_or_assign(id, std::move(next));
   change.orgs.push_back(id);
+  drop_superseded(change, id);
+}
+
+// What nodes gave whose certificates are undone: prekeys, under which nobody is to wrap a key any more, and orders to
+// take back what is not here yet.
+void ReplicaCore::drop_superseded(Change& change, const OrgId& id) {
+  if (const auto peer = peers.find(id); peer != peers.end()) {
+    for (auto& [node, data] : peer->second.nodes) {
+      if (data.signed_prekeys.empty() && !data.prekeys) continue;
+      const CertifiedNode* certified = orgs.at(id).accepted.live_node(node);
+      if (certified != nullptr && open_prekeys(data.signed_prekeys, certified->certificate.signing, verifier)) continue;
+      data.signed_prekeys.clear();
+      data.prekeys.reset();
+      (void)peer_data(change, id);  // it is written
+    }
+  }
+  for (const auto& [channel_id, channel] : channels) {
+    std::vector<EntryKey> undone;
+    for (const auto& [feed, of] : channel->erasures) {
+      for (const auto& [key, erasure] : of) {
+        const bool waits = erasure.org == id && erasure.state == ErasureState::kAwaited;
+        if (waits && is_superseded(id, erasure.node)) undone.emplace_back(feed, key.first);
+      }
+    }
+    for (const EntryKey& key : undone) drop_erasure(change, *channel, key, id);
+  }
 }
 
 // What was in dispute is decided.

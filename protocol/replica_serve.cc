@@ -119,6 +119,11 @@ Number Replica::accepted_head(const LogKey& key) const {
   return log == nullptr ? Number{} : log->accepted.head;
 }
 
+Number Replica::served_head(const LogKey& key) const {
+  const LogState* log = impl_->find_log(key);
+  return log == nullptr ? Number{} : impl_->served_head(*log);
+}
+
 Result<Number> ReplicaCore::first_number_at(const LogState& log, Epoch epoch, Number head) const {
   if (log.durable.head_epoch < epoch || head < log.durable.low) return head;
   // Epochs never fall along a log.
@@ -207,11 +212,13 @@ std::optional<Replica::EndOfFeed> Replica::pin_of(const LogKey& key) const {
   const Channel* channel = log != nullptr && log->channel ? impl_->find_channel(*log->channel) : nullptr;
   if (channel == nullptr || channel->durable == nullptr) return std::nullopt;
   const ChannelState& state = *channel->durable;
+  // Of a node that only a superseded part of its organisation's log knew, nothing counts (rule 19).
+  const bool of_node = log->accepted.type == LogType::kFeed && log->owner;
+  if (of_node && impl_->is_superseded(log->owner->org, log->owner->node)) return EndOfFeed{};
   if (const FeedPin* pin = impl_->pin_for(state, *log)) return EndOfFeed{pin->last, pin->hash};
   // One that the chair did not know when it dropped the writer: nothing of it counts, and others need not hold it. (A
   // revocation that the chair has not followed yet ends what is taken, not what is held.)
-  const bool is_feed = log->accepted.type == LogType::kFeed && log->owner && state.newest != nullptr;
-  if (is_feed && state.role_of(log->owner->org) == Role::kUnknown) return EndOfFeed{};
+  if (of_node && state.newest != nullptr && state.role_of(log->owner->org) == Role::kUnknown) return EndOfFeed{};
   return std::nullopt;
 }
 

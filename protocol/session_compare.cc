@@ -88,9 +88,15 @@ void Session::Impl::note_leaf(const std::optional<ChannelId>& id, const Leaf& le
     note_own_head(leaf);
     const auto known = targets.find(leaf.log);
     if (known != targets.end()) {
-      if (leaf.head <= known->second.leaf.head) return;
-      known->second.leaf = leaf;
-      known->second.depth = depth;
+      // What the hello told of is in a channel, too: where histories part can be looked for there alone.
+      const bool placed = id && !known->second.channel && !replica.is_contribution(*id, config.peer_org);
+      if (placed) known->second.channel = id;
+      if (leaf.head > known->second.leaf.head) {
+        known->second.leaf = leaf;
+        known->second.depth = depth;
+      } else if (!placed) {
+        return;
+      }
       if (known->second.state == TargetState::kRefused) queue_target(leaf.log, known->second);
       return;
     }
@@ -134,8 +140,10 @@ Result<void> Session::Impl::handle_heads(ByteView payload) {
   ChannelId id;
   if (find_channel(heads.slot, &id) == nullptr) return kOk;  // of a channel that was shared a moment ago
   for (const Leaf& leaf : heads.leaves) {
-    // A rotation that comes while both are linked is looked at though the log was looked at before in this round.
-    if (leaf.type == LogType::kOrganisation && org_looks < kOrgLooksMax) org_looks += probed.erase(leaf.log);
+    // A rotation that comes while both are linked is looked at though the log was looked at before: it is another head.
+    const auto looked = looked_at.find(leaf.log);
+    const bool another = looked != looked_at.end() && looked->second != leaf.hash;
+    if (another && org_looks < kOrgLooksMax) org_looks += probed.erase(leaf.log);
     note_leaf(id, leaf, 0);
   }
   return kOk;

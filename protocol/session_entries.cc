@@ -195,10 +195,19 @@ Result<void> Session::Impl::entries_failed(const LogKey& log, Fetch& fetch, cons
   }
   if (is_in(kMalformed, error)) return peer_error(kBadEntries, std::string(error.code.text()) + ": " + error.detail);
   refused(error);
-  if (is_in(kSuspicious, error)) {
+  const bool organisation = fetch.type == LogType::kOrganisation;
+  if (organisation && fetch.first <= fetch.accepted) {
+    // A branch from where a fork is known. What the peer holds may part further down, too.
+    const bool apart = error.code == Code("fork") || is_in(kSuspicious, error);
+    if (apart && fetch.channel && fetch.first.value > 1) fetch.fork_at = Number{fetch.first.value - 1};
+  } else if (is_in(kSuspicious, error)) {
     const bool at_head = fetch.accepted.value > 0 && fetch.channel && !fetch.came;
     fetch.fork_at = at_head ? fetch.accepted : Number{};
-    fetch.suspect = fetch.receiver ? Number{fetch.receiver->next_number().value - 1} : fetch.first;
+    // Of an organisation log an honest peer may hold another history, which a rotation made the right one: where the
+    // head cannot be compared, nothing is concluded.
+    if (!organisation || at_head) {
+      fetch.suspect = fetch.receiver ? Number{fetch.receiver->next_number().value - 1} : fetch.first;
+    }
   }
   give_up(log, fetch, is_in(kNotYet, error) ? Fetch::Then::kPark : Fetch::Then::kRefuse);
   return kOk;
@@ -229,7 +238,9 @@ Result<void> Session::Impl::take_probe(const LogKey& log, Fetch& fetch, wire::En
   const EntryView view{ByteView(bytes), entry.signature, entry.body};
   fetch.answered = true;
   const auto step = replica.fork_candidate(*fetch.channel, view);
-  if (!step && step.error().code == kBadSignature) return peer_error(kBadEntries, "the entry asked for is not signed");
+  if (!step && step.error().code == kBadSignature && fetch.type != LogType::kOrganisation) {
+    return peer_error(kBadEntries, "the entry asked for is not signed");
+  }
   if (!step) refused(step.error());
   if (step && *step == ForkStep::kSame) {
     fetch.same_at = header.first;

@@ -233,18 +233,19 @@ void Session::Impl::finish_if_done(const LogKey& log) {
     channel->second.control_depth = std::max(channel->second.control_depth, fetch.depth);
   }
   if (walk_on(log, fetch)) return;
-  if (fetch.branch_at.value != 0) return start_branch(log, fetch.channel, fetch.branch_at, fetch.depth);
+  if (fetch.branch_at.value != 0 && start_branch(log, fetch.channel, fetch.branch_at, fetch.depth)) return;
+  if (fetch.fork_at.value != 0) {
+    return start_probe(log, FetchPurpose::kFork, fetch.channel, fetch.type, fetch.fork_at, fetch.suspect, fetch.depth);
+  }
   if (fetch.suspect.value != 0) {
-    const bool fork_first = fetch.fork_at.value != 0;
-    return start_probe(log, fork_first ? FetchPurpose::kFork : FetchPurpose::kSuspect, fetch.channel, fetch.type,
-                       fork_first ? fetch.fork_at : fetch.suspect, fork_first ? fetch.suspect : Number{}, fetch.depth);
+    return start_probe(log, FetchPurpose::kSuspect, fetch.channel, fetch.type, fetch.suspect, {}, fetch.depth);
   }
   const auto target = targets.find(log);
   if (target == targets.end() || target->second.state != TargetState::kActive) return;
   const bool go_on = fetch.then == Fetch::Then::kRetry || (fetch.then == Fetch::Then::kGoOn && fetch.came);
   if (replica.accepted_head(log) >= target->second.leaf.head) {
     erase_target(log);
-  } else if (go_on) {
+  } else if (go_on || (!fetch.channel && target->second.channel)) {  // it has a place to be compared in by now
     queue_target(log, target->second);
   } else {
     set_state(log, target->second, fetch.then == Fetch::Then::kPark ? TargetState::kParked : TargetState::kRefused);

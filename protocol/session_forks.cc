@@ -20,15 +20,19 @@ void Session::Impl::look_at_leaf(const ChannelId& id, const Leaf& leaf, std::uin
   if (known && leaf.head >= known->first) {
     // Of an organisation log the peer may hold a rotation that decides (rule 19).
     const bool may_decide = leaf.type == LogType::kOrganisation && record->frozen == kForked;
-    if (may_decide && probed.size() < kRefusalsMax && probed.insert(leaf.log).second) {
-      start_branch(leaf.log, id, known->first, depth);
-    }
+    if (may_decide && first_look(leaf)) (void)start_branch(leaf.log, id, known->first, depth);
     return;
   }
   const auto hash = replica.entry_hash(leaf.log, leaf.head);
   if (!hash || *hash == leaf.hash || replica.is_fork_leaf(leaf)) return;
-  if (probed.size() >= kRefusalsMax || !probed.insert(leaf.log).second) return;
+  if (!first_look(leaf)) return;
   start_probe(leaf.log, FetchPurpose::kFork, id, leaf.type, leaf.head, {}, depth);
+}
+
+bool Session::Impl::first_look(const Leaf& leaf) {
+  if (probed.size() >= kRefusalsMax || !probed.insert(leaf.log).second) return false;
+  if (leaf.type == LogType::kOrganisation) looked_at.insert_or_assign(leaf.log, leaf.hash);
+  return true;
 }
 
 // The peer's entry differs from ours and follows another: halves what lies between until both follow the same. Each
@@ -49,9 +53,10 @@ bool Session::Impl::walk_on(const LogKey& log, const Fetch& fetch) {
 
 // Where the histories of an organisation log part is known: the peer's is wanted from there, for what decides between
 // them is a rotation, there or above (rule 19). The replica takes it, or leaves things as they are.
-void Session::Impl::start_branch(const LogKey& log, const std::optional<ChannelId>& channel, Number from,
+bool Session::Impl::start_branch(const LogKey& log, const std::optional<ChannelId>& channel, Number from,
                                  std::uint64_t depth) {
-  if (!wants.take(log, self, now())) return;
+  if (branches_wanted >= kBranchesMax || !wants.take(log, self, now())) return false;
+  ++branches_wanted;
   Fetch fetch;
   fetch.channel = channel;
   fetch.type = LogType::kOrganisation;
@@ -59,6 +64,7 @@ void Session::Impl::start_branch(const LogKey& log, const std::optional<ChannelI
   fetch.announced = 1;
   fetch.depth = depth + 1;
   open_fetch(log, std::move(fetch));
+  return true;
 }
 
 // ---- Telling
@@ -105,6 +111,7 @@ Result<void> Session::Impl::handle_fork_proof(ByteView payload) {
     proofs_known.insert_or_assign(taken->log, std::pair(taken->number, taken->previous));
     if (!taken->early) return kOk;
     if (early_proofs.size() < kEarlyProofsMax) early_proofs.insert_or_assign({id, taken->log}, to_bytes(message.proof));
+    if (taken->number.value == 0) want_for_end(id, taken->log);
     return kOk;
   }
   refused(taken.error());
@@ -112,6 +119,13 @@ Result<void> Session::Impl::handle_fork_proof(ByteView payload) {
   // Nobody passes on what he has not checked.
   if (code == "bad_entry" || code == "bad_signature") return peer_error(kBadEntries, taken.error().detail);
   return kOk;
+}
+
+// The commitment that two rotations are of stands further on than this copy goes. How far the peer's goes, the leaf of
+// an ended log does not say.
+void Session::Impl::want_for_end(const ChannelId& id, const LogKey& log) {
+  if (done_sent || fetches.contains(log) || !replica.wants_log(id, log, LogType::kOrganisation)) return;
+  (void)start_branch(log, id, replica.accepted_head(log).next(), 0);
 }
 
 // More of the log is here.

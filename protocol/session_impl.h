@@ -43,7 +43,8 @@ inline constexpr std::size_t kMailsMax = 1024;       // taken in a session
 inline constexpr std::size_t kProofsMax = 4096;      // of forks, taken in a session
 inline constexpr std::size_t kEarlyProofsMax = 64;   // of logs that are not here yet
 inline constexpr std::size_t kPrekeyListsMax = 8;    // taken in a session
-inline constexpr std::size_t kOrgLooksMax = 64;      // so often a peer's heads may make this side look again
+inline constexpr std::size_t kOrgLooksMax = 16;      // so often a peer's heads may make this side look again
+inline constexpr std::size_t kBranchesMax = 64;      // of organisation logs, wanted in a session
 inline constexpr std::size_t kRefusalsMax = 256;     // what is refused without ending the session, before it is ended
 inline constexpr std::uint64_t kReceiptsBurst = 16;  // beside four a minute for each shared channel
 inline constexpr std::size_t kEarlyReceiptBytesMax = 256 * 1024;
@@ -266,7 +267,9 @@ struct Session::Impl {
   std::map<LogKey, Fetch> fetches;
   std::deque<LogKey> org_queue, control_queue;
   std::set<LogKey> elsewhere, parked, probed;
-  std::size_t org_looks = 0;  // at one organisation log again in one round
+  std::map<LogKey, EntryHash> looked_at;  // of organisation logs in `probed`: the peer's head that was the reason
+  std::size_t org_looks = 0;              // at an organisation log again in this session, since the head was another
+  std::size_t branches_wanted = 0;
   std::size_t pending = 0, pending_org = 0;
   std::map<ChannelId, std::size_t> pending_control;
   std::size_t open_fetches = 0;    // not ended
@@ -338,13 +341,16 @@ struct Session::Impl {
   std::size_t proofs_taken = 0;
   std::set<LogKey> proofs_awaited;  // found here, not durable yet: the peer is told before this side is done
 
+  bool first_look(const Leaf& leaf);  // at what differs, in this round; of an organisation log in this session
   void look_at_leaf(const ChannelId& id, const Leaf& leaf, std::uint64_t depth);
   void offer_proof(const ChannelId& id, const LogKey& log);
   void put_fork_proofs(wire::FrameWriter& out);
   Result<void> handle_fork_proof(ByteView payload);
   void retry_proofs(const LogKey& log);
   bool walk_on(const LogKey& log, const Fetch& fetch);
-  void start_branch(const LogKey& log, const std::optional<ChannelId>& channel, Number from, std::uint64_t depth);
+  void want_for_end(const ChannelId& id, const LogKey& log);
+  // False: not now, as another session wants it, or not any more in this one.
+  bool start_branch(const LogKey& log, const std::optional<ChannelId>& channel, Number from, std::uint64_t depth);
   void log_cut(const ChannelId& id, const LogKey& log);
 
   // ---- session_serve.cc

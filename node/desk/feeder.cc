@@ -86,6 +86,11 @@ void Feeder::on_channels() {
   pump();
 }
 
+void Feeder::on_org_log(const protocol::OrgId&) {
+  pins_changed_ = true;
+  pump();
+}
+
 void Feeder::when_indexed(std::function<void()> then) {
   const auto newest = replica_.newest_arrival();
   if (failed_ || stopped_ || (cursor_ >= newest && taken_back_waiting() == 0)) return then();

@@ -38,8 +38,8 @@ class Feeder final : public protocol::ReplicaListener {
   bool caught_up() const;
 
   void on_heads(const protocol::ChannelId&, const protocol::LogKey&) override {}
-  void on_org_log(const protocol::OrgId&) override {}
-  void on_channels() override;  // new keys may open what waited
+  void on_org_log(const protocol::OrgId&) override;  // a rotation may undo nodes (rule 19)
+  void on_channels() override;                       // new keys may open what waited
   void on_peers() override {}
   void on_mail() override {}
   void on_arrival(protocol::Arrival newest) override;

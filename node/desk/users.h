@@ -127,8 +127,8 @@ class Users final : public protocol::ReplicaListener {
   AuditPage audit(const AuditQuery& query) const;
 
   void on_heads(const protocol::ChannelId&, const protocol::LogKey&) override {}
-  void on_org_log(const protocol::OrgId&) override {}
-  void on_channels() override;  // new keys, pins, epochs
+  void on_org_log(const protocol::OrgId&) override { on_channels(); }  // a rotation may undo nodes (rule 19)
+  void on_channels() override;                                         // new keys, pins, epochs
   void on_peers() override {}
   void on_mail() override {}
   void on_arrival(protocol::Arrival) override { read_on(); }

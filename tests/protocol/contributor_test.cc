@@ -455,7 +455,8 @@ TEST_F(ContributorWorld, rule_24_a_fork_proof_of_another_log_tells_a_contributor
   net.run();
   ASSERT_TRUE(sent);
   EXPECT_TRUE(link.end_of(a).refused.empty());
-  EXPECT_FALSE(link.end_of(a).error) << "as if it had been about nobody";
+  EXPECT_FALSE(link.end_of(a).error) << "as if it had been about nobody: " << link.end_of(a).error->code.text() << " "
+                                     << link.end_of(a).error->detail;
   EXPECT_FALSE(a.replica().is_proof_of(id, c.org(), proof));
 }
 
@@ -520,6 +521,7 @@ TEST_F(ContributorWorld, rule_24_and_27_an_answer_comes_under_the_newest_key_and
   const auto envelope = must(crypto::seal_to(target.key, crypto::kLabelAnswerMail, c.node().view(), forged, b.random()));
   EXPECT_EQ(test::code_of(c.replica().handle_mail(b.org(), MailKind::kAnswer, target.month, envelope)), "unknown_epoch");
   // Many answers of one member do not push out those of another.
+  meet(a, b);
   for (int i = 0; i < 20; ++i) {
     must(b.replica().answer_contributor(id, c.org(), report, "noise " + std::to_string(i), nullptr));
     b.store.sync();

@@ -482,6 +482,21 @@ struct RotationTest : testing::Test {
   Roots after = Roots::generate(1, 1, org.random);
 };
 
+TEST_F(RotationTest, rule_19_no_rotation_commits_to_roots_of_before) {
+  const auto to = [&](const crypto::Hash& next) {
+    return apply(org, org.log.make_rotate_roots(org.next_roots.set(), next, kExampleTime, org.next_roots.signers()));
+  };
+  EXPECT_EQ(to(org.roots.set().commitment()), "bad_rotation") << "in force";
+  EXPECT_EQ(to(org.next_roots.set().commitment()), "bad_rotation") << "committed to";
+  ASSERT_EQ(to(after.set().commitment()), "ok");
+  const auto further = [&](const crypto::Hash& next) {
+    return apply(org, org.log.make_rotate_roots(after.set(), next, kExampleTime, after.signers()));
+  };
+  EXPECT_EQ(further(org.roots.set().commitment()), "bad_rotation") << "in force at first";
+  EXPECT_EQ(further(org.next_roots.set().commitment()), "bad_rotation") << "in force now";
+  EXPECT_EQ(further(Roots::generate(1, 1, org.random).set().commitment()), "ok");
+}
+
 TEST_F(RotationTest, rule_19_the_committed_roots_take_over_without_the_current_ones) {
   const Entry entry =
       org.log.make_rotate_roots(org.next_roots.set(), after.set().commitment(), kExampleTime, org.next_roots.signers());
@@ -613,7 +628,8 @@ std::vector<Entry> rich_log() {
   const ExampleNode one = org.add_node("one");
   org.add_node("two");
   org.append(org.log.make_revoke(one.certificate.node, "lost", {}, kExampleTime, org.roots.signers(), org.random));
-  org.append(org.log.make_rotate_roots(org.next_roots.set(), org.roots.set().commitment(), kExampleTime,
+  const Roots after = Roots::generate(1, 1, org.random);
+  org.append(org.log.make_rotate_roots(org.next_roots.set(), after.set().commitment(), kExampleTime,
                                        org.next_roots.signers()));
   return org.entries;
 }
@@ -652,9 +668,9 @@ RC_GTEST_PROP(OrgLog, any_body_that_the_roots_sign_is_taken_or_refused_whole, (s
   }();
   static const Bytes revoke = to_bytes(
       org.log.make_revoke(node.certificate.node, "", {}, kExampleTime, org.roots.signers(), org.random).view().body);
+  static const Roots after = Roots::generate(1, 1, org.random);
   static const Bytes rotate = to_bytes(
-      org.log
-          .make_rotate_roots(org.next_roots.set(), org.roots.set().commitment(), kExampleTime, org.next_roots.signers())
+      org.log.make_rotate_roots(org.next_roots.set(), after.set().commitment(), kExampleTime, org.next_roots.signers())
           .view()
           .body);
   SeededRandom random(seed);

@@ -5,7 +5,9 @@
 
 #include "protocol/entry_peek.h"
 #include "protocol/session.h"
+#include "tests/support/bundle_files.h"
 #include "tests/support/expect.h"
+#include "tests/support/forged_feed.h"
 #include "tests/support/pair.h"
 
 namespace tocsin::protocol {
@@ -182,6 +184,56 @@ TEST_F(StolenRoots, rule_19_a_member_that_met_the_thief_alone_learns_of_the_rota
   EXPECT_TRUE(link.open && !link.a.error && !link.b.error);
 }
 
+// The entries of the peer above its rotation are signed by roots that are known here as a commitment alone.
+TEST_F(StolenRoots, rule_19_a_peer_that_went_on_after_the_rotation_is_no_liar) {
+  for (const std::size_t more : {1, 2, 3}) {
+    SCOPED_TRACE(std::to_string(more) + " entries above the rotation");
+    for (const bool from_owner : {false, true}) {
+      RootsWorld world;
+      Party& honest = from_owner ? world.a : world.c;
+      Branch good = world.rotated();
+      for (std::size_t i = 0; i < more; ++i) {
+        const ExampleNode node = world.a.new_node("Alpha " + std::to_string(4 + i));
+        good.add(good.log.make_certify(node.certificate, node.signing, world.now(), world.a.next_roots().signers()));
+      }
+      world.give(honest, good);
+      world.give(world.b, world.thief());
+      Pair::Connection& link = world.net.connect(world.b, honest);
+      ASSERT_TRUE(world.net.run());
+      EXPECT_TRUE(link.open && !link.a.error && !link.b.error) << "nobody is thrown out";
+      world.expect_rotated(world.b, good);
+    }
+  }
+}
+
+TEST_F(StolenRoots, rule_19_a_rotation_below_a_fork_that_is_known_is_found) {
+  for (const std::size_t more : {0, 1, 2}) {
+    SCOPED_TRACE(std::to_string(more) + " entries above the rotation");
+    RootsWorld world;
+    Branch one = world.base();
+    one.add(
+        one.log.make_certify(world.thiefs.certificate, world.thiefs.signing, world.now(), world.a.roots().signers()));
+    Branch two = one;
+    one.add(one.log.make_revoke(world.real.certificate.node, "by the thief", {}, world.now(), world.a.roots().signers(),
+                                world.a.random()));
+    two.add(
+        two.log.make_certify(world.owners.certificate, world.owners.signing, world.now(), world.a.roots().signers()));
+    world.give(world.b, one);
+    world.give(world.c, two);
+    world.sync(world.b, world.c);
+    ASSERT_EQ(world.b.replica().log_record(LogKey{world.a.org().bytes()})->frozen, 1);
+    Branch good = world.rotated();
+    for (std::size_t i = 0; i < more; ++i) {
+      const ExampleNode node = world.a.new_node("Alpha " + std::to_string(4 + i));
+      good.add(good.log.make_certify(node.certificate, node.signing, world.now(), world.a.next_roots().signers()));
+    }
+    world.give(world.d, good);
+    world.sync(world.b, world.d);
+    world.expect_rotated(world.b, good);
+    world.expect_rotated(world.d, good);
+  }
+}
+
 TEST_F(StolenRoots, rule_19_an_open_session_brings_the_rotation_though_its_log_is_the_shorter) {
   Branch long_one = thief();
   long_one.add(long_one.log.make_certify(owners.certificate, owners.signing, now(), a.roots().signers()));
@@ -278,6 +330,111 @@ TEST_F(StolenRoots, rule_19_a_fork_of_the_old_roots_is_decided_by_a_rotation_abo
   expect_rotated(b, good);
 }
 
+TEST_F(StolenRoots, rule_19_nothing_counts_of_what_a_superseded_node_wrote) {
+  give(b, thief());
+  // Mallory writes as a node of Alpha, under a key of the channel that the real node has.
+  test::ForgedFeed feed(a, channel);
+  FeedCertificate certificate = feed.certificate();
+  certificate.node = thiefs.certificate.node;
+  const Entry entry = feed.next(epoch(b), "by Mallory", sign_feed_certificate(certificate, thiefs.signing));
+  must(test::give(b, channel, {entry}));
+  ASSERT_EQ(b.replica().accepted_head(feed.log()), Number{1});
+  EXPECT_FALSE(b.replica().pin_of(feed.log()));
+  give(b, rotated());
+  const auto end = b.replica().pin_of(feed.log());
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->last, Number{0});
+  net.crash(b);
+  ASSERT_TRUE(b.replica().pin_of(feed.log()));
+  EXPECT_EQ(b.replica().pin_of(feed.log())->last, Number{0});
+}
+
+TEST_F(StolenRoots, rule_19_orders_of_a_superseded_node_are_neither_followed_nor_signed_anew) {
+  a.write(channel, "first");
+  a.store.sync();
+  LogKey feed;
+  for (const auto& [log, leaf] : a.replica().frontier(channel).leaves()) {
+    const auto owner = a.table().feed_owner(log);
+    if (owner && owner->node == a.node()) feed = log;
+  }
+  sync(a, b);
+  const Number first = a.replica().log_record(feed)->head;
+  ASSERT_EQ(b.replica().accepted_head(feed), first);
+  a.write(channel, "second");
+  a.store.sync();
+  // Mallory takes back what Alpha's node wrote: one entry is here, and one on its way.
+  const auto order_for = [&](Party& at, Number number) {
+    ErasureOrder order;
+    order.channel = channel;
+    order.org = a.org();
+    order.node = thiefs.certificate.node;
+    order.feed = feed;
+    order.number = number;
+    order.entry = *a.replica().entry_hash(feed, number);
+    order.report = order.subject = ReportId{hash_body(as_bytes("a report")).bytes()};
+    order.created = now();
+    const Bytes bytes = sign_erasure_order(order, thiefs.signing);
+    OpenedEntry opened;
+    opened.channel = channel;
+    opened.org = a.org();
+    opened.node = thiefs.certificate.node;
+    opened.kind = FeedKind::kErasureOrder;
+    opened.payload = bytes;
+    at.replica().handle_opened(opened);
+    at.store.sync();
+  };
+  const auto orders_written = [&] {
+    std::size_t count = 0;
+    EntryOpener opener(a.replica().reading_table());
+    for (Number at{1}; at <= a.replica().accepted_head(feed); at = at.next()) {
+      const auto entry = must(a.replica().read_entry(feed, at));
+      const auto opened = opener.open(entry.view());
+      if (opened && opened->kind == FeedKind::kErasureOrder) ++count;
+    }
+    return count;
+  };
+  give(a, thief());
+  give(b, thief());
+  order_for(a, first);
+  order_for(b, first.next());
+  give(a, rotated());
+  give(b, rotated());
+  for (int i = 0; i < 3; ++i) {
+    net.clock.advance_ms(10'000);
+    a.replica().handle_tick();
+    a.store.sync();
+  }
+  EXPECT_EQ(orders_written(), 0u);
+  sync(a, b);
+  ASSERT_GT(b.replica().accepted_head(feed), first);
+  for (Number at = first.next(); at <= b.replica().accepted_head(feed); at = at.next()) {
+    EXPECT_FALSE(must(b.replica().read_entry(feed, at)).view().body.empty()) << at.value;
+  }
+}
+
+TEST_F(StolenRoots, rule_19_no_key_is_wrapped_under_prekeys_of_a_certificate_that_is_undone) {
+  // The thief gives the real node other keys, and prekeys signed with those.
+  ExampleNode renewed = a.new_node("Alpha 2");
+  renewed.certificate.node = real.certificate.node;
+  renewed.certificate.serial = real.certificate.serial + 1;
+  Branch bad = base();
+  bad.add(bad.log.make_certify(renewed.certificate, renewed.signing, now(), a.roots().signers()));
+  give(b, bad);
+  const auto prekeys = [&](const ExampleNode& of, std::uint32_t month) {
+    return sign_prekeys({real.certificate.node, month, {of.certificate.encryption}}, of.signing);
+  };
+  must(b.replica().accept_prekeys(real.certificate.node, prekeys(renewed, 600)));
+  b.store.sync();
+  ASSERT_EQ(b.replica().prekey_month_of(real.certificate.node), 600u);
+  give(b, rotated());
+  EXPECT_EQ(b.replica().prekey_month_of(real.certificate.node), std::nullopt);
+  must(b.replica().accept_prekeys(real.certificate.node, prekeys(real, 500)));
+  b.store.sync();
+  EXPECT_EQ(b.replica().prekey_month_of(real.certificate.node), 500u) << "its own are taken, though of months before";
+  net.crash(b);
+  EXPECT_EQ(b.replica().prekey_month_of(real.certificate.node), 500u);
+}
+
 TEST_F(StolenRoots, rule_27_the_chair_makes_the_key_new_when_a_rotation_undoes_nodes) {
   give(d, thief());
   ASSERT_TRUE(net.run());
@@ -341,6 +498,31 @@ TEST_F(StolenRoots, rule_19_two_rotations_of_one_commitment_end_the_organisation
   EXPECT_EQ(digest(b), digest(d));
 }
 
+TEST_F(StolenRoots, rule_19_who_lacks_what_a_proof_of_the_end_is_about_fetches_it) {
+  const Roots third = Roots::generate(1, 1, a.random());
+  const Branch first = rotated();
+  Branch one = first, two = first;
+  const auto again = [&](Branch& branch, const Roots& next) {
+    branch.add(branch.log.make_rotate_roots(after.set(), next.set().commitment(), now(), after.signers()));
+  };
+  again(one, others);
+  two.add(two.log.make_certify(owners.certificate, owners.signing, now(), a.next_roots().signers()));
+  again(two, third);
+  give(b, one);
+  give(b, two);
+  expect_ended(b);
+  ASSERT_TRUE(log_at(d).rotations().empty()) << "of those roots Delta never heard";
+  sync(b, d);
+  EXPECT_EQ(log_at(d).head(), first.log.head());
+  expect_ended(d);
+  EXPECT_EQ(digest(b), digest(d));
+  // A file brings it, too.
+  ASSERT_TRUE(log_at(c).rotations().empty());
+  (void)test::read_bundle(c, test::bundle(b, net.clock, {channel}, c.org()));
+  EXPECT_EQ(log_at(c).head(), first.log.head());
+  expect_ended(c);
+}
+
 TEST_F(StolenRoots, rule_19_a_proof_of_the_end_is_two_rotations_of_a_commitment_that_the_log_holds) {
   Branch one = rotated(), two = base();
   two.add(two.log.make_certify(owners.certificate, owners.signing, now(), a.roots().signers()));
@@ -385,6 +567,21 @@ TEST_F(StolenRoots, rule_19_who_enrols_anew_is_a_new_organisation_to_its_peers) 
   EXPECT_TRUE(b.replica().channels_with(again.node()).empty());
 }
 
+TEST_F(StolenRoots, rule_19_what_differs_from_entries_that_are_not_durable_yet_is_looked_at_again) {
+  const Branch good = rotated();
+  const std::size_t before = b.store.queued();
+  (void)b.replica().identify(crypto::TransportPublic{}, thief().bytes());
+  ASSERT_GT(b.store.queued(), before) << "the thief's entries wait for the disk";
+  const EntryView entry = good.entries[0].view();
+  auto receiver = must(b.replica().receive(channel, LogKey{a.org().bytes()}, LogType::kOrganisation, good.log.head(),
+                                           EntryHash::from(peek_previous(entry.header))));
+  must(receiver.add(entry.signature, Epoch{}, entry.body));
+  EXPECT_EQ(code_of(receiver.commit(nullptr)), "stale_receiver");
+  b.store.sync();
+  give(b, good);
+  expect_rotated(b, good);
+}
+
 TEST_F(StolenRoots, rule_19_a_node_names_the_last_good_entry_and_makes_no_second_rotation) {
   give(a, thief());
   Replica& own = a.replica();
@@ -392,6 +589,9 @@ TEST_F(StolenRoots, rule_19_a_node_names_the_last_good_entry_and_makes_no_second
   EXPECT_EQ(own.own_entries_above(good).size(), 2u);
   EXPECT_EQ(code_of(own.request_rotate_roots(a.next_roots().set(), after.set().commitment(), Number{99})),
             "bad_last_good");
+  for (const RootSet& known : {a.roots().set(), a.next_roots().set()}) {
+    EXPECT_EQ(code_of(own.request_rotate_roots(a.next_roots().set(), known.commitment(), good)), "wrong_next_roots");
+  }
   const auto request = must(own.request_rotate_roots(a.next_roots().set(), after.set().commitment(), good));
   const auto second = must(own.request_rotate_roots(a.next_roots().set(), others.set().commitment(), good));
   const auto sign = [&](const OrgRequest& what) {

@@ -152,7 +152,7 @@ TEST(WireFrame, rule_06_messages_are_bounded_before_they_are_looked_at) {
 }
 
 TEST(WireFrame, UnknownTypesAreSkippedFromSixtyFourOnAndRefusedBelow) {
-  EXPECT_EQ(code_of(hex("41020000"
+  EXPECT_EQ(code_of(hex("51020000"
                         "0102"
                         "ff000000"
                         "0d080000"
