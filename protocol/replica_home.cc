@@ -32,6 +32,13 @@ bool ReplicaCore::is_own_log(const LogKey& key) const {
   return state.is_chair() && state.control_log() == key;
 }
 
+std::size_t ReplicaCore::own_feeds(const Channel& channel) const {
+  return static_cast<std::size_t>(std::ranges::count_if(channel.logs, [this](const LogKey& key) {
+    const LogState* log = find_log(key);
+    return log != nullptr && log->accepted.type == LogType::kFeed && is_own_log(key);
+  }));
+}
+
 // A counter that a copy of this home comes to as well would stand under two statements (rule 13).
 void ReplicaCore::jump_counters(Change& change, Channel& channel) {
   OwnReceiptState& own = channel.own_receipt;
@@ -50,8 +57,10 @@ void ReplicaCore::own_feed_came(Change& change, Channel& channel, const LogState
   ChannelState& state = channel.accepted;
   ++own_taken;
   std::vector<LogKey> over{log.accepted.log};
-  // One of a later generation ends the one that is live here, too.
-  if (state.feed_key != nullptr && log.owner->generation > state.feed_generation) {
+  // One of a later generation ends the one that is live here, too, since a copy may write to that as well. Not where
+  // its key was made in this process: two copies that run would else end each other's feeds for ever (rule 15).
+  if (state.feed_key != nullptr && state.feed_key != channel.feed_made_here &&
+      log.owner->generation > state.feed_generation) {
     over.emplace_back(state.feed_key->verify_key().bytes());
   }
   bool is_new = false;

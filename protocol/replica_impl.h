@@ -32,6 +32,7 @@ inline constexpr Code kBadEntry{"bad_entry"};
 inline constexpr Code kNotAWriter{"not_a_writer"};
 inline constexpr Code kNeedsNewer{"needs_newer"};
 inline constexpr Code kHomeConfirmed{"home_confirmed"};
+inline constexpr std::size_t kOwnFeedsToldFrom = 24;  // in one channel; members take kFeedsPerNodeMax
 inline constexpr Code kAskAPeer{"ask_a_peer"};
 inline constexpr Code kBehindOwnLog{"behind_own_log"};
 Error needs_newer_error(const ChannelState& state);  // rule 16
@@ -194,6 +195,8 @@ struct Channel {
   Epoch sealer_epoch;
 
   OwnReceiptState own_receipt;
+  // The feed key that this process made since it loaded: no copy of the home has that one (rule 21). Null: none.
+  std::shared_ptr<const crypto::SigningKey> feed_made_here;
   std::map<NodeId, ReceiptInfo> receipts;
 
   // Chair's work that waits: acceptances by organisation, signed Leaves, and nodes that miss their slot in an epoch.
@@ -486,6 +489,7 @@ struct ReplicaCore {
   // Error (caller): home_unconfirmed.
   Result<void> check_home() const;
   bool is_own_log(const LogKey& log) const;
+  std::size_t own_feeds(const Channel& channel) const;
   void jump_counters(Change& change, Channel& channel);
   // Entries of an own feed came from others: this node never writes to it again.
   void own_feed_came(Change& change, Channel& channel, const LogState& log);

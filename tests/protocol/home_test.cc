@@ -1,6 +1,8 @@
 // A home that was copied, moved or set back (rule 21): whatever else runs under its name, it never forks itself.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "protocol/session.h"
 #include "tests/support/expect.h"
 #include "tests/support/pair.h"
@@ -14,6 +16,37 @@ using test::must;
 using test::Pair;
 using test::Party;
 using Texts = std::multiset<std::string>;
+
+// Another process over a copy of a home, beside the one that runs.
+struct SecondCopy {
+  SecondCopy(Party& of, const MemoryStore& image, test::WorldClock& clock)
+      : store(image), node(store, clock, random, of.secrets(), table) {
+    must(node.load());
+    store.sync();
+  }
+  Replica& replica() { return node; }
+
+  MemoryStore store;
+  test::SeededRandom random{4711};
+  ReadingTable table;
+  Replica node;
+};
+
+// What one holds of the channel's feeds, to the other.
+template <class From, class To>
+void give_feeds(From& from, To& to, const ChannelId& channel) {
+  for (const LogRecord& record : from.replica().channel_logs(channel)) {
+    const Number first = to.replica().accepted_head(record.log).next();
+    if (record.type != LogType::kFeed || first > record.head) continue;
+    auto receiver = must(to.replica().receive(channel, record.log, record.type, first, std::nullopt));
+    must(from.replica().serve(record.log, first, record.head, 60'000, [&](const StoredEntry& stored) {
+      must(receiver.add(stored.entry.signature, Epoch{load_le64(&stored.entry.header[16])}, stored.entry.body));
+      return true;
+    }));
+    must(receiver.commit(nullptr));
+    to.store.sync();
+  }
+}
 
 struct CopiedHome : testing::Test {
   Pair net;
@@ -84,6 +117,46 @@ TEST_F(CopiedHome, rule_21_both_copies_run_and_nothing_forks) {
   EXPECT_EQ(b.text_set(channel), all);
   EXPECT_EQ(c.text_set(channel), all);
   expect_no_fork();
+}
+
+TEST_F(CopiedHome, rule_21_two_copies_that_run_do_not_end_each_others_feeds_for_ever) {
+  write(a, "common");
+  meet(a, b);
+  net.cut_between(a, b);
+  a.store.sync();
+  SecondCopy copy(a, a.store, net.clock);
+  copy.replica().doubt_home(as_bytes("elsewhere"), nullptr);
+  copy.store.sync();
+  for (int i = 0; i < 100; ++i) {
+    const FeedItem item{FeedKind::kReport, as_bytes("in turn")};
+    Replica& writer = i % 2 == 0 ? copy.replica() : a.replica();
+    must(writer.append(channel, std::span(&item, 1), nullptr, Haste::kAlert));
+    a.store.sync();
+    copy.store.sync();
+    give_feeds(a, b, channel);
+    give_feeds(copy, b, channel);
+    give_feeds(b, a, channel);
+    give_feeds(b, copy, channel);
+  }
+  EXPECT_EQ(b.text_set(channel).size(), 101u);
+  EXPECT_EQ(generations(b), (std::map<std::uint32_t, std::size_t>{{1, 1}, {2, 1}, {3, 1}})) << "rule 52: alerts go on";
+  expect_no_fork();
+}
+
+TEST_F(CopiedHome, rule_21_a_node_that_has_begun_many_feeds_warns_before_members_take_no_more) {
+  const auto warned = [&] {
+    return std::ranges::count_if(a.replica().status().warnings, [](const std::string& warning) {
+      return warning.find("feeds there; after 32 members take nothing more") != std::string::npos;
+    });
+  };
+  while (generations(a).size() < 23) {
+    doubt();
+    must(append(a, "alert", Haste::kAlert));
+  }
+  EXPECT_EQ(warned(), 0);
+  doubt();
+  must(append(a, "alert", Haste::kAlert));
+  EXPECT_EQ(warned(), 1);
 }
 
 TEST_F(CopiedHome, rule_21_a_moved_home_is_as_before_after_one_meeting) {
@@ -224,6 +297,30 @@ TEST_F(CopiedHome, rule_21_no_receipt_goes_out_in_doubt_and_no_counter_is_used_t
   const auto second = a.replica().own_receipt(channel).value().counter;
   EXPECT_GT(second, original.counter + (1ull << 32));
   EXPECT_NE(second, first);
+}
+
+TEST_F(CopiedHome, rule_21_a_home_in_doubt_changes_nothing_in_its_organisations_log) {
+  meet(a, b);
+  doubt();
+  const auto further = a.new_node("Alpha 2");
+  crypto::Verifier verifier;
+  const auto text = encode_node_request(further.certificate, further.signing);
+  const NodeRequest wanted = must(decode_node_request(text, verifier));
+  const RootSet next = a.next_roots().set();
+  const auto after = test::Roots::generate(1, 1, a.random()).set().commitment();
+  const auto codes = [&] {
+    return std::vector<std::string>{code_of(a.replica().request_certify(wanted)),
+                                    code_of(a.replica().request_revoke(a.node(), "lost", {})),
+                                    code_of(a.replica().request_rotate_roots(next, after))};
+  };
+  EXPECT_EQ(codes(), std::vector<std::string>(3, "home_unconfirmed")) << "its log may be an older one (rule 19)";
+  const Entry& made = a.certify(further);  // asked for before
+  EXPECT_EQ(code_of(a.replica().append_org_entry(made.view(), true, nullptr)), "ok") << "looking at it does no harm";
+  EXPECT_EQ(code_of(a.replica().append_org_entry(made.view(), false, nullptr)), "home_unconfirmed");
+  a.replica().home_confirmed_by(b.node());
+  a.store.sync();
+  EXPECT_EQ(codes(), std::vector<std::string>(3, "ok"));
+  EXPECT_EQ(code_of(a.replica().append_org_entry(made.view(), false, nullptr)), "ok");
 }
 
 TEST_F(CopiedHome, rule_21_a_locked_home_is_doubted_too) {
