@@ -104,6 +104,9 @@ std::set<std::string> shared_countries(const Loaded& loaded);
 // has been replaced. Errors: those of encode_report.
 Result<std::vector<Bytes>> shared_bytes(const Loaded& loaded);
 
+// How an act on that report is written: what is done about an alert waits for nothing (rule 52).
+protocol::Haste haste_of(const Loaded& loaded);
+
 // What a report about another inherits from it.
 protocol::Report about(const Loaded& loaded, protocol::ReportKind kind);
 

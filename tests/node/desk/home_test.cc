@@ -95,6 +95,27 @@ TEST_F(HomeDesk, rule_21_what_is_written_in_doubt_waits_and_goes_out_by_itself) 
   EXPECT_EQ(ngo.texts(channel).size(), 6u) << "once: two, a correction, one with its correction, one that was shared";
 }
 
+TEST_F(HomeDesk, rule_52_what_is_done_about_an_alert_waits_for_no_home) {
+  desk.reset();
+  const auto other = test::make_channel(ngo, {&region});
+  desk = std::make_unique<DeskWorld>(ngo, clock);
+  begin();
+  const auto raise = [&](std::string title) {
+    return must(desk->await<Made>([&](auto done) { desk->desk.raise(alert(title, "KEN"), {channel}, {}, done); })).id;
+  };
+  const auto withdrawn = raise("to withdraw"), recalled = raise("to recall");
+  doubt();
+  const auto fresh = raise("fresh");
+  const auto shared = desk->share(fresh, other);
+  EXPECT_EQ(code_of(shared), "ok");
+  EXPECT_EQ(must(shared).channels, std::vector<ChannelId>{other});
+  EXPECT_EQ(desk->titles(other), std::vector<std::string>{"fresh"});
+  const auto back = desk->await<Made>([&](auto done) { desk->desk.withdraw(withdrawn, "untrue", false, done); });
+  EXPECT_EQ(code_of(back), "ok");
+  EXPECT_EQ(code_of(desk->await<Made>([&](auto done) { desk->desk.recall(recalled, channel, false, done); })), "ok");
+  EXPECT_EQ(desk->titles(channel), std::vector<std::string>{"fresh"});
+}
+
 TEST_F(HomeDesk, rule_21_what_needs_a_second_person_waits_for_both) {
   begin({Tlp::kAmber, Severity::kSevere});
   doubt();
