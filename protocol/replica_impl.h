@@ -491,6 +491,8 @@ struct ReplicaCore {
   bool is_own_log(const LogKey& log) const;
   std::size_t own_feeds(const Channel& channel) const;
   void jump_counters(Change& change, Channel& channel);
+  // At start, once what was set aside is read. Durable with reserve_counters, before one is used.
+  void skip_counters();
   // Entries of an own feed came from others: this node never writes to it again.
   void own_feed_came(Change& change, Channel& channel, const LogState& log);
   // Is this own feed over for this node?

@@ -102,6 +102,7 @@ Result<void> Replica::create_restored(const NodeId& own_node, Done<void> done) {
 
 Result<void> Replica::load() {
   TOCSIN_TRY(impl_->reload());
+  impl_->skip_counters();
   if (impl_->secrets.locked()) {
     impl_->begin_locked();
     return kOk;

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
 #include "protocol/session.h"
 #include "tests/support/expect.h"
@@ -297,6 +298,23 @@ TEST_F(CopiedHome, rule_21_no_receipt_goes_out_in_doubt_and_no_counter_is_used_t
   const auto second = a.replica().own_receipt(channel).value().counter;
   EXPECT_GT(second, original.counter + (1ull << 32));
   EXPECT_NE(second, first);
+}
+
+TEST_F(CopiedHome, rule_21_an_image_put_back_in_place_uses_no_counter_again) {
+  write(a, "common");
+  meet(a, b);
+  a.store.sync();
+  const auto before = a.replica().own_receipt(channel).value().counter;
+  a.store.sync();
+  const MemoryStore image = a.store;
+  std::set<std::uint64_t> counters;
+  for (int i = 0; i < 4; ++i) {  // the original, and what was put back in its place, started each
+    put_back(image);
+    const auto receipt = a.replica().own_receipt(channel);
+    ASSERT_TRUE(receipt);
+    EXPECT_GT(receipt->counter, before + (1u << 16));
+    EXPECT_TRUE(counters.insert(receipt->counter).second);
+  }
 }
 
 TEST_F(CopiedHome, rule_21_a_home_in_doubt_changes_nothing_in_its_organisations_log) {
