@@ -144,16 +144,25 @@ Result<void> Replica::confirm_home(Done<void> done) {
   for (const auto& [id, channel] : core.channels) {
     const ChannelState& state = channel->accepted;
     if (!state.joined() || state.newest == nullptr) continue;
+    const auto ask = [&](const std::string& name) {
+      return caller_error(kAskAPeer, "this node shares the channel " + state.genesis->name + " with " + name +
+                                         ", whose node knows what was signed under its name: let them meet; no "
+                                         "person can tell as much");
+    };
+    // Of who is not known here nobody knows which nodes it has; who is invited may be in by a newer entry.
     for (const RosterMember& member : state.newest->roster) {
+      if (core.is_blocked(member.org)) continue;
       const OrgState* org = core.find_org(member.org);
-      if (org == nullptr) continue;
+      if (org == nullptr) return ask(member.name);
       for (const auto& [node, certified] : org->accepted.nodes()) {
-        if (node == core.own_node || certified.revoked || core.is_blocked(member.org)) continue;
-        return caller_error(kAskAPeer, "this node shares the channel " + state.genesis->name + " with " +
-                                           org->accepted.profile().name +
-                                           ", whose node knows what was signed under its name: let them meet; no "
-                                           "person can tell as much");
+        if (node != core.own_node && !certified.revoked) return ask(org->accepted.profile().name);
       }
+    }
+    for (const auto& [org, invite] : state.invited) {
+      if (core.is_blocked(org)) continue;
+      return caller_error(kAskAPeer, invite.member.name + " is invited to the channel " + state.genesis->name +
+                                         ", and may be in it by an entry that this copy lacks: let them meet; if it "
+                                         "never joined, block it first: tocsin peer block");
     }
   }
   core.end_doubt(std::nullopt, std::move(done));

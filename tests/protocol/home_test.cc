@@ -372,6 +372,19 @@ TEST_F(CopiedHome, rule_21_who_never_had_a_peer_is_asked_and_nobody_else) {
   must(alone.replica().create_channel({"another"}, nullptr));
 }
 
+TEST_F(CopiedHome, rule_21_who_invited_somebody_is_confirmed_by_a_peer_alone) {
+  Party& alone = net.add("Delta");
+  const ChannelId own = must(alone.replica().create_channel({"another"}, nullptr));
+  alone.store.sync();
+  test::introduce(alone, b);
+  must(alone.replica().invite(own, b.org(), Role::kMember, nullptr));
+  alone.store.sync();
+  alone.replica().doubt_home(as_bytes("elsewhere"), nullptr);
+  alone.store.sync();
+  EXPECT_EQ(code_of(alone.replica().confirm_home(nullptr)), "ask_a_peer") << "a newer entry may have let it in";
+  EXPECT_TRUE(alone.replica().home_in_doubt());
+}
+
 // What follows is about an image that was put back in place: the home itself sees nothing of it.
 
 TEST_F(CopiedHome, rule_21_a_peers_word_ends_a_feed_before_its_entries_are_here) {
