@@ -116,6 +116,25 @@ TEST_F(HomeDesk, rule_52_what_is_done_about_an_alert_waits_for_no_home) {
   EXPECT_EQ(desk->titles(channel), std::vector<std::string>{"fresh"});
 }
 
+TEST_F(HomeDesk, rule_21_a_correction_that_went_before_a_power_cut_does_not_go_again) {
+  begin();
+  const auto made = must(desk->create(incident("common"), channel));
+  doubt();
+  const auto corrected = must(correct(made.id, R"({"title":"common, corrected"})"));
+  ASSERT_EQ(corrected.waiting, std::vector<ChannelId>{channel});
+  const auto loaded = must(desk->await<Loaded>([&](auto done) { desk->desk.load(made.id, done); }));
+  Bytes said;
+  for (const auto& [id, act] : loaded.acts)
+    if (id == corrected.id) said = must(protocol::encode_report(act));
+  ngo.replica().home_confirmed_by(region.node());
+  const protocol::FeedItem item{protocol::FeedKind::kReport, said};
+  must(ngo.replica().append(channel, std::span(&item, 1), nullptr));
+  ngo.store.sync();
+  confirm();
+  EXPECT_TRUE(users->waiting().empty()) << "it waits no more";
+  EXPECT_EQ(ngo.texts(channel).size(), 2u) << "a report, and its correction once";
+}
+
 TEST_F(HomeDesk, rule_21_what_needs_a_second_person_waits_for_both) {
   begin({Tlp::kAmber, Severity::kSevere});
   doubt();
@@ -148,9 +167,13 @@ TEST_F(HomeDesk, rule_21_others_than_those_who_were_shown_do_not_read_it_without
   confirm();
   EXPECT_EQ(desk->titles(channel), std::vector<std::string>{});
   ASSERT_EQ(users->waiting().size(), 1u);
+  ASSERT_EQ(desk->desk.home_warnings().size(), 1u);
+  EXPECT_NE(desk->desk.home_warnings()[0].find("other organisations read there"), std::string::npos);
+  EXPECT_FALSE(desk->desk.home_sends_again()) << "that is for a person";
   EXPECT_EQ(release(made.id), "readers_changed");
   EXPECT_EQ(release(made.id, {{}, to_hex(desk->desk.readers_hash({channel}).view())}), "ok") << "nobody else is needed";
   EXPECT_EQ(desk->titles(channel), std::vector<std::string>{"for those two"});
+  EXPECT_TRUE(desk->desk.home_warnings().empty());
 }
 
 }  // namespace
