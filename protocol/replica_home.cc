@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kClaimsKept = 1024;
 constexpr std::int64_t kClaimBelievedMs = 60'000;                   // without an entry that shows it
+constexpr std::int64_t kPeerAwaitedMs = 10 * 60'000;                // by a chair that has just started
 constexpr std::size_t kFeedsEndedByWordMax = kFeedsPerNodeMax / 2;  // of one channel; more end by signed entries alone
 
 }  // namespace
@@ -107,6 +108,18 @@ Result<void> ReplicaCore::check_not_behind(const Channel& channel) const {
   return kOk;
 }
 
+bool ReplicaCore::may_be_set_back(const Channel& channel) const {
+  const ChannelState& state = channel.accepted;
+  if (!loaded_ms || clock.steady_ms() - *loaded_ms >= kPeerAwaitedMs || compared.contains(state.id())) return false;
+  if (!state.joined() || state.newest == nullptr) return false;
+  return std::ranges::any_of(state.newest->roster, [this](const RosterMember& member) {
+    const OrgState* org = find_org(member.org);
+    return org == nullptr || std::ranges::any_of(org->accepted.nodes(), [this](const auto& node) {
+             return node.first != own_node && !node.second.revoked;
+           });
+  });
+}
+
 // ---- The life of a home
 
 void Replica::doubt_home(ByteView machine, Done<void> done) {
@@ -168,6 +181,13 @@ Result<void> Replica::confirm_home(Done<void> done) {
   core.end_doubt(std::nullopt, std::move(done));
   return kOk;
 }
+
+bool Replica::awaits_comparison(const ChannelId& id) const {
+  const Channel* channel = impl_->find_channel(id);
+  return channel != nullptr && channel->accepted.is_chair() && impl_->may_be_set_back(*channel);
+}
+
+void Replica::note_compared(const ChannelId& id) { impl_->compared.insert(id); }
 
 void Replica::home_confirmed_by(const NodeId& peer) {
   if (impl_->home_in_doubt()) impl_->end_doubt(peer, nullptr);

@@ -276,6 +276,8 @@ struct ReplicaCore {
 
   // What the machine was when this life of the home began, until somebody confirms it (rule 21).
   std::optional<Bytes> doubted_home;
+  std::optional<std::int64_t> loaded_ms;  // steady; nothing: made by this process
+  std::set<ChannelId> compared;           // by some session, since then
   std::set<LogKey> ended;       // own feeds that are never written to again, whatever their key
   std::uint64_t own_taken = 0;  // how often entries of own logs came from others
   struct Claim {
@@ -499,6 +501,9 @@ struct ReplicaCore {
   bool is_over(const Channel& channel, const LogState& log) const;
   // Chair. Error (caller): behind_own_log.
   Result<void> check_not_behind(const Channel& channel) const;
+  // Chair. What was loaded may be an older image, and nobody who would know has been met in this channel yet: what no
+  // person asks for waits for that, ten minutes at the most.
+  bool may_be_set_back(const Channel& channel) const;
   void end_doubt(std::optional<NodeId> by, Done<void> done);
 
   // ---- replica_append.cc

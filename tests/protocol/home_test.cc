@@ -444,6 +444,31 @@ TEST_F(CopiedHome, rule_21_a_chair_that_was_set_back_goes_on_behind_its_own_newe
   expect_no_fork();
 }
 
+TEST_F(CopiedHome, rule_21_a_chair_that_has_just_started_makes_no_key_new_by_age_before_it_met_somebody) {
+  const Epoch before = a.replica().channel(channel)->epoch;
+  const auto tick = [&] {
+    a.replica().handle_tick();
+    a.store.sync();
+    return a.replica().channel(channel)->epoch;
+  };
+  net.clock.advance_days(31);
+  a.store.sync();
+  const MemoryStore image = a.store;
+  put_back(image);
+  EXPECT_EQ(tick(), before) << "it may have been done by what was there before the image";
+  must(a.replica().rotate(channel, nullptr));
+  a.store.sync();
+  EXPECT_GT(a.replica().channel(channel)->epoch, before) << "what a person asks for waits for nothing";
+  put_back(image);
+  meet(a, b);
+  EXPECT_GT(tick(), before);
+  for (Party* other : {&b, &c}) net.cut_between(a, *other);
+  put_back(image);
+  EXPECT_EQ(tick(), before);
+  net.clock.advance_ms(600'000);
+  EXPECT_GT(tick(), before) << "nor does it wait for ever";
+}
+
 TEST_F(CopiedHome, rule_21_a_feed_of_a_later_life_ends_the_one_that_goes_on_here) {
   write(a, "common");
   meet(a, b);
