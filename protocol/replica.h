@@ -317,7 +317,8 @@ class Replica {
   // Is this node certified, and not revoked? A further node is not until its organisation's roots have signed and it
   // has heard so.
   bool is_certified() const;
-  // Requests are signed by root keys, which are not here (org_request.h). Errors of both: those of the store.
+  // Requests are signed by root keys, which are not here (org_request.h). Errors of each: home_unconfirmed (an
+  // older copy would fork the log); those of the store.
   // Where a feed of a node is to end, where that is not the head held here; 0: nothing of it counts (rule 20).
   struct LastGood {
     LogKey feed;
@@ -335,8 +336,8 @@ class Replica {
   // Entries of the own log above `last_good`: what a rotation that names it would undo.
   std::vector<SupersededEntry> own_entries_above(Number last_good) const;
   // What came back (assemble_org_entry). With `dry_run` it is checked alone. Errors (caller): wrong_organisation,
-  // stale_request (the log has moved on), already_rotated (a second one would end the organisation); those of
-  // OrgLog::apply.
+  // stale_request (the log has moved on), already_rotated (a second one would end the organisation),
+  // home_unconfirmed (not with `dry_run`); those of OrgLog::apply.
   Result<void> append_org_entry(const EntryView& entry, bool dry_run, Done<void> done);
   // The feeds of a node that are held here, in all channels.
   struct OwnFeed {
@@ -447,6 +448,10 @@ class Replica {
   Result<void> confirm_home(Done<void> done);
   // For sessions: this peer's heads were compared, and none of an own log is above what is held here.
   void home_confirmed_by(const NodeId& peer);
+  // For sessions: this node leads the channel, and has compared it with nobody since it started; now it has, and nothing
+  // is left to be fetched.
+  bool awaits_comparison(const ChannelId& channel) const;
+  void note_compared(const ChannelId& channel);
   // For sessions: the peer says that it holds an own log up to there. A feed ends by that, a chair waits.
   void note_higher(const LogKey& log, Number head, const NodeId& peer);
   bool is_own_log(const LogKey& log) const;  // of this node's feeds, or a control log that it writes

@@ -43,6 +43,7 @@ LogState& ReplicaCore::own_feed(Change& change, Channel& channel) {
     if (log != nullptr && log->accepted.frozen == 0 && !pinned && !above && !is_over(channel, *log)) return *log;
   }
   state.feed_key = std::make_shared<const crypto::SigningKey>(crypto::SigningKey::generate(random));
+  channel.feed_made_here = state.feed_key;
   for (const LogKey& key : channel.logs) {  // one that another copy of this node began may have come from a peer
     const LogState* log = find_log(key);
     if (log != nullptr && log->owner && log->owner->node == own_node)

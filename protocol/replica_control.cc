@@ -326,7 +326,7 @@ void ReplicaCore::chores(Channel& channel) {
     change.batch.remove_record(Table::kMail, missing_record_name(state.id(), at->first));
     at = channel.missing.erase(at);
   }
-  renew |= clock.now().ms - state.newest->created.ms >= kEpochAgeMs;
+  renew |= clock.now().ms - state.newest->created.ms >= kEpochAgeMs && !may_be_set_back(channel);
   if (renew) {
     // Too many members or nodes for one epoch: the old one stays, and the organisation that was to join stays out.
     auto added = add_epoch(change, channel, std::move(next));

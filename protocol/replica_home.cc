@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kClaimsKept = 1024;
 constexpr std::int64_t kClaimBelievedMs = 60'000;                   // without an entry that shows it
+constexpr std::int64_t kPeerAwaitedMs = 10 * 60'000;                // by a chair that has just started
 constexpr std::size_t kFeedsEndedByWordMax = kFeedsPerNodeMax / 2;  // of one channel; more end by signed entries alone
 
 }  // namespace
@@ -32,6 +33,13 @@ bool ReplicaCore::is_own_log(const LogKey& key) const {
   return state.is_chair() && state.control_log() == key;
 }
 
+std::size_t ReplicaCore::own_feeds(const Channel& channel) const {
+  return static_cast<std::size_t>(std::ranges::count_if(channel.logs, [this](const LogKey& key) {
+    const LogState* log = find_log(key);
+    return log != nullptr && log->accepted.type == LogType::kFeed && is_own_log(key);
+  }));
+}
+
 // A counter that a copy of this home comes to as well would stand under two statements (rule 13).
 void ReplicaCore::jump_counters(Change& change, Channel& channel) {
   OwnReceiptState& own = channel.own_receipt;
@@ -46,12 +54,25 @@ void ReplicaCore::jump_counters(Change& change, Channel& channel) {
   change.batch.put_record(Table::kLocal, counter_record_name(channel.accepted.id()), value);
 }
 
+// An image that was put back in place looks like any other start: each begins where no other does. What is skipped is
+// small beside jump_counters, so that a home that was set back comes past the counters that its peers have met.
+void ReplicaCore::skip_counters() {
+  for (const auto& [id, channel] : channels) {
+    std::array<std::uint8_t, 8> bytes;
+    random.fill(bytes);
+    constexpr std::uint64_t kSkipMin = 1ull << 16, kSkipRange = 1ull << 28;
+    channel->own_receipt.next += kSkipMin + load_le64(bytes.data()) % kSkipRange;
+  }
+}
+
 void ReplicaCore::own_feed_came(Change& change, Channel& channel, const LogState& log) {
   ChannelState& state = channel.accepted;
   ++own_taken;
   std::vector<LogKey> over{log.accepted.log};
-  // One of a later generation ends the one that is live here, too.
-  if (state.feed_key != nullptr && log.owner->generation > state.feed_generation) {
+  // One of a later generation ends the one that is live here, too, since a copy may write to that as well. Not where
+  // its key was made in this process: two copies that run would else end each other's feeds for ever (rule 15).
+  if (state.feed_key != nullptr && state.feed_key != channel.feed_made_here &&
+      log.owner->generation > state.feed_generation) {
     over.emplace_back(state.feed_key->verify_key().bytes());
   }
   bool is_new = false;
@@ -85,6 +106,18 @@ Result<void> ReplicaCore::check_not_behind(const Channel& channel) const {
     }
   }
   return kOk;
+}
+
+bool ReplicaCore::may_be_set_back(const Channel& channel) const {
+  const ChannelState& state = channel.accepted;
+  if (!loaded_ms || clock.steady_ms() - *loaded_ms >= kPeerAwaitedMs || compared.contains(state.id())) return false;
+  if (!state.joined() || state.newest == nullptr) return false;
+  return std::ranges::any_of(state.newest->roster, [this](const RosterMember& member) {
+    const OrgState* org = find_org(member.org);
+    return org == nullptr || std::ranges::any_of(org->accepted.nodes(), [this](const auto& node) {
+             return node.first != own_node && !node.second.revoked;
+           });
+  });
 }
 
 // ---- The life of a home
@@ -124,21 +157,37 @@ Result<void> Replica::confirm_home(Done<void> done) {
   for (const auto& [id, channel] : core.channels) {
     const ChannelState& state = channel->accepted;
     if (!state.joined() || state.newest == nullptr) continue;
+    const auto ask = [&](const std::string& name) {
+      return caller_error(kAskAPeer, "this node shares the channel " + state.genesis->name + " with " + name +
+                                         ", whose node knows what was signed under its name: let them meet; no "
+                                         "person can tell as much");
+    };
+    // Of who is not known here nobody knows which nodes it has; who is invited may be in by a newer entry.
     for (const RosterMember& member : state.newest->roster) {
+      if (core.is_blocked(member.org)) continue;
       const OrgState* org = core.find_org(member.org);
-      if (org == nullptr) continue;
+      if (org == nullptr) return ask(member.name);
       for (const auto& [node, certified] : org->accepted.nodes()) {
-        if (node == core.own_node || certified.revoked || core.is_blocked(member.org)) continue;
-        return caller_error(kAskAPeer, "this node shares the channel " + state.genesis->name + " with " +
-                                           org->accepted.profile().name +
-                                           ", whose node knows what was signed under its name: let them meet; no "
-                                           "person can tell as much");
+        if (node != core.own_node && !certified.revoked) return ask(org->accepted.profile().name);
       }
+    }
+    for (const auto& [org, invite] : state.invited) {
+      if (core.is_blocked(org)) continue;
+      return caller_error(kAskAPeer, invite.member.name + " is invited to the channel " + state.genesis->name +
+                                         ", and may be in it by an entry that this copy lacks: let them meet; if it "
+                                         "never joined, block it first: tocsin peer block");
     }
   }
   core.end_doubt(std::nullopt, std::move(done));
   return kOk;
 }
+
+bool Replica::awaits_comparison(const ChannelId& id) const {
+  const Channel* channel = impl_->find_channel(id);
+  return channel != nullptr && channel->accepted.is_chair() && impl_->may_be_set_back(*channel);
+}
+
+void Replica::note_compared(const ChannelId& id) { impl_->compared.insert(id); }
 
 void Replica::home_confirmed_by(const NodeId& peer) {
   if (impl_->home_in_doubt()) impl_->end_doubt(peer, nullptr);

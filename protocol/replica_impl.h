@@ -32,6 +32,7 @@ inline constexpr Code kBadEntry{"bad_entry"};
 inline constexpr Code kNotAWriter{"not_a_writer"};
 inline constexpr Code kNeedsNewer{"needs_newer"};
 inline constexpr Code kHomeConfirmed{"home_confirmed"};
+inline constexpr std::size_t kOwnFeedsToldFrom = 24;  // in one channel; members take kFeedsPerNodeMax
 inline constexpr Code kAskAPeer{"ask_a_peer"};
 inline constexpr Code kBehindOwnLog{"behind_own_log"};
 Error needs_newer_error(const ChannelState& state);  // rule 16
@@ -194,6 +195,8 @@ struct Channel {
   Epoch sealer_epoch;
 
   OwnReceiptState own_receipt;
+  // The feed key that this process made since it loaded: no copy of the home has that one (rule 21). Null: none.
+  std::shared_ptr<const crypto::SigningKey> feed_made_here;
   std::map<NodeId, ReceiptInfo> receipts;
 
   // Chair's work that waits: acceptances by organisation, signed Leaves, and nodes that miss their slot in an epoch.
@@ -273,6 +276,8 @@ struct ReplicaCore {
 
   // What the machine was when this life of the home began, until somebody confirms it (rule 21).
   std::optional<Bytes> doubted_home;
+  std::optional<std::int64_t> loaded_ms;  // steady; nothing: made by this process
+  std::set<ChannelId> compared;           // by some session, since then
   std::set<LogKey> ended;       // own feeds that are never written to again, whatever their key
   std::uint64_t own_taken = 0;  // how often entries of own logs came from others
   struct Claim {
@@ -487,13 +492,19 @@ struct ReplicaCore {
   // Error (caller): home_unconfirmed.
   Result<void> check_home() const;
   bool is_own_log(const LogKey& log) const;
+  std::size_t own_feeds(const Channel& channel) const;
   void jump_counters(Change& change, Channel& channel);
+  // At start, once what was set aside is read. Durable with reserve_counters, before one is used.
+  void skip_counters();
   // Entries of an own feed came from others: this node never writes to it again.
   void own_feed_came(Change& change, Channel& channel, const LogState& log);
   // Is this own feed over for this node?
   bool is_over(const Channel& channel, const LogState& log) const;
   // Chair. Error (caller): behind_own_log.
   Result<void> check_not_behind(const Channel& channel) const;
+  // Chair. What was loaded may be an older image, and nobody who would know has been met in this channel yet: what no
+  // person asks for waits for that, ten minutes at the most.
+  bool may_be_set_back(const Channel& channel) const;
   void end_doubt(std::optional<NodeId> by, Done<void> done);
 
   // ---- replica_append.cc

@@ -67,6 +67,9 @@ Result<Leave> ReplicaCore::check_leave(const Channel& channel, ByteView signed_l
 Result<void> ReplicaCore::take_leave(Change& change, Channel& channel, ByteView signed_leave, bool carried) {
   TOCSIN_ASSIGN(leave, check_leave(channel, signed_leave));
   const ChannelState& state = channel.accepted;
+  if (!carried && !state.is_chair()) {  // kept and not carried, it would be taken for known ever after
+    if (auto may = may_append(channel); !may && may.error().code == kHomeUnconfirmed) return may.error();
+  }
   const auto [at, is_new] = channel.leaves.emplace(leave.org, to_bytes(signed_leave));
   if (!is_new) return kOk;
   if (state.is_chair() || state.newest->is_steward(own_org)) {

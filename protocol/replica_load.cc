@@ -102,6 +102,8 @@ Result<void> Replica::create_restored(const NodeId& own_node, Done<void> done) {
 
 Result<void> Replica::load() {
   TOCSIN_TRY(impl_->reload());
+  impl_->skip_counters();
+  impl_->loaded_ms = impl_->clock.steady_ms();
   if (impl_->secrets.locked()) {
     impl_->begin_locked();
     return kOk;

@@ -667,8 +667,10 @@ Result<void> ReplicaCore::take_acceptance(ByteView signed_acceptance) {
     if (node == answer.node || ++of_org >= kCarriedPerOrgMax) return keep(kOk);
   }
   const FeedItem item{FeedKind::kCarriedAcceptance, signed_acceptance};
-  if (auto appended = append_items(change, channel, std::span(&item, 1), nullptr); !appended)
-    return keep(kOk);  // a reader
+  if (auto appended = append_items(change, channel, std::span(&item, 1), nullptr); !appended) {
+    if (appended.error().code == kHomeUnconfirmed) return keep(appended.error());  // later, or by another
+    return keep(kOk);                                                              // a reader
+  }
   carried.push_back(carried_key(answer.org, answer.node, adding));
   if (carried.size() > kMembersMax * kCarriedPerOrgMax) carried.erase(carried.begin());
   change.channels.push_back(channel.accepted.id());

@@ -14,8 +14,10 @@ constexpr std::size_t kPinReadBytes = 4 * 1024 * 1024;  // bodies come along whe
 // nothing that the chair finds, and its own pin counts.
 constexpr std::uint64_t kPinScanEntries = 100'000;
 
-// What the log would refuse is refused before anybody signs.
+// What the log would refuse is refused before anybody signs. An older copy of a home knows an older log: a request of
+// its would fork that, or replace the same roots a second time (rules 19, 21).
 Result<OrgRequest> make_request(const ReplicaCore& core, OrgLog trial, OrgDraft draft, RootSet signers) {
+  TOCSIN_TRY(core.check_home());
   const Entry entry(draft.header, {}, draft.body);
   if (auto taken = trial.apply_verified(entry.view()); !taken) return caller_error(kBadRequest, taken.error().detail);
   TOCSIN_ASSIGN(first, core.stored_entry(LogKey{core.own_org.bytes()}, {1}));
@@ -136,6 +138,7 @@ Result<void> Replica::append_org_entry(const EntryView& entry, bool dry_run, Don
   TOCSIN_TRY(trial.apply(entry, impl_->verifier));
   if (supersedes && !trial.rotated_since(header.number)) return stale();
   if (dry_run) return kOk;
+  TOCSIN_TRY(impl_->check_home());
   Change change;
   TOCSIN_TRY(impl_->extend_org(change, std::span(&entry, 1)));
   impl_->commit_for(std::move(change), std::move(done));

@@ -300,6 +300,12 @@ ReplicaStatus Replica::status() const {
     if (state.key_missing() && !impl_->secrets.locked())
       warn(in + "the newest epoch has no key for this node; the chair has been told");
     if (state.needs_newer) warn(in + needs_newer_error(state).detail);
+    if (const std::size_t feeds = impl_->own_feeds(*channel); feeds >= kOwnFeedsToldFrom) {
+      warn(in + "this node has begun " + std::to_string(feeds) + " feeds there; after " +
+           std::to_string(kFeedsPerNodeMax) +
+           " members take nothing more of it, alerts included. If a copy of this home runs elsewhere, stop one of the "
+           "two; else let the organisation certify a new node (tocsin init --join)");
+    }
     if (channel->rival_term != 0) {
       warn(in + "two logs claim to be its term " + std::to_string(channel->rival_term) +
            ": who leads it, the stewards say with the next term (tocsin channel chair)");

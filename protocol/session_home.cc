@@ -14,6 +14,11 @@ void Session::Impl::note_own_head(const Leaf& leaf) {
 // Once nothing is left to be compared or fetched. Where something of this node's own came, it is compared anew: what is
 // confirmed is that the peer holds no more than this home does.
 void Session::Impl::confirm_home() {
+  for (const auto& [id, channel] : channels) {
+    if (channel.peer_slot && channel.compared && replica.awaits_comparison(id) && nothing_to_fetch() && !over) {
+      replica.note_compared(id);
+    }
+  }
   if (!replica.home_in_doubt() || over || done_sent || done_received || !nothing_to_fetch()) return;
   const bool compared =
       std::ranges::any_of(channels, [](const auto& each) { return each.second.peer_slot && each.second.compared; });

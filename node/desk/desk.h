@@ -104,6 +104,9 @@ std::set<std::string> shared_countries(const Loaded& loaded);
 // has been replaced. Errors: those of encode_report.
 Result<std::vector<Bytes>> shared_bytes(const Loaded& loaded);
 
+// How an act on that report is written: what is done about an alert waits for nothing (rule 52).
+protocol::Haste haste_of(const Loaded& loaded);
+
 // What a report about another inherits from it.
 protocol::Report about(const Loaded& loaded, protocol::ReportKind kind);
 
@@ -151,6 +154,10 @@ class Desk {
   // Sends what waited for that, as it was asked for; what others would read than those who were shown stays. Nothing
   // while the home is in doubt.
   void release_home(std::function<void()> done);
+  // Did the last turn leave behind what another may send: a full disk, a lock, one of several channels?
+  bool home_sends_again() const { return home_again_; }
+  // What it left behind and why, as far as it waits still.
+  std::vector<std::string> home_warnings() const;
 
   // ---- names that people type
   // A name, a whole id, or at least eight digits of one. Joined channels come before others of the same name.
@@ -301,6 +308,8 @@ class Desk {
   protocol::EntryOpener opener_;
   FourEyes four_eyes_;
   const Users* users_ = nullptr;
+  bool releasing_home_ = false, home_again_ = false;
+  std::vector<std::pair<protocol::WaitingId, std::string>> unsent_;  // by release_home, and why
 };
 
 }  // namespace tocsin::desk

@@ -18,6 +18,10 @@ std::vector<protocol::ChannelId> Desk::writable(const std::vector<index::Locatio
   return out;
 }
 
+protocol::Haste haste_of(const Loaded& loaded) {
+  return loaded.original.kind == protocol::ReportKind::kAlert ? protocol::Haste::kAlert : protocol::Haste::kOrdinary;
+}
+
 std::set<std::string> shared_countries(const Loaded& loaded) {
   auto out = reports::named_countries(loaded.original);
   for (const auto& [id, act] : loaded.acts)
@@ -64,7 +68,7 @@ void Desk::share(const protocol::ReportId& report, const protocol::ChannelId& ch
       if (!of.empty()) items.emplace_back(replica_.private_channel(), std::move(of));
       return items.empty() ? done(std::move(made)) : write_items(std::move(items), std::move(made), done);
     }
-    write(std::move(*canonical), {channel}, std::move(made), done);
+    write(std::move(*canonical), {channel}, std::move(made), done, haste_of(*loaded));
   });
 }
 
@@ -106,7 +110,7 @@ void Desk::act_on(const protocol::ReportId& report, std::function<Result<protoco
     // an alert goes at once (rule 52).
     std::vector<protocol::ChannelId> now = channels;
     std::vector<protocol::WaitingRecord> records;
-    const bool urgent = loaded->original.kind == protocol::ReportKind::kAlert;
+    const bool urgent = haste_of(*loaded) == protocol::Haste::kAlert;
     if (!urgent) {
       const auto* correction = std::get_if<protocol::CorrectDetails>(&act->details);
       const auto replacement = correction ? protocol::decode_replacement(*correction) : Result<protocol::Report>(*act);

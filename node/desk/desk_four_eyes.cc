@@ -259,25 +259,43 @@ void Desk::release_one(protocol::WaitingRecord record, AllowedGovernments allowe
       if (!bytes) return done(bytes.error());
       canonical = std::move(*bytes);
     }
-    std::vector<protocol::ChannelId> channels;
-    for (const auto& channel : record.channels) {
-      const bool there = std::ranges::any_of(loaded->found.copies, [&](const auto& c) { return c.channel == channel; });
-      // A correction goes where its report still is; a report where it is not yet.
-      if (there == record.correction.has_value()) channels.push_back(channel);
-    }
-    for (const auto& channel : channels) {
-      if (auto may = note ? replica_.may_append(channel) : may_share(*loaded, channel); !may) return done(may.error());
-      if (auto against = governments_against(shared_countries(*loaded), channel, allowed); !against.empty())
-        return done(government_error(against));
-    }
-    auto finish = [this, decided, done](Result<Made> shared) {
+    auto finish = [this, record, decided, done](Result<Made> shared) {
       if (!shared) return done(shared.error());
-      // Where a power cut comes between the two, it waits still, and is released again: copies do no harm.
-      write_items(decided(protocol::WaitingState::kReleased), {},
+      auto items = decided(protocol::WaitingState::kReleased);
+      if (!shared->held.empty()) {  // for the channels that failed it waits on
+        auto left = record;
+        left.channels.clear();
+        for (const auto& held : shared->held) left.channels.push_back(held.channel);
+        left.readers = readers_hash(left.channels);
+        left.written = std::max(clock_.now(), protocol::Time{record.written.ms + 1});
+        items.front().second = {{protocol::FeedKind::kWaiting, protocol::encode_waiting_record(left)}};
+      }
+      // Where a power cut comes between the two, it waits still, and is released again: where it is by then, it does
+      // not go again.
+      write_items(std::move(items), {},
                   [shared, done](Result<Made> written) { written ? done(std::move(shared)) : done(written.error()); });
     };
-    if (channels.empty()) return finish(Made{record.subject, {}, {}, {}});
-    write(std::move(canonical), channels, {record.subject, {}, {}, {}}, finish);
+    auto go = [this, record, note, finish, done, canonical = std::move(canonical), allowed = std::move(allowed),
+               held = std::make_shared<Loaded>(std::move(*loaded))](const std::vector<index::Location>& sent) {
+      std::vector<protocol::ChannelId> channels;
+      for (const auto& channel : record.channels) {
+        const auto is_there = [&](const index::Location& copy) { return copy.channel == channel; };
+        // A correction goes where its report still is, and itself is not yet; a report where it is not yet.
+        const bool report_there = std::ranges::any_of(held->found.copies, is_there);
+        if (report_there == record.correction.has_value() && std::ranges::none_of(sent, is_there))
+          channels.push_back(channel);
+      }
+      for (const auto& channel : channels) {
+        if (auto may = note ? replica_.may_append(channel) : may_share(*held, channel); !may) return done(may.error());
+        if (auto against = governments_against(shared_countries(*held), channel, allowed); !against.empty())
+          return done(government_error(against));
+      }
+      if (channels.empty()) return finish(Made{record.subject, {}, {}, {}});
+      write(canonical, channels, {record.subject, {}, {}, {}}, finish);
+    };
+    if (!record.correction) return go({});
+    index_.ask([id = *record.correction](index::Index& i) { return i.copies(id); },
+               [go, done](Result<std::vector<index::Location>> sent) { sent ? go(*sent) : done(sent.error()); });
   });
 }
 

@@ -49,7 +49,8 @@ void Desk::withdraw(const protocol::ReportId& report, std::string reason, bool d
     if (channels.empty())
       return done(caller_error(Code{"not_a_writer"}, "this node may not write in any channel that has the report"));
     for (const auto& channel : channels)  // from all of them, or not yet
-      if (auto may = replica_.may_append(channel); !may && may.error().code == protocol::kHomeUnconfirmed)
+      if (auto may = replica_.may_append(channel, haste_of(*loaded));
+          !may && may.error().code == protocol::kHomeUnconfirmed)
         return done(may.error());
     auto act = about(*loaded, protocol::ReportKind::kWithdraw);
     act.details = protocol::WithdrawDetails{loaded->found.row.id, std::move(reason)};
@@ -62,7 +63,7 @@ void Desk::withdraw(const protocol::ReportId& report, std::string reason, bool d
       return done(std::move(made));
     }
     places_of(*loaded, [this, subject = loaded->found.row.id, channels, canonical = std::move(*canonical), made,
-                        done](Result<std::vector<Place>> places) {
+                        haste = haste_of(*loaded), done](Result<std::vector<Place>> places) {
       if (!places) return done(places.error());
       Items items;
       for (const auto& channel : channels) {
@@ -72,7 +73,7 @@ void Desk::withdraw(const protocol::ReportId& report, std::string reason, bool d
         of.push_back({protocol::FeedKind::kReport, canonical});
         for (auto& order : *orders) of.push_back({protocol::FeedKind::kErasureOrder, std::move(order)});
       }
-      write_items(std::move(items), made, done);
+      write_items(std::move(items), made, done, haste);
     });
   });
 }
@@ -88,7 +89,8 @@ void Desk::withdraw_rest(const Loaded& loaded, bool dry_run, Done<Made> done) {
   }
   const auto may_write = writable(loaded.found.copies);
   places_of(loaded, [this, subject = loaded.found.row.id, made = std::move(made), canonical = std::move(canonical),
-                     may_write, dry_run, done = std::move(done)](Result<std::vector<Place>> places) mutable {
+                     may_write, dry_run, haste = haste_of(loaded),
+                     done = std::move(done)](Result<std::vector<Place>> places) mutable {
     if (!places) return done(places.error());
     std::erase_if(*places, [&](const Place& place) { return replica_.is_taken_back(place.at.log, place.at.number); });
     if (places->empty() || canonical.empty())
@@ -108,7 +110,7 @@ void Desk::withdraw_rest(const Loaded& loaded, bool dry_run, Done<Made> done) {
                                "this node may not write in any channel that still has a copy of the report"));
     if (dry_run) return done(std::move(made));
     made.channels.clear();
-    write_items(std::move(items), std::move(made), std::move(done));
+    write_items(std::move(items), std::move(made), std::move(done), haste);
   });
 }
 
@@ -127,20 +129,21 @@ void Desk::recall(const protocol::ReportId& report, const protocol::ChannelId& c
     const auto is_there = [&](const index::Location& copy) { return copy.channel == channel; };
     if (std::ranges::none_of(loaded->found.copies, is_there))
       return done(caller_error(kNotSharedThere, "that channel does not have this report"));
-    if (auto may = replica_.may_append(channel); !may) return done(may.error());
+    if (auto may = replica_.may_append(channel, haste_of(*loaded)); !may) return done(may.error());
     const Made made{row.id, {}, {}, {}};
     if (dry_run) return done(Made{row.id, {channel}, {}, {}});
     auto recall_there = [this, subject = row.id, channel, made, done, held = std::make_shared<Loaded>(*loaded)] {
-      places_of(*held, [this, subject, channel, made, done](Result<std::vector<Place>> places) {
-        if (!places) return done(places.error());
-        auto orders = orders_for(*places, subject, channel, protocol::ErasureCause::kRecalled);
-        if (!orders) return done(orders.error());
-        std::vector<Item> of;
-        for (auto& order : *orders) of.push_back({protocol::FeedKind::kErasureOrder, std::move(order)});
-        Items items;
-        items.emplace_back(channel, std::move(of));
-        write_items(std::move(items), made, done);
-      });
+      places_of(*held,
+                [this, subject, channel, made, haste = haste_of(*held), done](Result<std::vector<Place>> places) {
+                  if (!places) return done(places.error());
+                  auto orders = orders_for(*places, subject, channel, protocol::ErasureCause::kRecalled);
+                  if (!orders) return done(orders.error());
+                  std::vector<Item> of;
+                  for (auto& order : *orders) of.push_back({protocol::FeedKind::kErasureOrder, std::move(order)});
+                  Items items;
+                  items.emplace_back(channel, std::move(of));
+                  write_items(std::move(items), made, done, haste);
+                });
     };
     if (loaded->state.withdrawn || !std::ranges::all_of(loaded->found.copies, is_there)) return recall_there();
     // It would be gone for its author, too.
@@ -172,7 +175,8 @@ void Desk::narrow(const Loaded& loaded, Bytes correction, std::vector<protocol::
                   Done<Made> done) {
   Made made{protocol::report_id(correction), {}, {}, {}};
   for (const auto& channel : outside) {
-    if (auto may = replica_.may_append(channel); !may) return done(may.error());  // before half of it is done
+    if (auto may = replica_.may_append(channel, haste_of(loaded)); !may)
+      return done(may.error());  // before half of it is done
     made.held.push_back({channel, kRecalled, {}});
   }
   if (dry_run) {
@@ -192,7 +196,7 @@ void Desk::narrow(const Loaded& loaded, Bytes correction, std::vector<protocol::
   write(std::move(at_home), {replica_.private_channel()}, std::move(made),
         [this, held, outside = std::move(outside), done](Result<Made> kept) {
           if (!kept) return done(kept.error());
-          places_of(*held, [this, subject = held->found.row.id, outside, made = *kept,
+          places_of(*held, [this, held, subject = held->found.row.id, outside, made = *kept,
                             done](Result<std::vector<Place>> places) {
             if (!places) return done(places.error());
             Items items;
@@ -202,8 +206,10 @@ void Desk::narrow(const Loaded& loaded, Bytes correction, std::vector<protocol::
               auto& of = items.emplace_back(channel, std::vector<Item>{}).second;
               for (auto& order : *orders) of.push_back({protocol::FeedKind::kErasureOrder, std::move(order)});
             }
-            write_items(std::move(items), {},
-                        [made, done](Result<Made> recalled) { recalled ? done(made) : done(recalled.error()); });
+            write_items(
+                std::move(items), {},
+                [made, done](Result<Made> recalled) { recalled ? done(made) : done(recalled.error()); },
+                haste_of(*held));
           });
         });
 }

@@ -37,6 +37,7 @@ namespace {
 constexpr std::uint64_t kSnapshotAfterEntries = 2'000;
 constexpr auto kSnapshotQuiet = std::chrono::seconds(30);
 constexpr auto kRotationEvery = std::chrono::seconds(2);
+constexpr auto kReleaseAgainEvery = std::chrono::minutes(1);
 constexpr auto kPrekeysEvery = std::chrono::hours(6);  // whether a month has begun or ended is looked at this often
 constexpr std::size_t kConfigBytesMax = 1024 * 1024;
 constexpr auto kTrimQuiet = std::chrono::seconds(2);  // after the last new report: memory goes back to the system
@@ -130,6 +131,7 @@ class Node {
   Result<void> take_rotated_keys();
   void watch_rotation();
   void home_confirmed(const std::optional<protocol::NodeId>& by);
+  void release_waiting();
   void keep_watch(std::chrono::microseconds every);
   void fed(const index::FeedOutcome& outcome);
   void save_snapshot(std::function<void()> then);
@@ -164,6 +166,7 @@ class Node {
   std::unique_ptr<boost::asio::steady_timer> prekey_timer_;
   std::unique_ptr<boost::asio::steady_timer> watch_timer_;
   std::unique_ptr<boost::asio::steady_timer> rotation_timer_;
+  std::unique_ptr<boost::asio::steady_timer> release_timer_;
   std::uint64_t since_snapshot_ = 0;
   bool stopping_ = false;
   Then then_ = Then::kNothing;
@@ -200,7 +203,22 @@ void Node::home_confirmed(const std::optional<protocol::NodeId>& by) {
     users_->record(nobody, "Confirm this home by what a peer holds of it", {name}, protocol::AuditOutcome::kDone,
                    [](Result<void>) {});
   }
-  if (desk_ && !secrets_.locked()) desk_->release_home(nullptr);
+  release_waiting();
+}
+
+// Once the index has what is here: what waits is looked up in it. A turn that could not send everything is followed by
+// another.
+void Node::release_waiting() {
+  if (stopping_ || !desk_ || !feeder_ || secrets_.locked()) return;
+  feeder_->when_indexed([this] {
+    desk_->release_home([this] {
+      if (!desk_->home_sends_again() || stopping_) return;
+      release_timer_->expires_after(kReleaseAgainEvery);
+      release_timer_->async_wait([this](boost::system::error_code error) {
+        if (!error) release_waiting();
+      });
+    });
+  });
 }
 
 index::SnapshotContext Node::snapshot_context() const {
@@ -526,6 +544,7 @@ Result<std::string> Node::open_api(const RunRequest& request) {
   app_->warnings = [this, home] {
     auto out = home_warnings(home);
     for (auto& warning : home_watch_->warnings()) out.push_back(std::move(warning));
+    for (auto& warning : desk_->home_warnings()) out.push_back(std::move(warning));
     for (const auto& key : key_facts())
       if (auto warning = ending_soon(key.name, key.expires, engine_->clock().now())) out.push_back(std::move(*warning));
     return out;
@@ -567,6 +586,7 @@ Result<void> Node::start(const RunRequest& request, const std::vector<std::strin
   prekey_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
   watch_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
   rotation_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
+  release_timer_ = std::make_unique<boost::asio::steady_timer>(loop_.context());
   // A home of an earlier version does not say yet which node it is.
   std::error_code missing;
   if (!std::filesystem::exists(home_.keys() / kNodeNote, missing))
@@ -576,7 +596,7 @@ Result<void> Node::start(const RunRequest& request, const std::vector<std::strin
   if (!secrets_.locked()) {
     feeder_->start();
     // What a node that ended too early left behind (rule 21).
-    feeder_->when_indexed([this] { desk_->release_home(nullptr); });
+    release_waiting();
   }
   const auto& listening = engine_->listening();
   listening_ = listening;
@@ -600,6 +620,7 @@ void Node::begin_stop(Then then) {
   trim_timer_->cancel();
   prekey_timer_->cancel();
   rotation_timer_->cancel();
+  release_timer_->cancel();
   importer_->stop();
   feeder_->stop();
   // What is to be forgotten is not written down first; the next life reads on from an older snapshot.

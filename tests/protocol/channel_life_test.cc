@@ -132,6 +132,34 @@ TEST_F(ChannelLife, rule_26_any_member_carries_an_invitation_and_its_answer) {
   expect_equal(id, {&a, &b, &c});
 }
 
+TEST_F(ChannelLife, rule_21_who_may_not_write_yet_does_not_take_an_answer_to_carry_it) {
+  const ChannelId id = make_channel(a, {&b});
+  test::introduce(a, c);
+  test::introduce(b, c);
+  must(a.replica().invite(id, c.org(), Role::kMember, nullptr));
+  a.store.sync();
+  sync_once(a, b);
+  sync_once(b, c);
+  must(c.replica().accept(id, nullptr));
+  c.store.sync();
+  Mail said;
+  for (Mail& mail : c.replica().mail_for(b.org(), b.node())) {
+    if (mail.kind == MailKind::kAcceptance) said = std::move(mail);
+  }
+  const auto give = [&] {
+    return code_of(b.replica().handle_mail(c.org(), said.kind, said.prekey_month, said.envelope));
+  };
+  b.replica().doubt_home(as_bytes("elsewhere"), nullptr);
+  b.store.sync();
+  EXPECT_EQ(give(), "home_unconfirmed");
+  b.replica().home_confirmed_by(a.node());
+  b.store.sync();
+  EXPECT_EQ(give(), "ok");
+  b.store.sync();
+  sync_once(a, b);
+  EXPECT_EQ(info(a, id).members.size(), 3u);
+}
+
 TEST_F(ChannelLife, rule_26_a_carried_answer_survives_a_chair_that_dies_before_it_answers) {
   const ChannelId id = make_channel(a, {&b});
   test::introduce(a, c);

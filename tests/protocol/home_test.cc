@@ -1,6 +1,9 @@
 // A home that was copied, moved or set back (rule 21): whatever else runs under its name, it never forks itself.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+
 #include "protocol/session.h"
 #include "tests/support/expect.h"
 #include "tests/support/pair.h"
@@ -14,6 +17,37 @@ using test::must;
 using test::Pair;
 using test::Party;
 using Texts = std::multiset<std::string>;
+
+// Another process over a copy of a home, beside the one that runs.
+struct SecondCopy {
+  SecondCopy(Party& of, const MemoryStore& image, test::WorldClock& clock)
+      : store(image), node(store, clock, random, of.secrets(), table) {
+    must(node.load());
+    store.sync();
+  }
+  Replica& replica() { return node; }
+
+  MemoryStore store;
+  test::SeededRandom random{4711};
+  ReadingTable table;
+  Replica node;
+};
+
+// What one holds of the channel's feeds, to the other.
+template <class From, class To>
+void give_feeds(From& from, To& to, const ChannelId& channel) {
+  for (const LogRecord& record : from.replica().channel_logs(channel)) {
+    const Number first = to.replica().accepted_head(record.log).next();
+    if (record.type != LogType::kFeed || first > record.head) continue;
+    auto receiver = must(to.replica().receive(channel, record.log, record.type, first, std::nullopt));
+    must(from.replica().serve(record.log, first, record.head, 60'000, [&](const StoredEntry& stored) {
+      must(receiver.add(stored.entry.signature, Epoch{load_le64(&stored.entry.header[16])}, stored.entry.body));
+      return true;
+    }));
+    must(receiver.commit(nullptr));
+    to.store.sync();
+  }
+}
 
 struct CopiedHome : testing::Test {
   Pair net;
@@ -84,6 +118,46 @@ TEST_F(CopiedHome, rule_21_both_copies_run_and_nothing_forks) {
   EXPECT_EQ(b.text_set(channel), all);
   EXPECT_EQ(c.text_set(channel), all);
   expect_no_fork();
+}
+
+TEST_F(CopiedHome, rule_21_two_copies_that_run_do_not_end_each_others_feeds_for_ever) {
+  write(a, "common");
+  meet(a, b);
+  net.cut_between(a, b);
+  a.store.sync();
+  SecondCopy copy(a, a.store, net.clock);
+  copy.replica().doubt_home(as_bytes("elsewhere"), nullptr);
+  copy.store.sync();
+  for (int i = 0; i < 100; ++i) {
+    const FeedItem item{FeedKind::kReport, as_bytes("in turn")};
+    Replica& writer = i % 2 == 0 ? copy.replica() : a.replica();
+    must(writer.append(channel, std::span(&item, 1), nullptr, Haste::kAlert));
+    a.store.sync();
+    copy.store.sync();
+    give_feeds(a, b, channel);
+    give_feeds(copy, b, channel);
+    give_feeds(b, a, channel);
+    give_feeds(b, copy, channel);
+  }
+  EXPECT_EQ(b.text_set(channel).size(), 101u);
+  EXPECT_EQ(generations(b), (std::map<std::uint32_t, std::size_t>{{1, 1}, {2, 1}, {3, 1}})) << "rule 52: alerts go on";
+  expect_no_fork();
+}
+
+TEST_F(CopiedHome, rule_21_a_node_that_has_begun_many_feeds_warns_before_members_take_no_more) {
+  const auto warned = [&] {
+    return std::ranges::count_if(a.replica().status().warnings, [](const std::string& warning) {
+      return warning.find("feeds there; after 32 members take nothing more") != std::string::npos;
+    });
+  };
+  while (generations(a).size() < 23) {
+    doubt();
+    must(append(a, "alert", Haste::kAlert));
+  }
+  EXPECT_EQ(warned(), 0);
+  doubt();
+  must(append(a, "alert", Haste::kAlert));
+  EXPECT_EQ(warned(), 1);
 }
 
 TEST_F(CopiedHome, rule_21_a_moved_home_is_as_before_after_one_meeting) {
@@ -226,6 +300,47 @@ TEST_F(CopiedHome, rule_21_no_receipt_goes_out_in_doubt_and_no_counter_is_used_t
   EXPECT_NE(second, first);
 }
 
+TEST_F(CopiedHome, rule_21_an_image_put_back_in_place_uses_no_counter_again) {
+  write(a, "common");
+  meet(a, b);
+  a.store.sync();
+  const auto before = a.replica().own_receipt(channel).value().counter;
+  a.store.sync();
+  const MemoryStore image = a.store;
+  std::set<std::uint64_t> counters;
+  for (int i = 0; i < 4; ++i) {  // the original, and what was put back in its place, started each
+    put_back(image);
+    const auto receipt = a.replica().own_receipt(channel);
+    ASSERT_TRUE(receipt);
+    EXPECT_GT(receipt->counter, before + (1u << 16));
+    EXPECT_TRUE(counters.insert(receipt->counter).second);
+  }
+}
+
+TEST_F(CopiedHome, rule_21_a_home_in_doubt_changes_nothing_in_its_organisations_log) {
+  meet(a, b);
+  doubt();
+  const auto further = a.new_node("Alpha 2");
+  crypto::Verifier verifier;
+  const auto text = encode_node_request(further.certificate, further.signing);
+  const NodeRequest wanted = must(decode_node_request(text, verifier));
+  const RootSet next = a.next_roots().set();
+  const auto after = test::Roots::generate(1, 1, a.random()).set().commitment();
+  const auto codes = [&] {
+    return std::vector<std::string>{code_of(a.replica().request_certify(wanted)),
+                                    code_of(a.replica().request_revoke(a.node(), "lost", {})),
+                                    code_of(a.replica().request_rotate_roots(next, after))};
+  };
+  EXPECT_EQ(codes(), std::vector<std::string>(3, "home_unconfirmed")) << "its log may be an older one (rule 19)";
+  const Entry& made = a.certify(further);  // asked for before
+  EXPECT_EQ(code_of(a.replica().append_org_entry(made.view(), true, nullptr)), "ok") << "looking at it does no harm";
+  EXPECT_EQ(code_of(a.replica().append_org_entry(made.view(), false, nullptr)), "home_unconfirmed");
+  a.replica().home_confirmed_by(b.node());
+  a.store.sync();
+  EXPECT_EQ(codes(), std::vector<std::string>(3, "ok"));
+  EXPECT_EQ(code_of(a.replica().append_org_entry(made.view(), false, nullptr)), "ok");
+}
+
 TEST_F(CopiedHome, rule_21_a_locked_home_is_doubted_too) {
   write(a, "common");
   meet(a, b);
@@ -255,6 +370,19 @@ TEST_F(CopiedHome, rule_21_who_never_had_a_peer_is_asked_and_nobody_else) {
   EXPECT_FALSE(alone.replica().home_in_doubt());
   EXPECT_EQ(net.endpoint(alone).confirmed, std::vector<std::optional<NodeId>>{std::nullopt});
   must(alone.replica().create_channel({"another"}, nullptr));
+}
+
+TEST_F(CopiedHome, rule_21_who_invited_somebody_is_confirmed_by_a_peer_alone) {
+  Party& alone = net.add("Delta");
+  const ChannelId own = must(alone.replica().create_channel({"another"}, nullptr));
+  alone.store.sync();
+  test::introduce(alone, b);
+  must(alone.replica().invite(own, b.org(), Role::kMember, nullptr));
+  alone.store.sync();
+  alone.replica().doubt_home(as_bytes("elsewhere"), nullptr);
+  alone.store.sync();
+  EXPECT_EQ(code_of(alone.replica().confirm_home(nullptr)), "ask_a_peer") << "a newer entry may have let it in";
+  EXPECT_TRUE(alone.replica().home_in_doubt());
 }
 
 // What follows is about an image that was put back in place: the home itself sees nothing of it.
@@ -314,6 +442,31 @@ TEST_F(CopiedHome, rule_21_a_chair_that_was_set_back_goes_on_behind_its_own_newe
   EXPECT_EQ(b.text_set(channel), (Texts{"later", "afterwards"}));
   EXPECT_EQ(c.text_set(channel), (Texts{"later", "afterwards"}));
   expect_no_fork();
+}
+
+TEST_F(CopiedHome, rule_21_a_chair_that_has_just_started_makes_no_key_new_by_age_before_it_met_somebody) {
+  const Epoch before = a.replica().channel(channel)->epoch;
+  const auto tick = [&] {
+    a.replica().handle_tick();
+    a.store.sync();
+    return a.replica().channel(channel)->epoch;
+  };
+  net.clock.advance_days(31);
+  a.store.sync();
+  const MemoryStore image = a.store;
+  put_back(image);
+  EXPECT_EQ(tick(), before) << "it may have been done by what was there before the image";
+  must(a.replica().rotate(channel, nullptr));
+  a.store.sync();
+  EXPECT_GT(a.replica().channel(channel)->epoch, before) << "what a person asks for waits for nothing";
+  put_back(image);
+  meet(a, b);
+  EXPECT_GT(tick(), before);
+  for (Party* other : {&b, &c}) net.cut_between(a, *other);
+  put_back(image);
+  EXPECT_EQ(tick(), before);
+  net.clock.advance_ms(600'000);
+  EXPECT_GT(tick(), before) << "nor does it wait for ever";
 }
 
 TEST_F(CopiedHome, rule_21_a_feed_of_a_later_life_ends_the_one_that_goes_on_here) {

@@ -63,6 +63,28 @@ TEST_F(Leaving, rule_23_a_member_leaves_and_any_member_tells_the_chair) {
   EXPECT_EQ(leaves_for(c, b), 0u);
 }
 
+TEST_F(Leaving, rule_21_who_may_not_write_yet_neither_carries_a_leave_nor_takes_it_for_carried) {
+  const ChannelId id = make_channel(a, {&b, &c});
+  test::introduce(b, c);
+  leave(c, id);
+  Mail said;
+  for (Mail& mail : c.replica().mail_for(b.org(), b.node())) {
+    if (mail.kind == MailKind::kLeave) said = std::move(mail);
+  }
+  const auto give = [&] {
+    return test::code_of(b.replica().handle_mail(c.org(), said.kind, said.prekey_month, said.envelope));
+  };
+  b.replica().doubt_home(as_bytes("elsewhere"), nullptr);
+  b.store.sync();
+  EXPECT_EQ(give(), "home_unconfirmed");
+  b.replica().home_confirmed_by(a.node());
+  b.store.sync();
+  EXPECT_EQ(give(), "ok");
+  b.store.sync();
+  sync_all({&a, &b});
+  EXPECT_EQ(names(a, id), (std::set<std::string>{"Alpha", "Bravo"}));
+}
+
 TEST_F(Leaving, rule_23_what_was_signed_then_does_not_count_for_who_came_back) {
   const ChannelId id = make_channel(a, {&b});
   leave(b, id);

@@ -95,6 +95,46 @@ TEST_F(HomeDesk, rule_21_what_is_written_in_doubt_waits_and_goes_out_by_itself) 
   EXPECT_EQ(ngo.texts(channel).size(), 6u) << "once: two, a correction, one with its correction, one that was shared";
 }
 
+TEST_F(HomeDesk, rule_52_what_is_done_about_an_alert_waits_for_no_home) {
+  desk.reset();
+  const auto other = test::make_channel(ngo, {&region});
+  desk = std::make_unique<DeskWorld>(ngo, clock);
+  begin();
+  const auto raise = [&](std::string title) {
+    return must(desk->await<Made>([&](auto done) { desk->desk.raise(alert(title, "KEN"), {channel}, {}, done); })).id;
+  };
+  const auto withdrawn = raise("to withdraw"), recalled = raise("to recall");
+  doubt();
+  const auto fresh = raise("fresh");
+  const auto shared = desk->share(fresh, other);
+  EXPECT_EQ(code_of(shared), "ok");
+  EXPECT_EQ(must(shared).channels, std::vector<ChannelId>{other});
+  EXPECT_EQ(desk->titles(other), std::vector<std::string>{"fresh"});
+  const auto back = desk->await<Made>([&](auto done) { desk->desk.withdraw(withdrawn, "untrue", false, done); });
+  EXPECT_EQ(code_of(back), "ok");
+  EXPECT_EQ(code_of(desk->await<Made>([&](auto done) { desk->desk.recall(recalled, channel, false, done); })), "ok");
+  EXPECT_EQ(desk->titles(channel), std::vector<std::string>{"fresh"});
+}
+
+TEST_F(HomeDesk, rule_21_a_correction_that_went_before_a_power_cut_does_not_go_again) {
+  begin();
+  const auto made = must(desk->create(incident("common"), channel));
+  doubt();
+  const auto corrected = must(correct(made.id, R"({"title":"common, corrected"})"));
+  ASSERT_EQ(corrected.waiting, std::vector<ChannelId>{channel});
+  const auto loaded = must(desk->await<Loaded>([&](auto done) { desk->desk.load(made.id, done); }));
+  Bytes said;
+  for (const auto& [id, act] : loaded.acts)
+    if (id == corrected.id) said = must(protocol::encode_report(act));
+  ngo.replica().home_confirmed_by(region.node());
+  const protocol::FeedItem item{protocol::FeedKind::kReport, said};
+  must(ngo.replica().append(channel, std::span(&item, 1), nullptr));
+  ngo.store.sync();
+  confirm();
+  EXPECT_TRUE(users->waiting().empty()) << "it waits no more";
+  EXPECT_EQ(ngo.texts(channel).size(), 2u) << "a report, and its correction once";
+}
+
 TEST_F(HomeDesk, rule_21_what_needs_a_second_person_waits_for_both) {
   begin({Tlp::kAmber, Severity::kSevere});
   doubt();
@@ -127,9 +167,13 @@ TEST_F(HomeDesk, rule_21_others_than_those_who_were_shown_do_not_read_it_without
   confirm();
   EXPECT_EQ(desk->titles(channel), std::vector<std::string>{});
   ASSERT_EQ(users->waiting().size(), 1u);
+  ASSERT_EQ(desk->desk.home_warnings().size(), 1u);
+  EXPECT_NE(desk->desk.home_warnings()[0].find("other organisations read there"), std::string::npos);
+  EXPECT_FALSE(desk->desk.home_sends_again()) << "that is for a person";
   EXPECT_EQ(release(made.id), "readers_changed");
   EXPECT_EQ(release(made.id, {{}, to_hex(desk->desk.readers_hash({channel}).view())}), "ok") << "nobody else is needed";
   EXPECT_EQ(desk->titles(channel), std::vector<std::string>{"for those two"});
+  EXPECT_TRUE(desk->desk.home_warnings().empty());
 }
 
 }  // namespace
