@@ -75,12 +75,12 @@ struct ChannelInfo {
   std::optional<ChannelId> successor_of;  // rule 23
   OrgId chair_org;
   NodeId chair_node;
-  bool is_chair = false;           // this node writes the control log
-  bool hides_governments = false;  // to this organisation, a contributor: governments read it (rules 24, 53)
+  bool is_chair = false;               // this node writes the control log
+  bool hides_governments = false;      // to this organisation, a contributor: governments read it (rules 24, 53)
   std::optional<OrgId> claimed_chair;  // likewise: who says that it leads it now, and waits for a yes
-  bool key_missing = false;        // the newest epoch has no slot for this node (rule 29)
-  bool needs_newer = false;        // an unknown control entry stopped writing (rule 16)
-  std::string needs_version;       // which version of Tocsin it asks for; empty: it does not say
+  bool key_missing = false;            // the newest epoch has no slot for this node (rule 29)
+  bool needs_newer = false;            // an unknown control entry stopped writing (rule 16)
+  std::string needs_version;           // which version of Tocsin it asks for; empty: it does not say
   std::vector<MemberInfo> members;
   std::vector<MemberInfo> invited;
   std::vector<GrantInfo> grants;

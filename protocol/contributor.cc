@@ -5,8 +5,8 @@
 #include "protocol/canonical.h"
 #include "protocol/channel_parts.h"
 #include "protocol/limits.h"
-#include "protocol/stewards.h"
 #include "protocol/names.h"
+#include "protocol/stewards.h"
 
 namespace tocsin::protocol {
 namespace {
@@ -146,7 +146,7 @@ Bytes sign_contributor_notice(const ContributorNotice& notice, const crypto::Sig
     out.setStanding(canonical::enum_as<schema::ContributorStanding>(notice.standing));
     out.setTerm(notice.term);
     out.setCounter(notice.counter);
-        out.setSince(notice.since.value);
+    out.setSince(notice.since.value);
     out.setEpoch(notice.epoch.value);
     out.setHalf(canonical::data(notice.half));
     out.setAnswerKey(canonical::data(notice.answer_key));

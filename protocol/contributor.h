@@ -84,8 +84,8 @@ struct ContributorNotice {
   OrgId chair_org;                // of the node that signs
   NodeId chair_node;
   bool governments = false;  // at least one government reads the channel (rule 53)
-  Time created;  // as claimed
-  Epoch since;   // it contributes from this epoch on, without a break; or 0
+  Time created;              // as claimed
+  Epoch since;               // it contributes from this epoch on, without a break; or 0
 
   // Of the same chair's organisation.
   bool is_newer_than(const ContributorNotice& other) const {

@@ -143,8 +143,8 @@ Result<void> ReplicaCore::append_items(Change& change, Channel& channel, std::sp
   const Epoch epoch = state.newest_epoch();
   Seal seal;
   if (contributes) {
-    seal = [this, &secret = contribution_secret(channel), half = state.contribution->epochs.at(epoch).half, body = Bytes()](
-               const BodyBinding& binding, ByteView plaintext) mutable -> Result<ByteView> {
+    seal = [this, &secret = contribution_secret(channel), half = state.contribution->epochs.at(epoch).half,
+            body = Bytes()](const BodyBinding& binding, ByteView plaintext) mutable -> Result<ByteView> {
       const auto ephemeral = contribution_ephemeral(secret, binding);
       TOCSIN_ASSIGN(sealed, crypto::seal_contribution(ephemeral, half, binding.context(), binding.associated(),
                                                       plaintext, random));

@@ -10,8 +10,8 @@ namespace {
 
 inline constexpr Code kNotForContributor{"not_for_us"};
 constexpr std::size_t kChairLogInNoticeBytesMax = 8 * 1024;
-constexpr std::size_t kAnswersKeptMax = 8;       // of one member for one contributor; what came first goes
-constexpr std::size_t kAnswersPerDayMax = 64;    // of one channel, by a contributor
+constexpr std::size_t kAnswersKeptMax = 8;     // of one member for one contributor; what came first goes
+constexpr std::size_t kAnswersPerDayMax = 64;  // of one channel, by a contributor
 constexpr std::int64_t kAnswersPerMs = 24 * 3'600'000;
 constexpr std::size_t kAnswersTakenMax = 4'096;  // by a contributor; more than all that members go on bringing
 
@@ -163,9 +163,7 @@ void set_invited(ChannelState& state, const OrgId& from, ByteView message, Time 
   state.invitation_seen = now;
 }
 
-bool is_answered(const ChannelState& state) {
-  return state.joined() || state.standing == ChannelStanding::kAccepting;
-}
+bool is_answered(const ChannelState& state) { return state.joined() || state.standing == ChannelStanding::kAccepting; }
 
 }  // namespace
 
@@ -371,12 +369,14 @@ Bytes ReplicaCore::own_plaintext(Channel& channel, Epoch epoch, const EntryView&
   if (const auto& contribution = channel.accepted.contribution; contribution != nullptr) {
     const auto keys = contribution->epochs.find(epoch);
     if (contribution->secret == nullptr || keys == contribution->epochs.end()) return {};
-    auto plaintext = crypto::open_own_contribution(contribution_ephemeral(*contribution->secret, binding),
-                                                   keys->second.half, binding.context(), binding.associated(), entry.body);
+    auto plaintext =
+        crypto::open_own_contribution(contribution_ephemeral(*contribution->secret, binding), keys->second.half,
+                                      binding.context(), binding.associated(), entry.body);
     return plaintext ? std::move(*plaintext) : Bytes();
   }
   EpochOpener* opener = opener_at(channel, epoch);
-  const auto plaintext = opener == nullptr ? Result<ByteView>(caller_error(kNotHeld)) : opener->open(binding, entry.body);
+  const auto plaintext =
+      opener == nullptr ? Result<ByteView>(caller_error(kNotHeld)) : opener->open(binding, entry.body);
   return plaintext ? to_bytes(*plaintext) : Bytes();
 }
 
@@ -417,8 +417,8 @@ const Frontier& Replica::frontier(const ChannelId& id, const OrgId& peer) const 
 bool Replica::is_proof_of(const ChannelId& id, const OrgId& peer, ByteView proof) const {
   if (proof.size() < 2) return false;
   const std::size_t size = proof[0] | static_cast<std::size_t>(proof[1]) << 8;
-  const auto entry = proof.size() - 2 < size ? Result<EntryView>(peer_error(kBadEntry))
-                                             : decode_entry(proof.subspan(2, size));
+  const auto entry =
+      proof.size() - 2 < size ? Result<EntryView>(peer_error(kBadEntry)) : decode_entry(proof.subspan(2, size));
   if (!entry || entry->header.size() != kEntryHeaderBytes) return false;
   return frontier(id, peer).find(*LogKey::from(peek_log(entry->header))) != nullptr;
 }
@@ -514,7 +514,8 @@ void ReplicaCore::keep_answer(Change& change, Channel& channel, const OrgId& by,
   const auto answer = decode_answer(signed_answer);
   if (!answer) return;
   if (state.id() == private_channel) {  // another node of this organisation has got it
-    if (answer->to == own_org && by == own_org) put_answer(change, channel, by, *answer, signed_answer, kAnswersTakenMax);
+    if (answer->to == own_org && by == own_org)
+      put_answer(change, channel, by, *answer, signed_answer, kAnswersTakenMax);
     return;
   }
   if (answer->channel != state.id() || !may_write(state.role_of(by)) ||
@@ -538,8 +539,8 @@ void ReplicaCore::load_answer(Channel& channel, const crypto::Hash& id, ByteView
       id, KeptAnswer{*OrgId::from(value.first(OrgId::kSize)), seen, answer->channel, to_bytes(signed_answer)});
 }
 
-// What members said to that contributor, signed again under the newest key: whoever has left since holds the older ones.
-// Only what is durable goes out (rule 9).
+// What members said to that contributor, signed again under the newest key: whoever has left since holds the older
+// ones. Only what is durable goes out (rule 9).
 std::vector<Bytes> ReplicaCore::answers_for(const Channel& channel, const OrgId& org) const {
   std::vector<Bytes> out;
   const ChannelState& state = *channel.durable;

@@ -420,7 +420,8 @@ Result<Bytes> Replica::make_erasure_order(const LogKey& feed, Number number, con
   order.cause = cause;
   order.created = core.clock.now();
   const Epoch epoch{load_le64(&view.header[16])};
-  if (const Bytes plaintext = body_absent(view) ? Bytes() : core.own_plaintext(*channel, epoch, view); !plaintext.empty()) {
+  if (const Bytes plaintext = body_absent(view) ? Bytes() : core.own_plaintext(*channel, epoch, view);
+      !plaintext.empty()) {
     TOCSIN_ASSIGN(parsed, decode_feed_plaintext(plaintext));
     // Without its feed's key there is no saying whose it is: who does not know it otherwise waits.
     const auto& feed_key = channel->accepted.feed_key;

@@ -278,8 +278,8 @@ struct ReplicaCore {
   std::optional<Bytes> doubted_home;
   std::optional<std::int64_t> loaded_ms;  // steady; nothing: made by this process
   std::set<ChannelId> compared;           // by some session, since then
-  std::set<LogKey> ended;       // own feeds that are never written to again, whatever their key
-  std::uint64_t own_taken = 0;  // how often entries of own logs came from others
+  std::set<LogKey> ended;                 // own feeds that are never written to again, whatever their key
+  std::uint64_t own_taken = 0;            // how often entries of own logs came from others
   struct Claim {
     Number head;
     std::int64_t since_ms = 0;  // steady
@@ -778,10 +778,10 @@ inline constexpr std::string_view kLockedRecordName = "replica.locked";       //
 inline constexpr std::string_view kUnnamedRecordPrefix = "replica.unnamed/";  // log key: u64 number each (unnamed)
 inline constexpr std::string_view kEndedRecordPrefix = "replica.ended/";  // log key: own feed that is over (rule 21)
 inline constexpr std::string_view kHomeRecordName = "replica.home";       // ReplicaCore::doubted_home, as it was given
-inline constexpr std::string_view kErasureRecordPrefix = "replica.erasure/";  // log key, u64, org: signed order
-inline constexpr std::string_view kErasedRecordPrefix = "replica.erased/";    // likewise: what became of it
+inline constexpr std::string_view kErasureRecordPrefix = "replica.erasure/";        // log key, u64, org: signed order
+inline constexpr std::string_view kErasedRecordPrefix = "replica.erased/";          // likewise: what became of it
 inline constexpr std::string_view kSupersededRecordPrefix = "replica.superseded/";  // log key: replica_roots.cc
-inline constexpr std::string_view kHoldRecordPrefix = "replica.hold/";        // report id: message HoldRecord
+inline constexpr std::string_view kHoldRecordPrefix = "replica.hold/";              // report id: message HoldRecord
 inline constexpr std::string_view kFeedRecordPrefix = "replica.feed/";
 inline constexpr std::string_view kCounterRecordPrefix = "replica.counter/";
 

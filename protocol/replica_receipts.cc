@@ -72,7 +72,7 @@ std::optional<OwnReceipt> ReplicaCore::make_own_receipt(const ChannelId& id) {
   Channel* channel = find_channel(id);
   if (channel == nullptr || channel->durable == nullptr || !channel->durable->joined()) return std::nullopt;
   if (channel->durable->contribution != nullptr) return std::nullopt;  // it has nothing to tell of (rule 24)
-  if (secrets.locked() || home_in_doubt()) return std::nullopt;  // rules 48, 21
+  if (secrets.locked() || home_in_doubt()) return std::nullopt;        // rules 48, 21
   const ChannelState& state = *channel->durable;
   OwnReceiptState& own = channel->own_receipt;
   const std::int64_t now_ms = clock.steady_ms();

@@ -223,9 +223,8 @@ void Session::Impl::put_heads(wire::FrameWriter& out) {
         if (leaf == nullptr) continue;
         // A rotation may have taken the place of more entries than there are now: a lower head is news, too. A
         // contributor gets no receipts: what was stored of its feeds is named to it once more.
-        const bool again = channel.contribution ||
-                           (leaf->type == LogType::kOrganisation &&
-                            !replica.org_log(OrgId{log.bytes()})->rotations().empty());
+        const bool again = channel.contribution || (leaf->type == LogType::kOrganisation &&
+                                                    !replica.org_log(OrgId{log.bytes()})->rotations().empty());
         if (!again && theirs != peer_heads.end() && theirs->second >= leaf->head) continue;
         heads.leaves.push_back(*leaf);
       }

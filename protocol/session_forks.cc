@@ -105,7 +105,8 @@ Result<void> Session::Impl::handle_fork_proof(ByteView payload) {
   if (find_channel(message.slot, &id) == nullptr) return kOk;  // of a channel that was shared a moment ago
   if (++proofs_taken > kProofsMax) return peer_error(kTooMuch, "more proofs of forks than there are logs");
   // A contributor hears nothing of other logs, not even whether what it says of them is taken (rule 24).
-  if (replica.is_contribution(id, config.peer_org) && !replica.is_proof_of(id, config.peer_org, message.proof)) return kOk;
+  if (replica.is_contribution(id, config.peer_org) && !replica.is_proof_of(id, config.peer_org, message.proof))
+    return kOk;
   const auto taken = replica.take_fork_proof(id, message.proof);
   if (taken) {
     proofs_known.insert_or_assign(taken->log, std::pair(taken->number, taken->previous));

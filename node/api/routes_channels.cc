@@ -179,8 +179,9 @@ void show_channel(App& app, const Request& request, ResponderPtr responder) {
                       {"granted_at", time_text(grant.granted)}});
   out["grants"] = grants;
   out["readers_hidden"] = c.own_role == Role::kContributor;
-  out["claimed_chair"] = c.claimed_chair ? Json{{"org_id", hex(*c.claimed_chair)}, {"name", app.desk.org_name(*c.claimed_chair)}}
-                                         : Json(nullptr);
+  out["claimed_chair"] = c.claimed_chair
+                             ? Json{{"org_id", hex(*c.claimed_chair)}, {"name", app.desk.org_name(*c.claimed_chair)}}
+                             : Json(nullptr);
   out["warnings"] = channel_warnings(c, app.desk.clock().now());
   responder->json(out);
 }

@@ -315,8 +315,8 @@ struct ForgedNotices : ContributorWorld {
   }
   std::string send(Party& from, Party& to, ContributorNotice notice, std::string name = "Early warning") {
     ContributorMail mail;
-    mail.profile = encode_contributor_profile({id, "tocsin-test", std::move(name), ChannelClass::kAlert,
-                                               "Purpose: early warning.", 0});
+    mail.profile = encode_contributor_profile(
+        {id, "tocsin-test", std::move(name), ChannelClass::kAlert, "Purpose: early warning.", 0});
     notice.profile = contributor_profile_digest(mail.profile);
     mail.notice = sign_contributor_notice(notice, from.secrets().tier2->signing);
     const auto target = to.replica().wrap_targets(std::array{to.org()}).front();
@@ -415,7 +415,8 @@ TEST_F(ForgedNotices, rule_24_a_notice_of_a_key_that_the_members_do_not_have_is_
       test::forge_event(a, id, ContributorsEvent{{sign_contributor_notice(lie, a.secrets().tier2->signing)}}));
   must(test::give_control(b, id, entries));
   for (const Mail& mail : b.replica().mail_for(c.org(), c.node())) {
-    if (mail.kind == MailKind::kContributor) must(c.replica().handle_mail(b.org(), mail.kind, mail.prekey_month, mail.envelope));
+    if (mail.kind == MailKind::kContributor)
+      must(c.replica().handle_mail(b.org(), mail.kind, mail.prekey_month, mail.envelope));
   }
   c.store.sync();
   write(c, "read by all");
@@ -450,6 +451,7 @@ TEST_F(ContributorWorld, rule_24_a_fork_proof_of_another_log_tells_a_contributor
     wire::FrameWriter writer(frame);
     ASSERT_TRUE(wire::put(writer, wire::ForkProof{0, proof}));
     for (std::uint16_t slot = 1; slot < 8; ++slot) ASSERT_TRUE(wire::put(writer, wire::ForkProof{slot, proof}));
+    writer.finish();
   };
   write(c, "news");
   net.run();
@@ -505,9 +507,7 @@ TEST_F(ContributorWorld, rule_24_and_27_an_answer_comes_under_the_newest_key_and
   must(a.replica().answer_contributor(id, c.org(), report, "hold on", nullptr));
   a.store.sync();
   const Epoch before = info(a).epoch;
-  const auto old_key = [&] {
-    return answer_key(*a.table().epoch_key(info(a).pseudonym, before), id, before);
-  }();
+  const auto old_key = [&] { return answer_key(*a.table().epoch_key(info(a).pseudonym, before), id, before); }();
   must(a.replica().rotate(id, nullptr));
   must(a.replica().rotate(id, nullptr));
   a.store.sync();
@@ -518,8 +518,10 @@ TEST_F(ContributorWorld, rule_24_and_27_an_answer_comes_under_the_newest_key_and
   // B was in when that key was made.
   const Bytes forged = sign_answer({id, c.org(), report, before, "all clear", net.clock.now()}, old_key);
   const auto target = c.replica().wrap_targets(std::array{c.org()}).front();
-  const auto envelope = must(crypto::seal_to(target.key, crypto::kLabelAnswerMail, c.node().view(), forged, b.random()));
-  EXPECT_EQ(test::code_of(c.replica().handle_mail(b.org(), MailKind::kAnswer, target.month, envelope)), "unknown_epoch");
+  const auto envelope =
+      must(crypto::seal_to(target.key, crypto::kLabelAnswerMail, c.node().view(), forged, b.random()));
+  EXPECT_EQ(test::code_of(c.replica().handle_mail(b.org(), MailKind::kAnswer, target.month, envelope)),
+            "unknown_epoch");
   // Many answers of one member do not push out those of another.
   meet(a, b);
   for (int i = 0; i < 20; ++i) {
@@ -538,6 +540,7 @@ TEST_F(ContributorWorld, rule_24_and_27_an_answer_comes_under_the_newest_key_and
 TEST_F(ContributorWorld, rule_24_a_removed_member_finds_no_contributor) {
   contribute(c);
   introduce(b, c);
+  meet(a, b);
   write(c, "one");
   meet(b, c);
   must(a.replica().remove_member(id, b.org(), nullptr));

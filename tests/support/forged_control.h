@@ -49,7 +49,8 @@ inline std::vector<protocol::Entry> forge_epoch(Party& chair, const protocol::Ch
 }
 
 // One more event of its newest epoch.
-inline protocol::Entry forge_event(Party& chair, const protocol::ChannelId& channel, const protocol::ControlEvent& event) {
+inline protocol::Entry forge_event(Party& chair, const protocol::ChannelId& channel,
+                                   const protocol::ControlEvent& event) {
   using namespace protocol;
   const ChannelState held = stored_channel(chair, channel);
   EntryHeader header;
