@@ -515,6 +515,7 @@ TEST_F(StolenRoots, rule_19_who_lacks_what_a_proof_of_the_end_is_about_fetches_i
   sync(b, d);
   EXPECT_EQ(log_at(d).head(), first.log.head());
   expect_ended(d);
+  sync(b, d);  // the chair has made a new key
   EXPECT_EQ(digest(b), digest(d));
   // A file brings it, too.
   ASSERT_TRUE(log_at(c).rotations().empty());
