@@ -448,8 +448,8 @@ class Replica {
   Result<void> confirm_home(Done<void> done);
   // For sessions: this peer's heads were compared, and none of an own log is above what is held here.
   void home_confirmed_by(const NodeId& peer);
-  // For sessions: this node leads the channel, and has compared it with nobody since it started; now it has, and nothing
-  // is left to be fetched.
+  // For sessions: this node leads the channel, and has compared it with nobody since it started; now it has, and
+  // nothing is left to be fetched.
   bool awaits_comparison(const ChannelId& channel) const;
   void note_compared(const ChannelId& channel);
   // For sessions: the peer says that it holds an own log up to there. A feed ends by that, a chair waits.

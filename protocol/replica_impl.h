@@ -278,8 +278,8 @@ struct ReplicaCore {
   std::optional<Bytes> doubted_home;
   std::optional<std::int64_t> loaded_ms;  // steady; nothing: made by this process
   std::set<ChannelId> compared;           // by some session, since then
-  std::set<LogKey> ended;       // own feeds that are never written to again, whatever their key
-  std::uint64_t own_taken = 0;  // how often entries of own logs came from others
+  std::set<LogKey> ended;                 // own feeds that are never written to again, whatever their key
+  std::uint64_t own_taken = 0;            // how often entries of own logs came from others
   struct Claim {
     Number head;
     std::int64_t since_ms = 0;  // steady
