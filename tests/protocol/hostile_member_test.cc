@@ -429,7 +429,8 @@ TEST_F(HostileMember, rule_06_a_suspect_entry_of_an_organisation_log_is_verified
   std::copy(held->view().header.begin(), held->view().header.end(), header.begin());
   header[90] ^= 1;  // follows another entry than the log's first: what replaying it would find
   const EntryView suspect{ByteView(header), held->view().signature, held->view().body};
-  EXPECT_EQ(code_of(a.replica().fork_candidate(id, suspect)), "bad_signature");
+  // By roots that are not known here: it may part lower, with a rotation, and nothing of it is kept.
+  EXPECT_EQ(must(a.replica().fork_candidate(id, suspect)), ForkStep::kDiffers);
   const Bytes other_body(held->view().body.size(), 1);
   EXPECT_EQ(code_of(a.replica().fork_candidate(id, {ByteView(header), held->view().signature, other_body})),
             "bad_body_hash");

@@ -415,10 +415,11 @@ TEST_F(StolenRoots, rule_19_orders_of_a_superseded_node_are_neither_followed_nor
 TEST_F(StolenRoots, rule_19_no_key_is_wrapped_under_prekeys_of_a_certificate_that_is_undone) {
   // The thief gives the real node other keys, and prekeys signed with those.
   ExampleNode renewed = a.new_node("Alpha 2");
-  renewed.certificate.node = real.certificate.node;
-  renewed.certificate.serial = real.certificate.serial + 1;
+  NodeCertificate undone = real.certificate;
+  undone.signing = renewed.signing.verify_key();
+  undone.serial = real.certificate.serial + 1;
   Branch bad = base();
-  bad.add(bad.log.make_certify(renewed.certificate, renewed.signing, now(), a.roots().signers()));
+  bad.add(bad.log.make_certify(undone, renewed.signing, now(), a.roots().signers()));
   give(b, bad);
   const auto prekeys = [&](const ExampleNode& of, std::uint32_t month) {
     return sign_prekeys({real.certificate.node, month, {of.certificate.encryption}}, of.signing);
@@ -512,7 +513,9 @@ TEST_F(StolenRoots, rule_19_who_lacks_what_a_proof_of_the_end_is_about_fetches_i
   give(b, two);
   expect_ended(b);
   ASSERT_TRUE(log_at(d).rotations().empty()) << "of those roots Delta never heard";
-  sync(b, d);
+  Pair::Connection& live = net.connect(b, d);  // one that ends once all is compared asks for nothing more by then
+  ASSERT_TRUE(net.run());
+  net.cut(live);
   EXPECT_EQ(log_at(d).head(), first.log.head());
   expect_ended(d);
   sync(b, d);  // the chair has made a new key
