@@ -215,7 +215,7 @@ class TrustDoc(NodesTestCase):
 
     def removed(self):
         self.assertEqual(self.members("watch"), ["Regional Body", "River Watch"])
-        self.assertEqual(self.titles("aid"), ["Village burnt"], "what it had stays, and nothing came")
+        self.assertEqual(self.titles("aid"), ["Boats without lights", "Village burnt"], "what it had stays, and nothing came")
         self.assertEqual(self.titles("region"), ["Boats on the river", "Village burnt"])
         self.assertEqual(self.ask("watch", "sync", "explain", self.report, "Lake Aid")["state"], "not_shared")
         self.assertEqual(self.ask("watch", "peer", "show", "Lake Aid")["state"], "blocked")
@@ -228,7 +228,7 @@ class TrustDoc(NodesTestCase):
         self.assertEqual(self.states("watch"), {self.node_of("watch"): "live", self.node_of("laptop"): "live"})
         joined = lambda: {c["state"] for c in self.ask("laptop", "channel", "list")["items"]}
         wait_until("it is in every channel", lambda: joined() == {"joined"}, 30)
-        wait_until("and has what came before", lambda: self.titles("laptop") == ["Boats on the river", "Village burnt"], 60)
+        wait_until("and has what came before", lambda: self.titles("laptop") == ["Boats on the river", "Boats without lights", "Village burnt"], 60)
         self.epoch = self.ask("watch", "channel", "show", "river")["epoch"]
 
     def unlocked(self):
@@ -237,6 +237,11 @@ class TrustDoc(NodesTestCase):
 
     def backed_up(self):
         self.assertEqual([c["state"] for c in self.last["checks"] if c["name"] == "backup"], ["ok"])
+
+    def warned(self):
+        self.assertEqual(self.titles("aid"), ["Boats without lights", "Village burnt"])
+        self.assertNotIn("Boats without lights", self.titles("region"))
+        self.assertEqual([m["name"] for m in self.ask("watch", "channel", "show", "warnings")["members"]], ["River Watch"])
 
     def left(self):
         self.assertEqual(self.states("watch"), {self.node_of("watch"): "live", self.node_of("laptop"): "revoked"})
@@ -249,11 +254,11 @@ class TrustDoc(NodesTestCase):
         found = self.states("new")
         self.assertEqual((found[self.node_of("watch")], found[self.node_of("new")]), ("revoked", "live"))
         everything = ["After the backup", "Boats on the river", "From the new server", "Village burnt"]
-        self.assertEqual(self.titles("new"), everything)
+        self.assertEqual(self.titles("new"), sorted(everything + ["Boats without lights"]))
         self.assertEqual(self.titles("region"), everything)
 
     def recovered(self):
-        wait_until("what the backup held is read", lambda: self.titles("spare") == ["Boats on the river", "Village burnt"], 30)
+        wait_until("what the backup held is read", lambda: self.titles("spare") == ["Boats on the river", "Boats without lights", "Village burnt"], 30)
 
     def stolen(self):
         """What the procedure is for: with two of the roots somebody certifies a node of its own, and revokes the server."""
@@ -289,6 +294,7 @@ class TrustDoc(NodesTestCase):
 
     OUTCOMES = {"Found an organisation, its roots kept apart": founded, "Exchange cards and verify the words": verified,
                 "Make a channel, invite, accept": joined, "See who can read": read,
+                "Let somebody warn who is shown nobody": warned,
                 "Give a newcomer what was written before it joined": granted, "Remove a member, and see that it ended": removed,
                 "Make a new key for a channel": rotated, "Add a further node, signing on a machine without a network": further,
                 "Lock and unlock": unlocked, "Start again without a person": unlocked, "Back up, and prove the backup": backed_up,
