@@ -7,7 +7,7 @@ import subprocess
 from support import BUILD, NodesTestCase, introduce, join, wait_until
 
 HOSTILE = os.path.join(BUILD, "tocsin-hostile")
-SIXTH_ROLE = "reader"  # of the sixth process; a contributor sees what it wrote itself, and nobody
+SIXTH_ROLE = "contributor"  # of the sixth process; it sees what it wrote itself, and nobody; a reader would see all
 SIXTH_READS = SIXTH_ROLE == "reader"
 MEMORY_KIB_MAX = 300 * 1024
 # What each who was attacked has refused, by its code: in `status`, and in the log beside the hostile node's id.
@@ -250,6 +250,10 @@ class Seven(NodesTestCase):
             wait_until("the sixth lists the same", lambda: self.reports(self.foxtrot) == wanted["reports"], 90, every=1)
         else:
             self.assertEqual(set(self.states(self.foxtrot)), {"seen by Foxtrot"})
+            self.assertEqual([m["org_id"] for m in self.foxtrot.run("channel", "show", self.channel)["members"]], [self.foxtrot.org_id])
+            [report] = self.reports(self.foxtrot)
+            self.delta.run("report", "answer", report, "--text", "Seen by all of us.")
+            wait_until("it is answered", lambda: any(i["reason"] == "answer" for i in self.foxtrot.run("inbox", "list")["items"]), 60)
         for node in self.honest:
             self.assertEqual(node.end(), 0, f"{node.name} does not end cleanly")
             self.assertEqual(node.run("fsck")["findings"], [])
