@@ -6,6 +6,7 @@
 
 #include "node/cli/context.h"
 #include "node/cli/passphrase.h"
+#include "node/cli/qr.h"
 #include "node/desk/org_change.h"
 #include "node/host/root_files.h"
 #include "node/store/files.h"
@@ -90,6 +91,7 @@ std::optional<Json> signatures(Context& c, const std::string& request, const std
 
 int write_request(Context& c, Json change) {
   const auto file = c.get("request-out");
+  const auto text = change["request"].get<std::string>();
   if (auto written = store::write_file(file, as_bytes(change["request"].get<std::string>() + "\n")); !written)
     return c.fail(written.error());
   change.erase("request");
@@ -97,6 +99,10 @@ int write_request(Context& c, Json change) {
   const auto needed = change.value("signatures_needed", 1);
   c.show_object(change, kChangeFields);
   show_superseded(c, change.value("supersedes", Json()));
+  if (c.has("qr")) {
+    c.say("");
+    if (const int exit = draw_qr(c, text); exit != kExitOk) return exit;
+  }
   c.say("");
   c.say("Take it to " + std::string(needed == 1 ? "a root key" : std::to_string(needed) + " of the root keys") +
         ": tocsin org sign " + file +
@@ -110,6 +116,8 @@ int change(Context& c, const std::function<std::optional<Json>()>& body,
            const std::vector<std::string>& default_roots) {
   if (c.has("request-out") + c.has("signature") + c.has("root") > 1)
     return c.fail("usage", "Say one of --request-out, --signature and --root.", kExitUsage);
+  if (c.has("qr") && !c.has("request-out")) return c.fail("usage", "--qr draws what --request-out writes.", kExitUsage);
+  if (!may_draw_qr(c)) return c.exit_code();
   Json signed_by = Json::array();
   if (c.has("signature")) {
     auto given = signatures(c, {}, {});
@@ -261,6 +269,7 @@ int org_rotate_roots(Context& c) {
 }
 
 int org_sign(Context& c) {
+  if (!may_draw_qr(c)) return c.exit_code();
   auto text = read_file(c.get("request"), kTextFileBytesMax);
   if (!text) return c.fail(text.error());
   auto request = protocol::decode_org_request(*text);
@@ -279,27 +288,32 @@ int org_sign(Context& c) {
                                      {"says", "change"},
                                      {"signatures_needed", "signatures needed", Show::kCount},
                                      {"signature", "signature"}};
-  return c.show_object(Json{{"organisation", said->org_name},
-                            {"org_id", to_hex(said->org.view())},
-                            {"change", said->change},
-                            {"says", said->says},
-                            {"signatures_needed", said->signatures_needed},
-                            {"signature", c.get("out")}},
-                       fields);
+  const int exit = c.show_object(Json{{"organisation", said->org_name},
+                                      {"org_id", to_hex(said->org.view())},
+                                      {"change", said->change},
+                                      {"says", said->says},
+                                      {"signatures_needed", said->signatures_needed},
+                                      {"signature", c.get("out")}},
+                                 fields);
+  if (!c.has("qr")) return exit;
+  c.say("");
+  return draw_qr(c, *signature);
 }
 
 }  // namespace
 
 void add_org_commands(std::vector<Command>& out) {
   const Option request_out{"request-out", "F", "write what the root keys have to sign, and change nothing yet"};
-  const Option signature{"signature", "S", "a signature that came back; as often as there are", Arity::kMany};
+  const Option qr{"qr", "", "show it as a QR code, too, for a machine without a network", Arity::kFlag};
+  const Option signature{"signature", "S", "a signature that came back; - for standard input; as often as there are",
+                         Arity::kMany};
   const Option root{"root", "KEYFILE", "sign at once with this root key file; as often as needed", Arity::kMany};
   out.push_back({"org", "show", "Show this organisation: its nodes, their feeds, its root keys", {}, {}, "", org_show});
   out.push_back({"org",
                  "certify",
                  "Certify a further node of this organisation, which has made a request (init --join)",
                  {{"request", "the node's request; - for standard input"}},
-                 {request_out, signature, root},
+                 {request_out, qr, signature, root},
                  "tocsin org certify laptop.txt --request-out certify.txt",
                  org_certify});
   out.push_back({"org",
@@ -307,6 +321,7 @@ void add_org_commands(std::vector<Command>& out) {
                  "Revoke a node of this organisation for good",
                  {{"node", "its id, or the first eight digits or more"}},
                  {request_out,
+                  qr,
                   signature,
                   root,
                   {"reason", "TEXT", "shown to all who know this organisation"},
@@ -320,6 +335,7 @@ void add_org_commands(std::vector<Command>& out) {
        "Let the next root keys take over from those in force",
        {},
        {request_out,
+        qr,
         signature,
         root,
         {"next-set", "FILE", "next-root.set of the keys that take over (default: the one in the home)"},
@@ -331,9 +347,10 @@ void add_org_commands(std::vector<Command>& out) {
   out.push_back({"org",
                  "sign",
                  "Sign a request with a root key; needs no home, and no network",
-                 {{"request", "the request"}},
+                 {{"request", "the request; - for standard input"}},
                  {{"root", "KEYFILE", "the root key file", Arity::kOne, true},
-                  {"out", "S", "where the signature goes", Arity::kOne, true}},
+                  {"out", "S", "where the signature goes", Arity::kOne, true},
+                  qr},
                  "tocsin org sign revoke.txt --root /media/stick/root-1.key --out revoke.1",
                  org_sign});
 }

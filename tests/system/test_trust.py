@@ -2,6 +2,7 @@
 import json
 import os
 import shutil
+import subprocess
 import time
 
 from support import PROGRAM, Node, NodesTestCase, introduce, join, put_back, wait_until
@@ -240,6 +241,18 @@ class Trust(NodesTestCase):
         done = ngo.raw("org", "revoke", ngo.node_id, "--dry-run", environment=environment)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(ngo.run("org", "show")["nodes"][0]["state"], "live")
+        # As a picture, for a machine that nothing is carried to.
+        own = os.path.join(self.folder, "own")
+        self.problem(ngo, "org", "revoke", ngo.node_id, "--request-out", own, "--qr", exit=2, code="usage")
+        self.problem(ngo, "org", "revoke", ngo.node_id, "--qr", exit=2, code="usage")
+        for words in (("org", "revoke", ngo.node_id, "--request-out", own, "--qr"),
+                      ("org", "sign", own, "--root", os.path.join(ngo.home, "roots", "root.key"), "--out", own + ".s", "--qr")):
+            drawn = subprocess.run([PROGRAM, "--output", "table", "--yes", *words], text=True, capture_output=True,
+                                   env=dict(ngo.environment, **environment))
+            self.assertEqual(drawn.returncode, 0, drawn.stderr)
+            rows = [line for line in drawn.stdout.splitlines() if line and set(line) <= set(" ▀▄█")]
+            self.assertGreater(len(rows), 20)
+            self.assertEqual(len({len(row) for row in rows}), 1)
 
     def file(self, name, text):
         path = os.path.join(self.folder, name)
