@@ -548,7 +548,15 @@ TEST_F(ContributorWorld, rule_24_a_removed_member_finds_no_contributor) {
   meet(a, c);  // it is told of another tag
   write(c, "two");
   const auto before = b.replica().log_record(feed_of(c));
-  meet(b, c);  // B has not heard of its removal
+  std::set<wire::MessageType> seen;
+  Pair::Connection& link = net.connect(b, c);  // B has not heard of its removal
+  for (Party* party : {&b, &c}) {
+    link.end_of(*party).alter = [&](Bytes& frame) { seen.merge(types_in(frame)); };
+  }
+  ASSERT_TRUE(net.run());
+  net.cut(link);
+  EXPECT_FALSE(seen.contains(wire::MessageType::kFrontier)) << "not even how much there is";
+  EXPECT_FALSE(seen.contains(wire::MessageType::kHeads));
   EXPECT_EQ(b.texts(id), std::vector<std::string>{"one"});
   EXPECT_EQ(b.replica().log_record(feed_of(c))->head, before->head);
 }
