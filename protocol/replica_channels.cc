@@ -177,16 +177,20 @@ Result<Channel*> chaired(ReplicaCore& core, const ChannelId& id) {
 
 Result<Channel*> ReplicaCore::chaired(const ChannelId& id) { return protocol::chaired(*this, id); }
 
-Result<void> ReplicaCore::check_peer(const OrgId& org) const {
+bool ReplicaCore::is_verified(const OrgId& org) const {
   const auto peer = peers.find(org);
-  if (peer == peers.end() || find_org(org) == nullptr) {
+  return peer != peers.end() && peer->second.verified && !peer->second.blocked;
+}
+
+Result<void> ReplicaCore::check_peer(const OrgId& org) const {
+  if (!peers.contains(org) || find_org(org) == nullptr) {
     return caller_error(kUnknownPeer, "no such organisation is known here");
   }
   if (find_org(org)->accepted.ended()) {
     return caller_error(kOrganisationEnded, "that organisation has ended: its roots were replaced twice");
   }
   // Rule 26: who was never compared by word of mouth could be anybody.
-  if (!peer->second.verified || peer->second.blocked) {
+  if (!is_verified(org)) {
     return caller_error("peer_not_verified", "compare the eight words with this peer first, and unblock it");
   }
   return kOk;

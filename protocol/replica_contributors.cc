@@ -8,7 +8,6 @@
 namespace tocsin::protocol {
 namespace {
 
-inline constexpr Code kNotForContributor{"not_for_us"};
 constexpr std::size_t kChairLogInNoticeBytesMax = 8 * 1024;
 constexpr std::size_t kAnswersKeptMax = 8;     // of one member for one contributor; what came first goes
 constexpr std::size_t kAnswersPerDayMax = 64;  // of one channel, by a contributor
@@ -167,11 +166,6 @@ bool is_answered(const ChannelState& state) { return state.joined() || state.sta
 
 }  // namespace
 
-bool ReplicaCore::is_verified(const OrgId& org) const {
-  const auto peer = peers.find(org);
-  return peer != peers.end() && peer->second.verified && !peer->second.blocked;
-}
-
 bool ReplicaCore::drop_unanswered_contribution(const ChannelId& id) {
   const Channel* channel = find_channel(id);
   const bool open = channel != nullptr && channel->accepted.contribution != nullptr && channel->logs.empty() &&
@@ -185,7 +179,7 @@ Result<void> ReplicaCore::take_contributor_mail(const OrgId& from, ByteView mess
   TOCSIN_ASSIGN(mail, decode_contributor_mail(message));
   TOCSIN_ASSIGN(notice, decode_contributor_notice(mail.notice));
   TOCSIN_ASSIGN(profile, decode_contributor_profile(mail.profile));
-  if (notice.org != own_org) return peer_error(kNotForContributor, "the notice is about another organisation");
+  if (notice.org != own_org) return peer_error(kNotForUs, "the notice is about another organisation");
   if (profile.channel != notice.channel || contributor_profile_digest(mail.profile) != notice.profile) {
     return notice_refused("what it says of the channel is not what the chair signed");
   }
@@ -346,17 +340,8 @@ Result<void> ReplicaCore::accept_contribution(Channel& channel, bool accepted, D
     commit_for(std::move(change), std::move(done));
     return kOk;
   }
-  Acceptance out;
-  out.channel = state.id();
-  out.org = own_org;
-  out.node = own_node;
-  out.adding_entry = state.contribution->notice.adding_entry;
-  out.terms_digest = state.genesis->terms_digest;
-  out.accepted = accepted;
-  out.created = clock.now();
-  out.org_log = org_log_bytes(own_org, kOrgLogInAnswerBytesMax);
-  out.prekeys = own_prekeys();
-  state.acceptance = sign_acceptance(out, secrets.tier2->signing);
+  TOCSIN_ASSIGN(signed_answer, answer(channel, accepted));
+  state.acceptance = std::move(signed_answer);
   state.standing = accepted ? ChannelStanding::kAccepting : ChannelStanding::kRefused;
   commit_for(std::move(change), std::move(done));
   return kOk;
@@ -561,7 +546,7 @@ std::vector<Bytes> ReplicaCore::answers_for(const Channel& channel, const OrgId&
 
 Result<void> ReplicaCore::take_answer_mail(ByteView signed_answer) {
   TOCSIN_ASSIGN(answer, decode_answer(signed_answer));
-  if (answer.to != own_org) return peer_error(kNotForContributor, "the answer is for another organisation");
+  if (answer.to != own_org) return peer_error(kNotForUs, "the answer is for another organisation");
   const Channel* channel = find_channel(answer.channel);
   if (channel == nullptr || channel->accepted.contribution == nullptr || !channel->accepted.joined()) {
     return peer_error(kUnknownChannel, "the answer is of a channel that this organisation does not contribute to");

@@ -20,6 +20,7 @@ namespace tocsin::protocol {
 
 inline constexpr Code kUnknownChannel{"unknown_channel"};
 inline constexpr Code kUnknownPeer{"unknown_peer"};
+inline constexpr Code kNotForUs{"not_for_us"};
 inline constexpr Code kFrozen{"frozen"};
 inline constexpr Code kNotAcceptable{"not_acceptable"};
 inline constexpr Code kNotAuthorised{"not_authorised"};
@@ -440,6 +441,7 @@ struct ReplicaCore {
   bool note_nodes(const Channel& channel, NextEpoch& next) const;
   void tell_key_missing(Channel& channel);
   RosterMember roster_member(const OrgId& org, Role role) const;
+  bool is_verified(const OrgId& org) const;  // its words were compared, and it is not blocked
   // Errors (caller): unknown_peer, peer_not_verified.
   Result<void> check_peer(const OrgId& org) const;
   Result<void> check_invited(const Channel& channel, const OrgId& org, Role role) const;
@@ -676,7 +678,6 @@ struct ReplicaCore {
   Result<void> take_claim(Change& change, Channel& channel, const OrgId& from, ByteView message,
                           const ContributorMail& mail, ContributorNotice notice, ContributorProfile profile);
   std::optional<OrgId> claimed_chair(const ChannelState& state) const;
-  bool is_verified(const OrgId& org) const;
   // An invitation that nobody answered yields to what the channel itself says. True: it is gone, with its Channel.
   bool drop_unanswered_contribution(const ChannelId& id);
   // Yes or no to the invitation; of one that was answered, to another chair.

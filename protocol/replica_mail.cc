@@ -10,7 +10,6 @@ namespace tocsin::protocol {
 namespace {
 
 inline constexpr Code kBadMail{"bad_mail"};
-inline constexpr Code kNotForUs{"not_for_us"};
 constexpr std::size_t kOrgLogInInvitationBytesMax = 16 * 1024;
 
 Error bad_invitation(std::string detail) { return peer_error(kBadInvitation, std::move(detail)); }
@@ -218,13 +217,17 @@ std::optional<Bytes> ReplicaCore::invitation_for(const Channel& channel, const O
 }
 
 Result<Bytes> ReplicaCore::answer(const Channel& channel, bool accepted) const {
-  TOCSIN_ASSIGN(invitation, decode_invitation(channel.accepted.invitation));
-  TOCSIN_ASSIGN(adding, decode_entry(invitation.adding_entry));
   Acceptance out;
+  if (const auto& contribution = channel.accepted.contribution; contribution != nullptr) {
+    out.adding_entry = contribution->notice.adding_entry;
+  } else {
+    TOCSIN_ASSIGN(invitation, decode_invitation(channel.accepted.invitation));
+    TOCSIN_ASSIGN(adding, decode_entry(invitation.adding_entry));
+    out.adding_entry = hash_entry(adding.header, adding.signature);
+  }
   out.channel = channel.accepted.id();
   out.org = own_org;
   out.node = own_node;
-  out.adding_entry = hash_entry(adding.header, adding.signature);
   out.terms_digest = channel.accepted.genesis->terms_digest;
   out.accepted = accepted;
   out.created = clock.now();
@@ -364,8 +367,7 @@ Result<void> Replica::handle_mail(const OrgId& from, MailKind kind, std::uint32_
 Result<void> ReplicaCore::take_invitation(const OrgId& from, ByteView message) {
   TOCSIN_ASSIGN(checked, check_invitation(*this, message));
   // That stewards approved a later chair, who is invited cannot tell: it has to trust who says so.
-  const auto peer = peers.find(from);
-  if (!checked.terms.empty() && (peer == peers.end() || !peer->second.verified || peer->second.blocked)) {
+  if (!checked.terms.empty() && !is_verified(from)) {
     return bad_invitation("a later chair's invitation is taken from a verified peer alone");
   }
   const ChannelId id = checked.genesis.id;

@@ -17,7 +17,7 @@ std::vector<ChannelId> Replica::channels_with(const NodeId& peer) const {
   for (const auto& [id, channel] : impl_->channels) {
     if (channel->durable == nullptr) continue;
     const ChannelState& state = *channel->durable;
-    const bool contribution = state.contribution != nullptr || state.role_of(*org) == Role::kContributor;
+    const bool contribution = impl_->is_contribution(*channel, *org);
     // A contributor cannot tell who is in the channel: whom its tag means something to is.
     if (state.joined() && (contribution || may_read(state.role_of(*org)))) out.push_back(id);
     if (contribution) continue;
