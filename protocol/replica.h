@@ -357,7 +357,8 @@ class Replica {
   std::optional<std::uint32_t> newest_prekey_used() const;
 
   // ---- peers
-  // Adds or renews. Answers which organisation it was. Errors: those of open_card; own_card (caller).
+  // Adds or renews. Answers which organisation it was: the own one, where another node of it is to be found at other
+  // addresses. Errors: those of open_card; own_card (caller).
   Result<OrgId> add_card(std::string_view text, Done<void> done);
   // Errors (caller): unknown_peer, wrong_words.
   Result<void> verify_peer(const OrgId& org, std::span<const std::string> words, Done<void> done);

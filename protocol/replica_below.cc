@@ -207,7 +207,7 @@ Result<std::optional<FeedOwner>> LowerReceiver::State::owner_of(LogState& held, 
     const auto claim = std::ranges::find(orders, at, &ErasureClaim::at);
     TOCSIN_TRY(look(batch.entry(batch.entries()[at]), claim == orders.end() ? nullptr : &claim->order));
   }
-  if (held.accepted.low <= held.accepted.head && from < hashes.size()) {
+  if (held.accepted.low <= held.accepted.head) {
     TOCSIN_ASSIGN(lowest, core->stored_entry(log, held.accepted.low));
     const Epoch above{load_le64(&lowest.view().header[16])};
     if (above < epoch) return peer_error(Code("bad_epoch"), "the epoch falls above the range");

@@ -53,8 +53,10 @@ Result<void> ReplicaCore::add_control(Change& change, Channel& channel, std::spa
     newest_prekey_used = next.opened_by;
     change.batch.put_record(Table::kLocal, as_bytes(kPrekeyRecordName), encode_month(newest_prekey_used));
   }
-  // Further nodes of this organisation are told of the channels that it is in.
-  if (!channel.accepted.joined() && next.joined()) change.mail = true;
+  // Further nodes of this organisation are told of the channels that it is in, and of each term that they are to begin
+  // with.
+  const bool first_of_term = term_of(next.newest_epoch()) != term_of(channel.accepted.newest_epoch());
+  if (next.joined() && (!channel.accepted.joined() || first_of_term)) change.mail = true;
   channel.accepted = std::move(next);
   change.channels.push_back(channel.accepted.id());
   return kOk;

@@ -236,11 +236,27 @@ Result<Bytes> ReplicaCore::answer(const Channel& channel, bool accepted) const {
   return sign_acceptance(out, secrets.tier2->signing);
 }
 
+// Whoever has signed a receipt since this organisation came, for the last time, is in the channel.
+bool ReplicaCore::has_channel(const Channel& channel, const NodeId& node) const {
+  const auto receipt = channel.receipts.find(node);
+  if (receipt == channel.receipts.end()) return false;
+  const ChannelState& state = *channel.durable;
+  const RosterMember* own = state.newest->member(own_org);
+  const EpochInfo* since = own == nullptr ? nullptr : state.epoch(own->since);
+  if (since == nullptr) return true;
+  const auto holds = [&](const LogKey& log, Number number) {
+    const auto head = receipt->second.heads.find(log);
+    return head != receipt->second.heads.end() && head->second >= number;
+  };
+  return holds(since->log, since->first) || (since->log != state.control_log() && holds(state.control_log(), {1}));
+}
+
 std::optional<Bytes> ReplicaCore::introduction_to(const Channel& channel) const {
   const ChannelState& state = *channel.durable;
   const EpochInfo* newest = state.epoch(state.newest_epoch());
   const auto entry =
-      newest == nullptr ? Result<Entry>(caller_error(kNotHeld)) : stored_entry(newest->log, newest->first);
+      newest == nullptr || newest->log != state.control_log() ? Result<Entry>(caller_error(kNotHeld))
+                                                              : stored_entry(newest->log, newest->first);
   if (!entry) return std::nullopt;
   const EntryView whole = entry->view();
   Introduction out;
@@ -291,8 +307,7 @@ std::vector<Mail> Replica::mail_for(const OrgId& org, const NodeId& node) const 
       add(MailKind::kLeave, crypto::kLabelLeaveMail, held.leave);
     }
     if (org == impl_->own_org) {
-      // Whoever has signed a receipt has the channel.
-      if (!held.joined() || held.contribution != nullptr || channel->receipts.contains(node)) continue;
+      if (!held.joined() || held.contribution != nullptr || impl_->has_channel(*channel, node)) continue;
       if (const auto introduction = impl_->introduction_to(*channel)) {
         add(MailKind::kIntroduction, crypto::kLabelIntroduction, *introduction);
       }
@@ -593,18 +608,25 @@ Result<void> ReplicaCore::take_introduction(const OrgId& from, ByteView message)
   if (channel != nullptr && channel->accepted.contribution != nullptr) {
     return bad_invitation("this organisation is, or was, a contributor of that channel");
   }
-  // An invitation that came here as well was answered by the other node.
-  const auto open = [](const ChannelState& state) {
-    return state.standing == ChannelStanding::kInvited || state.standing == ChannelStanding::kRefused;
-  };
-  if (channel != nullptr && (!open(channel->accepted) || channel->accepted.newest != nullptr)) return kOk;
+  if (channel != nullptr && channel->accepted.joined()) return kOk;
   if (channel == nullptr && channels.size() >= kChannelsMax) {
     return peer_error(kQuotaExceeded, "a node takes part in 256 channels");
   }
   TOCSIN_ASSIGN(lead, check_chair(*this, introduction.chair_org_log, genesis, introduction.certificate));
   TOCSIN_ASSIGN(entry, decode_entry(introduction.epoch_entry));
   TOCSIN_ASSIGN(header, check_control_entry(genesis, {&lead.term.log, 1}, entry, false, verifier));
-  if (find_log(lead.term.log) != nullptr) return kOk;
+  bool goes_on = false;
+  if (channel != nullptr) {
+    const ChannelState& state = channel->accepted;
+    // Whoever waits for a key waits on, but for a term that ended meanwhile.
+    if (state.standing == ChannelStanding::kAccepting && lead.term.number <= state.term().number) return kOk;
+    // The other node may not have heard yet that this organisation is out.
+    const auto told = std::pair(state.notice_term, state.notice_number);
+    if (std::pair(lead.term.number, header.number) <= told || header.epoch <= state.newest_epoch()) return kOk;
+    // It was in before, and goes on with the copy of the control log that it has.
+    goes_on = state.control_log() == lead.term.log && find_log(lead.term.log) != nullptr;
+  }
+  if (!goes_on && find_log(lead.term.log) != nullptr) return kOk;
 
   Change change;
   if (find_org(lead.term.chair_org) == nullptr) {
@@ -627,15 +649,22 @@ Result<void> ReplicaCore::take_introduction(const OrgId& from, ByteView message)
     channel->accepted.genesis = std::make_shared<const ChannelGenesis>(std::move(genesis));
   }
   ChannelState& state = channel->accepted;
-  state.terms = lead.terms();
-  state.certificate = introduction.certificate;
   state.standing = ChannelStanding::kAccepting;
   state.invitation.clear();
   state.acceptance.clear();
+  state.leave.clear();
   state.carrier = own_org;
-  state.head_epoch = {header.epoch.value - 1};
-  if (header.number.value > 1) {
-    begin_control(change, *channel, {header.number.value - 1}, header.previous, {header.epoch.value - 1});
+  if (!goes_on) {
+    state.terms = lead.terms();
+    state.certificate = introduction.certificate;
+    state.head = {};
+    state.head_hash = {};
+    state.run = {};
+    if (state.newest == nullptr) state.epochs.clear();
+    state.head_epoch = {header.epoch.value - 1};
+    if (header.number.value > 1) {
+      begin_control(change, *channel, {header.number.value - 1}, header.previous, {header.epoch.value - 1});
+    }
   }
   change.channels.push_back(id);
   commit_for(std::move(change), nullptr);

@@ -270,7 +270,7 @@ Result<std::string> Replica::own_card(std::vector<std::string> addresses) const 
 
 Result<OrgId> Replica::add_card(std::string_view text, Done<void> done) {
   TOCSIN_ASSIGN(open, open_card(text, network(), impl_->verifier));
-  if (open.org.id() == impl_->own_org) return caller_error("own_card", "that is this organisation's own card");
+  if (open.card.node == impl_->own_node) return caller_error("own_card", "that is this node's own card");
   Change change;
   std::vector<EntryView> entries;
   for (const Entry& entry : open.card.org_log) entries.push_back(entry.view());

@@ -64,6 +64,22 @@ void add_peer(App& app, const Request& request, ResponderPtr responder) {
                             {"kind", to_string(open->org.profile().kind)},
                             {"country", open->org.profile().country}});
   }
+  // Another node of this organisation is no peer: there is nothing to verify, only where it listens.
+  crypto::Verifier verifier;
+  if (auto open = protocol::open_card(*card, app.replica().network(), verifier);
+      open && open->org.id() == app.replica().own_org().id()) {
+    Json shown{{"org_id", hex(open->org.id())},
+               {"node_id", hex(open->card.node)},
+               {"name", open->org.profile().name},
+               {"state", "own"},
+               {"address", open->card.addresses.empty() ? Json(nullptr) : Json(open->card.addresses.front())}};
+    auto added = app.replica().add_card(*card, [responder, shown = std::move(shown)](Result<void> changed) {
+      if (!changed) return responder->problem(changed.error());
+      responder->json(shown);
+    });
+    if (!added) responder->problem(added.error());
+    return;
+  }
   // The answer needs the id, which is known before the change is durable.
   auto org = std::make_shared<std::optional<OrgId>>();
   std::vector<OrgId> before;

@@ -63,6 +63,10 @@ int peer_add(Context& c) {
     c.say("Now compare the eight words over another line (phone, in person), then: tocsin peer verify " +
           answer->json.value("org_id", std::string()).substr(0, 12) + " WORDS");
   }
+  if (c.mode() == OutputMode::kTable && answer->json.value("state", std::string()) == "own") {
+    c.say("");
+    c.say("Another node of this organisation: it is in no list of peers, and nothing has to be verified.");
+  }
   return kExitOk;
 }
 

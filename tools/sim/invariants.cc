@@ -252,8 +252,11 @@ void Invariants::everything_opens(const Channel& channel, const std::vector<Node
       const auto entry = node->replica->read_entry(w.ref.log, w.ref.number);
       if (!entry || hash_entry(entry->view().header, entry->view().signature) != w.ref.hash)
         return fail("everywhere", node->name + " lacks an acknowledged entry of " + w.writer->name);
-      if (!opener.open(entry->view()))
-        return fail("everywhere", node->name + " cannot open an entry of " + w.writer->name);
+      if (const auto opened = opener.open(entry->view()); !opened)
+        return fail("everywhere", node->name + " cannot open entry " + std::to_string(w.ref.number.value) + " of " +
+                                      w.writer->name + " in `" + channel.name + "`, epoch " +
+                                      std::to_string(w.epoch.value) + ": " + std::string(opened.error().code.text()) +
+                                      " " + opened.error().detail);
     }
   }
 }

@@ -21,6 +21,8 @@ class Invariants {
   const std::string& name() const { return name_; }
   const std::string& what() const { return what_; }
   const std::string& why_not_equal() const { return why_; }
+  // What every node holds, in lines for a person.
+  std::string overview();
   std::uint64_t epochs() const;
   std::uint64_t forks() const { return forked_.size(); }
   std::uint64_t attempts() const { return attempts_; }

@@ -65,5 +65,6 @@ int main(int argc, char** argv) {
                              {"virtual_ms", result.at_ms}, {"step", result.steps},      {"trace", result.trace}};
   if (result.broken) out["broken"] = *result.broken, out["invariant"] = result.invariant, out["phase"] = result.phase;
   std::printf("%s\n", out.dump(json ? -1 : 2).c_str());
+  std::fputs(result.overview.c_str(), stderr);
   return result.broken ? 6 : 0;
 }

@@ -47,7 +47,7 @@ class Run {
         heal();
       }
     }
-    if (invariants_.broken()) result_.broken = invariants_.what();
+    if (invariants_.broken()) result_.broken = invariants_.what(), result_.overview = invariants_.overview();
     result_.invariant = invariants_.name();
     result_.at_ms = scene_.now();
     result_.steps = world_.steps;

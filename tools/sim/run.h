@@ -19,6 +19,7 @@ struct RunOptions {
 struct RunResult {
   std::optional<std::string> broken;  // how
   std::string invariant;              // which
+  std::string overview;               // what each node held then
   std::string phase;
   std::int64_t at_ms = 0;
   std::uint64_t steps = 0, frames = 0, bytes = 0, crashes = 0, cuts = 0, damaged = 0;

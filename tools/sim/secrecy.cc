@@ -68,8 +68,10 @@ bool Invariants::may_have(const Node& node, const Channel& channel, Epoch epoch)
   const auto& epochs = epochs_[channel.id];
   const auto at = epochs.find(epoch);
   if (at == epochs.end()) return false;
-  return std::any_of(at->second.begin(), at->second.end(),
-                     [&](const Roster& roster) { return scene_.stands_in(node, *roster); });
+  // Put back from a backup, it has what was in that, certified or not yet.
+  return std::any_of(at->second.begin(), at->second.end(), [&](const Roster& roster) {
+    return scene_.stands_in(node, *roster) || (node.restored_from && scene_.stands_in(*node.restored_from, *roster));
+  });
 }
 
 // However a key came: wrapped, asked for later, from a backup.

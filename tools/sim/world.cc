@@ -110,6 +110,7 @@ Node& World::add_further(const Node& sibling) {
 
 Node& World::add_restored(const Node& lost, const protocol::MemoryStore& backup) {
   Node& node = add_asking(lost, "restored");
+  node.restored_from = &lost;
   node.restore(backup, *lost.secrets);
   return node;
 }
