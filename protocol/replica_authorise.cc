@@ -67,6 +67,17 @@ std::optional<Number> ReplicaCore::limit_of(const ChannelState& state, const Log
   return Number{0};
 }
 
+bool ReplicaCore::would_know(const ChannelState& state, Epoch epoch) const {
+  const Term now = state.term();
+  const auto over = std::ranges::find(state.terms, term_of(epoch), &Term::number);
+  const Term* term = now.number == term_of(epoch) ? &now : over == state.terms.end() ? nullptr : &*over;
+  const LogState* log = term == nullptr ? nullptr : find_log(term->log);
+  if (log == nullptr || log->accepted.head < term->last) return false;
+  const auto first =
+      std::ranges::find_if(state.epochs, [&](const auto& known) { return known.second.log == term->log; });
+  return first != state.epochs.end() && first->first <= epoch;
+}
+
 Result<std::optional<FeedOwner>> ReplicaCore::authorise(Channel& channel, const LogState& log, const EntryView& entry,
                                                         const ErasureOrder* order) {
   const ChannelState& state = channel.accepted;

@@ -518,6 +518,9 @@ struct ReplicaCore {
   // ---- replica_authorise.cc
   std::shared_ptr<const ControlState> roster_at(Channel& channel, Epoch epoch);
   EpochOpener* opener_at(Channel& channel, Epoch epoch);
+  // Whether an epoch, if its term had it, would stand in what is held of that term's control log. A node that was out
+  // of the channel meanwhile lacks a part of it.
+  bool would_know(const ChannelState& state, Epoch epoch) const;
   // The owner that the first entry of an epoch names; nothing when it cannot be opened here and has to be taken as a
   // relay takes it. Errors (peer): unknown_epoch, wrong_epoch, not_authorised, bad_feed_certificate.
   // `order`: stands for the body that is gone; only a certificate that the feed's key signed there names anybody.

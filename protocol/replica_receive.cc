@@ -317,7 +317,7 @@ Result<Change> RangeReceiver::State::finish_feed(LogState& held) {
       const auto claim = std::ranges::find(orders, at, &ErasureClaim::at);
       const ErasureOrder* order = claim == orders.end() ? nullptr : &claim->order;
       const Epoch begun{load_le64(&batch.entry(writes[at]).header[16])};
-      in_no_log = in_no_log || (begun >= in.accepted.first_epoch() && in.accepted.epoch(begun) == nullptr);
+      in_no_log = in_no_log || (in.accepted.epoch(begun) == nullptr && core->would_know(in.accepted, begun));
       TOCSIN_ASSIGN(named, core->authorise(in, held, batch.entry(writes[at]), order));
       if (owner && named && *owner != *named) {
         return refused(kBadFeedCertificate, "the feed changes its owner inside the range");

@@ -21,6 +21,7 @@ void Events::second(bool live) {
   accept_invitations();
   answer_proposals();
   if (rates_.chair > 0) replace_lost_chairs();
+  if (settled_) pass_cards();
   if (!live) return;
   if (rates_.restore > 0 && happens(12)) make_backup();
   if (happens(rates_.join)) join();
@@ -32,9 +33,32 @@ void Events::second(bool live) {
 }
 
 void Events::settle() {
+  settled_ = true;
   for (auto& wish : wishes_) wish.not_before = 0;
   for (const auto& node : scene_.world.nodes())
     if (node->mischief) node->mischief->quiet = true;
+}
+
+// A node that came late was shown to some alone. `doctor` names those whose address nobody knows; then people ask them
+// for their cards.
+void Events::pass_cards() {
+  if (scene_.now() - cards_passed_ < kMinute) return;
+  cards_passed_ = scene_.now();
+  const auto in = [](const Node& node, const Channel& channel) {
+    const auto info = node.replica->channel(channel.id);
+    return info && info->standing == ChannelStanding::kJoined;
+  };
+  const auto& nodes = scene_.world.nodes();
+  for (auto a = nodes.begin(); a != nodes.end(); ++a) {
+    for (auto b = std::next(a); scene_.good(**a) && b != nodes.end(); ++b) {
+      if (!scene_.good(**b) || !(*a)->replica->addresses_of((*b)->id).empty() ||
+          !(*b)->replica->addresses_of((*a)->id).empty())
+        continue;
+      if (std::any_of(scene_.channels.begin(), scene_.channels.end(),
+                      [&](const Channel& channel) { return in(**a, channel) && in(**b, channel); }))
+        scene_.world.introduce(**a, **b);
+    }
+  }
 }
 
 Node* Events::live_node(const Org& org, const Node* except) {

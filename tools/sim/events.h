@@ -50,6 +50,7 @@ class Events {
   void answer_proposals();
   void replace_lost_chairs();
   void make_backup();
+  void pass_cards();
 
   void join();
   bool add_further(Org& org);
@@ -78,6 +79,8 @@ class Events {
   std::map<protocol::ChannelId, std::int64_t> chair_changed_;
   std::map<std::string, std::uint64_t> counts_;
   std::int64_t jumped_ms_ = 0;
+  bool settled_ = false;
+  std::int64_t cards_passed_ = 0;  // when last
 };
 
 }  // namespace tocsin::sim

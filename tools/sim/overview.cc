@@ -57,6 +57,9 @@ std::string Invariants::overview() {
         }
         line("    roster of " + epoch_text(state->epoch) + ":" + members);
       }
+      for (const auto& [key, leaf] : node->replica->frontier(channel.id).leaves())
+        line("    leaf " + writer_of(key) + " " + std::to_string(leaf.head.value) + " " +
+             to_hex(leaf.hash.view()).substr(0, 6));
       for (const auto& log : node->replica->channel_logs(channel.id)) {
         const auto pin = node->replica->pin_of(log.log);
         line("    " + std::string(log.type == LogType::kControl ? "control " : "feed ") + writer_of(log.log) + " " +
