@@ -163,9 +163,11 @@ Result<void> RangeReceiver::State::add(ByteView signature, Epoch entry_epoch, By
                                             signature.size() <= kSignatureFieldBytesMax
                                       : signature.size() == kSignatureBytes;
   if (!size_fits) return refused(kBadEntry, "the signature has a wrong size");
-  if (organisation != (entry_epoch.value == 0) || entry_epoch < epoch) {
+  if (organisation != (entry_epoch.value == 0) || (entry_epoch < epoch && entries > 0)) {
     return refused(kBadEpoch, "the epoch fell, or is not one for this type of log");
   }
+  // What is held need not be of the history that the peer was shown.
+  if (entry_epoch < epoch) return refused(kWrongPrevious, "what is held here is of a later epoch");
   if (entries >= kChunkEntriesMax) return caller_error(kBadEntry, "the chunk is full");
 
   store_le32(&header[4], body_bytes);

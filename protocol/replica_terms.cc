@@ -9,6 +9,7 @@ namespace tocsin::protocol {
 namespace {
 
 constexpr std::int64_t kLeadOnAfterMs = 60'000;
+constexpr std::int64_t kLeadOnPastOthersMs = 10 * kLeadOnAfterMs;
 
 }  // namespace
 
@@ -218,10 +219,13 @@ void ReplicaCore::lead_on(Channel& channel) {
   // Not before there was time to hear that another node of this organisation did.
   if (channel.lead_on_ms == 0) channel.lead_on_ms = clock.steady_ms() + kLeadOnAfterMs;
   if (clock.steady_ms() < channel.lead_on_ms) return;
+  // The lowest of them leads on. One that nobody has let into the channel yet cannot, and nobody else lets it in; it is
+  // passed over when there was time to hear from it.
   for (const auto& [node, certified] : own_log().nodes()) {
     if (certified.revoked) continue;
-    if (node != own_node) return;  // the lowest of them leads on
-    break;
+    if (node == own_node) break;
+    const bool waited = clock.steady_ms() >= channel.lead_on_ms - kLeadOnAfterMs + kLeadOnPastOthersMs;
+    if (!waited || has_channel(channel, node)) return;
   }
   if (own_log().live_node(own_node) == nullptr) return;
   Proposal proposal;

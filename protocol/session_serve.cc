@@ -62,9 +62,12 @@ std::optional<Serving> Session::Impl::serving_for(const wire::Want& want, const 
     note_peer_head(want.log, Number{want.first.value - 1});
     return out;
   }
-  // Our copy may begin later than the asker's should: only who was in the channel by then can tell.
-  if (record->low.value > 1 && want.from_epoch < replica.first_epoch(*channel)) return std::nullopt;
-  if (replica.is_short(want.log) && want.first < record->low) return std::nullopt;
+  // Our copy may begin later than the asker's should: only who was in the channel by then can tell. Who goes on with a
+  // copy of its own needs what comes next, whatever its first epoch.
+  const bool begins_below = want.first < record->low;
+  if (begins_below && (replica.is_short(want.log) || want.from_epoch < replica.first_epoch(*channel))) {
+    return std::nullopt;
+  }
   const auto first = replica.first_number_at(want.log, want.from_epoch);
   if (!first || *first < record->low) return std::nullopt;
   out.next = std::max(want.first, *first);
