@@ -652,7 +652,7 @@ struct ReplicaCore {
   // `decision`: of several stewards, by which it was.
   void write_notice(Channel& channel, const OrgId& org, const DecisionEvent* decision = nullptr) const;
   Result<void> take_notice(ByteView signed_notice);
-  bool has_channel(const Channel& channel, const NodeId& node) const;
+  bool has_channel(const Channel& channel, const OrgId& org, const NodeId& node) const;
   std::optional<Bytes> introduction_to(const Channel& channel) const;
   Result<void> take_introduction(const OrgId& from, ByteView message);
   // The copy of a control log begins behind this entry, of which nothing more is known (rule 29: no earlier state is

@@ -236,13 +236,13 @@ Result<Bytes> ReplicaCore::answer(const Channel& channel, bool accepted) const {
   return sign_acceptance(out, secrets.tier2->signing);
 }
 
-// Whoever has signed a receipt since this organisation came, for the last time, is in the channel.
-bool ReplicaCore::has_channel(const Channel& channel, const NodeId& node) const {
+// Whoever has signed a receipt since its organisation came, for the last time, is in the channel.
+bool ReplicaCore::has_channel(const Channel& channel, const OrgId& org, const NodeId& node) const {
   const auto receipt = channel.receipts.find(node);
   if (receipt == channel.receipts.end()) return false;
   const ChannelState& state = *channel.durable;
-  const RosterMember* own = state.newest->member(own_org);
-  const EpochInfo* since = own == nullptr ? nullptr : state.epoch(own->since);
+  const RosterMember* member = state.newest->member(org);
+  const EpochInfo* since = member == nullptr ? nullptr : state.epoch(member->since);
   if (since == nullptr) return true;
   const auto holds = [&](const LogKey& log, Number number) {
     const auto head = receipt->second.heads.find(log);
@@ -307,11 +307,16 @@ std::vector<Mail> Replica::mail_for(const OrgId& org, const NodeId& node) const 
       add(MailKind::kLeave, crypto::kLabelLeaveMail, held.leave);
     }
     if (org == impl_->own_org) {
-      if (!held.joined() || held.contribution != nullptr || impl_->has_channel(*channel, node)) continue;
+      if (!held.joined() || held.contribution != nullptr || impl_->has_channel(*channel, org, node)) continue;
       if (const auto introduction = impl_->introduction_to(*channel)) {
         add(MailKind::kIntroduction, crypto::kLabelIntroduction, *introduction);
       }
     } else if (held.joined()) {
+      // The node that introduced it may be lost, and a term may have ended since.
+      const bool waits = held.term().number > 1 && may_read(held.role_of(org)) && !impl_->has_channel(*channel, org, node);
+      if (const auto introduction = waits ? impl_->introduction_to(*channel) : std::nullopt) {
+        add(MailKind::kIntroduction, crypto::kLabelIntroduction, *introduction);
+      }
       if (const auto invitation = impl_->invitation_for(*channel, org)) {
         add(MailKind::kInvitation, crypto::kLabelInvitation, *invitation);
       }
@@ -598,7 +603,6 @@ Result<void> ReplicaCore::take_notice(ByteView signed_notice) {
 }
 
 Result<void> ReplicaCore::take_introduction(const OrgId& from, ByteView message) {
-  if (from != own_org) return peer_error(kNotForUs, "only a node of the same organisation introduces to channels");
   TOCSIN_ASSIGN(introduction, decode_introduction(message));
   TOCSIN_ASSIGN(genesis, decode_channel_genesis(introduction.genesis, introduction.genesis_signature.view()));
   if (genesis.network != own_log().profile().network) return bad_invitation("the channel is of another network");
@@ -609,6 +613,13 @@ Result<void> ReplicaCore::take_introduction(const OrgId& from, ByteView message)
     return bad_invitation("this organisation is, or was, a contributor of that channel");
   }
   if (channel != nullptr && channel->accepted.joined()) return kOk;
+  // Others only say who leads by now, where a node of this organisation has introduced it (as in take_invitation).
+  if (from != own_org) {
+    const bool introduced = channel != nullptr && channel->accepted.standing == ChannelStanding::kAccepting &&
+                            channel->accepted.invitation.empty();
+    if (!introduced) return kOk;
+    if (!is_verified(from)) return bad_invitation("who leads by now is taken from a verified peer alone");
+  }
   if (channel == nullptr && channels.size() >= kChannelsMax) {
     return peer_error(kQuotaExceeded, "a node takes part in 256 channels");
   }
@@ -653,7 +664,7 @@ Result<void> ReplicaCore::take_introduction(const OrgId& from, ByteView message)
   state.invitation.clear();
   state.acceptance.clear();
   state.leave.clear();
-  state.carrier = own_org;
+  state.carrier = from;
   if (!goes_on) {
     state.terms = lead.terms();
     state.certificate = introduction.certificate;

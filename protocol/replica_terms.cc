@@ -225,7 +225,7 @@ void ReplicaCore::lead_on(Channel& channel) {
     if (certified.revoked) continue;
     if (node == own_node) break;
     const bool waited = clock.steady_ms() >= channel.lead_on_ms - kLeadOnAfterMs + kLeadOnPastOthersMs;
-    if (!waited || has_channel(channel, node)) return;
+    if (!waited || has_channel(channel, own_org, node)) return;
   }
   if (own_log().live_node(own_node) == nullptr) return;
   Proposal proposal;

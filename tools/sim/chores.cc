@@ -22,6 +22,7 @@ void Events::second(bool live) {
   answer_proposals();
   if (rates_.chair > 0) replace_lost_chairs();
   if (settled_) pass_cards();
+  if (settled_) invite_again();
   if (!live) return;
   if (rates_.restore > 0 && happens(12)) make_backup();
   if (happens(rates_.join)) join();
@@ -57,6 +58,40 @@ void Events::pass_cards() {
       if (std::any_of(scene_.channels.begin(), scene_.channels.end(),
                       [&](const Channel& channel) { return in(**a, channel) && in(**b, channel); }))
         scene_.world.introduce(**a, **b);
+    }
+  }
+}
+
+// An organisation stands in the roster, and all its nodes that knew of the channel are lost: nobody tells the others. Its
+// people ask the chair to remove it and to invite it anew (docs/trust.md).
+void Events::invite_again() {
+  if (scene_.now() - looked_for_lost_ < 20 * kMinute) return;
+  looked_for_lost_ = scene_.now();
+  for (Channel& channel : scene_.channels) {
+    Node* chair = scene_.chair(channel);
+    if (chair == nullptr) continue;
+    const auto info = *chair->replica->channel(channel.id);
+    const auto listed = [](const std::vector<MemberInfo>& in, const OrgId& org) {
+      return std::any_of(in.begin(), in.end(), [&](const MemberInfo& member) { return member.org == org; });
+    };
+    const auto knows = [&](const Node* node) {
+      const auto own = node->replica->channel(channel.id);
+      return own && (own->standing == ChannelStanding::kJoined || own->standing == ChannelStanding::kAccepting);
+    };
+    for (const auto& org : scene_.world.orgs()) {
+      std::vector<Node*> good;
+      for (auto* node : org->nodes)
+        if (scene_.good(*node)) good.push_back(node);
+      if (org->hostile || good.empty() || std::any_of(good.begin(), good.end(), knows)) continue;
+      const bool member = listed(info.members, org->id);
+      if (!member && (!invited_again_.contains({channel.id, org->id}) || listed(info.invited, org->id))) continue;
+      invited_again_.insert({channel.id, org->id});
+      ++counts_["invited_again"];
+      if (member) {
+        drop(channel, *chair, org->id);
+      } else {
+        ask_in(channel, *chair, org->id);
+      }
     }
   }
 }

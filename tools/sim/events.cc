@@ -62,14 +62,18 @@ void Events::join() {
   Org* org = pick(orgs);
   if (org == nullptr) return;
   channel.asked.insert(org->id);
-  if (!channel.several) {
-    counts_["invited"] += chair->replica->invite(channel.id, org->id, Role::kMember, [](Result<void>) {}).ok();
-    return;
-  }
-  const auto member = chair->replica->member_to_invite(channel.id, org->id, Role::kMember);
-  if (member)
-    counts_["invited"] +=
-        chair->replica->propose(channel.id, InviteChange{*member}, "asked", [](Result<ProposalId>) {}).ok();
+  counts_["invited"] += ask_in(channel, *chair, org->id);
+}
+
+bool Events::ask_in(const Channel& channel, Node& chair, const OrgId& org) {
+  if (!channel.several) return chair.replica->invite(channel.id, org, Role::kMember, [](Result<void>) {}).ok();
+  const auto member = chair.replica->member_to_invite(channel.id, org, Role::kMember);
+  return member && chair.replica->propose(channel.id, InviteChange{*member}, "asked", [](Result<ProposalId>) {}).ok();
+}
+
+bool Events::drop(const Channel& channel, Node& chair, const OrgId& org) {
+  if (!channel.several) return chair.replica->remove_member(channel.id, org, [](Result<void>) {}).ok();
+  return chair.replica->propose(channel.id, RemoveChange{org}, "left", [](Result<ProposalId>) {}).ok();
 }
 
 bool Events::add_further(Org& org) {
@@ -105,10 +109,7 @@ void Events::remove_member() {
   }
   Org* org = !hostile.empty() && scene_.random().chance(0.5) ? pick(hostile) : pick(orgs);
   if (org == nullptr) return;
-  const bool done =
-      channel.several
-          ? chair->replica->propose(channel.id, RemoveChange{org->id}, "left", [](Result<ProposalId>) {}).ok()
-          : chair->replica->remove_member(channel.id, org->id, [](Result<void>) {}).ok();
+  const bool done = drop(channel, *chair, org->id);
   counts_["removals"] += done;
   // A hostile one does not want to know, and goes on asking and writing with the keys that it has.
   for (auto* node : org->nodes)

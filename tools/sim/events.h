@@ -51,8 +51,11 @@ class Events {
   void replace_lost_chairs();
   void make_backup();
   void pass_cards();
+  void invite_again();
 
   void join();
+  bool ask_in(const Channel& channel, Node& chair, const protocol::OrgId& org);
+  bool drop(const Channel& channel, Node& chair, const protocol::OrgId& org);
   bool add_further(Org& org);
   void removal();
   void remove_member();
@@ -80,7 +83,9 @@ class Events {
   std::map<std::string, std::uint64_t> counts_;
   std::int64_t jumped_ms_ = 0;
   bool settled_ = false;
+  std::set<std::pair<protocol::ChannelId, protocol::OrgId>> invited_again_;
   std::int64_t cards_passed_ = 0;  // when last
+  std::int64_t looked_for_lost_ = 0;
 };
 
 }  // namespace tocsin::sim
