@@ -367,6 +367,19 @@ const Term* ChannelState::term_over(const LogKey& log) const {
   return at == end ? nullptr : &*at;
 }
 
+const Term* ChannelState::term_numbered(std::uint32_t number) const {
+  const Term* before = term_before(number + 1);
+  return before == nullptr || before->number != number ? nullptr : before;
+}
+
+const Term* ChannelState::term_before(std::uint32_t number) const {
+  const Term* out = nullptr;
+  for (const Term& term : terms) {
+    if (&term != &terms.back() && term.number < number) out = &term;
+  }
+  return out;
+}
+
 Role ChannelState::role_of(const OrgId& org) const {
   const RosterMember* member = newest == nullptr ? nullptr : newest->member(org);
   return member == nullptr ? Role::kUnknown : member->role;

@@ -108,6 +108,9 @@ struct ChannelState {
   const NodeId& chair_node() const { return terms.empty() ? genesis->chair_node : terms.back().chair_node; }
   // The term whose control log this is; null for another log.
   const Term* term_over(const LogKey& log) const;
+  // Of those that are over: the one of this number, and the last one before it; null: none is known.
+  const Term* term_numbered(std::uint32_t number) const;
+  const Term* term_before(std::uint32_t number) const;
   bool joined() const { return standing == ChannelStanding::kJoined; }
   bool is_chair() const { return control_key != nullptr; }
   // Newest epoch with a key here; 0 before the first.

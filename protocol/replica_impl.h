@@ -711,6 +711,10 @@ struct ReplicaCore {
   Epoch first_named(Channel& channel, const OrgId& org);
   bool entitled(Channel& channel, const OrgId& org, Epoch epoch);
   std::optional<KeyRange> wanted_keys(const Channel& channel) const;
+  const LogState* control_of(const ChannelState& state, Epoch epoch) const;
+  // Nothing: what is held of its control log does not begin with its first entry.
+  std::optional<Epoch> first_of_term(const ChannelState& state, std::uint32_t term) const;
+  bool grow_control_logs(Change& change, Channel& channel, const std::map<std::uint32_t, Epoch>& below);
   void ask_for_keys(Channel& channel);
   bool take_key_turn(const NodeId& node);
   Result<void> take_key_request(const OrgId& from, ByteView message);

@@ -108,7 +108,15 @@ bool ReplicaCore::entitled(Channel& channel, const OrgId& org, Epoch epoch) {
 
 // ---- Asking
 
-// The newest epochs first, and those of the present term alone: what is held of another term's log does not grow. A
+// The control log of the term that has this epoch; null: none is held.
+const LogState* ReplicaCore::control_of(const ChannelState& state, Epoch epoch) const {
+  const Term* over = state.term_numbered(term_of(epoch));
+  return term_of(epoch) == state.term().number ? find_log(state.control_log())
+         : over == nullptr                     ? nullptr
+                                               : find_log(over->log);
+}
+
+// The newest epochs first, term by term: where a term began, its log shows, once the copy of it reaches down so far. A
 // window reaches below what the organisation knows itself entitled to: it may have been a member once before.
 std::optional<KeyRange> ReplicaCore::wanted_keys(const Channel& channel) const {
   const ChannelState& state = channel.accepted;
@@ -119,20 +127,30 @@ std::optional<KeyRange> ReplicaCore::wanted_keys(const Channel& channel) const {
   if (const auto grant = state.grants.find(own_org); grant != state.grants.end()) {
     first = std::min(first, grant->second.from);
   }
-  const Epoch newest = state.newest_epoch_seen();
-  Epoch lowest = epoch_in(term_of(newest), 1);
-  for (auto at = state.epochs.lower_bound(lowest); at != state.epochs.end(); ++at) {
-    if (at->second.first.value == 1) lowest = at->first;  // the first of its term
+  Epoch newest = state.newest_epoch_seen();
+  for (;;) {
+    const auto begun = first_of_term(state, term_of(newest));
+    const Epoch lowest = begun.value_or(epoch_in(term_of(newest), 1));
+    for (Epoch epoch = newest; epoch >= std::max(first, lowest); epoch = {epoch.value - 1}) {
+      const EpochInfo* info = state.epoch(epoch);
+      if (info != nullptr && info->access != nullptr) continue;
+      const auto given = channel.given.lower_bound({epoch, OrgId{}});
+      if (given != channel.given.end() && given->first.first == epoch) continue;  // it waits for the control log
+      const std::uint64_t count = count_of(epoch);
+      return KeyRange{std::max(lowest, epoch_in(term_of(epoch), count > kKeysAskedMax ? count - kKeysAskedMax + 1 : 1)),
+                      epoch};
+    }
+    if (!begun || first >= *begun || count_of(*begun) <= 1) return std::nullopt;
+    const Term* before = state.term_before(term_of(newest));
+    if (before == nullptr) return std::nullopt;
+    newest = epoch_in(before->number, count_of(*begun) - 1);  // counts go on through all terms
   }
-  first = std::max(first, lowest);
-  for (Epoch epoch = newest; epoch >= first; epoch = {epoch.value - 1}) {
-    const EpochInfo* info = state.epoch(epoch);
-    if (info != nullptr && info->access != nullptr) continue;
-    const auto given = channel.given.lower_bound({epoch, OrgId{}});
-    if (given != channel.given.end() && given->first.first == epoch) continue;  // it waits for the control log
-    const std::uint64_t count = count_of(epoch);
-    return KeyRange{std::max(lowest, epoch_in(term_of(epoch), count > kKeysAskedMax ? count - kKeysAskedMax + 1 : 1)),
-                    epoch};
+}
+
+std::optional<Epoch> ReplicaCore::first_of_term(const ChannelState& state, std::uint32_t term) const {
+  for (auto at = state.epochs.lower_bound(epoch_in(term, 1)); at != state.epochs.end(); ++at) {
+    if (term_of(at->first) != term) break;
+    if (at->second.first.value == 1) return at->first;
   }
   return std::nullopt;
 }
@@ -286,8 +304,14 @@ Result<void> ReplicaCore::take_key_answer(const OrgId& from, ByteView message) {
 }
 
 ReplicaCore::GivenPlace ReplicaCore::place_of_given(const Channel& channel, Epoch epoch) const {
-  const LogState* control = find_log(channel.accepted.control_log());
-  if (control == nullptr || control->durable.head.value == 0) return GivenPlace::kNowhere;
+  const ChannelState& state = channel.accepted;
+  const LogState* control = control_of(state, epoch);
+  if (control == nullptr || control->durable.head.value == 0) {
+    // A term that was over before this node came: all that is known of its log is where it ended.
+    const Term* over = state.term_numbered(term_of(epoch));
+    const bool begins = control == nullptr && over != nullptr && over->last.value != 0;
+    return begins ? GivenPlace::kBelow : GivenPlace::kNowhere;
+  }
   const LogRecord& record = control->durable;
   const EpochInfo* info = channel.accepted.epoch(epoch);
   if (info != nullptr && info->log != record.log) return GivenPlace::kNowhere;  // of another term
@@ -308,7 +332,7 @@ Result<void> ReplicaCore::take_given(const Channel& channel, ChannelState& state
   const EpochInfo& info = *state.epoch(epoch);
   EpochRun run;
   for (Number number = info.first; number <= info.last && !run.complete(); number = number.next()) {
-    TOCSIN_ASSIGN(entry, stored_entry(state.control_log(), number));
+    TOCSIN_ASSIGN(entry, stored_entry(info.log, number));
     TOCSIN_ASSIGN(header, EntryHeader::decode(entry.view().header));
     TOCSIN_ASSIGN(body, decode_control_body(entry.view().body));
     TOCSIN_TRY(run.add(header, std::move(body)));
@@ -322,7 +346,7 @@ Result<void> ReplicaCore::take_given(const Channel& channel, ChannelState& state
       if (next->second.log == info.log) end = std::min(end, Number{next->second.first.value - 1});
     }
     for (Number at = info.last.next(); at <= end && events.size() < kLateEventsMax; at = at.next()) {
-      TOCSIN_ASSIGN(entry, stored_entry(state.control_log(), at));
+      TOCSIN_ASSIGN(entry, stored_entry(info.log, at));
       events.push_back(std::move(entry));
     }
   }
@@ -333,13 +357,14 @@ void ReplicaCore::use_given(Channel& channel) {
   const Epoch first_before = channel.accepted.first_epoch();
   ChannelState next = channel.accepted;
   std::vector<Epoch> taken;
-  Epoch below;
+  std::map<std::uint32_t, Epoch> below;  // how far down the copies of the terms' control logs are to reach
   for (auto at = channel.given.begin(); at != channel.given.end();) {
     const auto& [epoch, from] = at->first;
     const EpochInfo* info = next.epoch(epoch);
     const GivenPlace place = place_of_given(channel, epoch);
     if (place == GivenPlace::kBelow && (info == nullptr || info->access == nullptr)) {
-      below = below.value == 0 ? epoch : std::min(below, epoch);
+      const auto [lowest, added] = below.try_emplace(term_of(epoch), epoch);
+      lowest->second = std::min(lowest->second, epoch);
       ++at;
       continue;
     }
@@ -362,27 +387,17 @@ void ReplicaCore::use_given(Channel& channel) {
     }
     at = channel.given.erase(at);
   }
-  // The control log goes first: its entries say what the keys have to fit.
-  LogState* control = find_log(channel.accepted.control_log());
-  const bool more_below = control != nullptr && below.value != 0 && control->down_to != below;
-  if (control != nullptr && control->down_to != below) {
-    control->down_to = below;
-    if (below.value == 0) {
-      channel.short_logs.erase(control->accepted.log);
-    } else {
-      channel.short_logs.insert(control->accepted.log);
-    }
-  }
+  // The control logs go first: their entries say what the keys have to fit.
+  Change change;
+  const bool more_below = grow_control_logs(change, channel, below);
   if (taken.empty()) {
     if (more_below) {  // sessions have to hear that there is something to fetch
-      Change change;
       change.mail = true;
       commit_for(std::move(change), nullptr);
     }
     return;
   }
   channel.accepted = std::move(next);
-  Change change;
   for (const Epoch epoch : taken) {
     const ChannelState& state = channel.accepted;
     table.add_epoch(state.id(), state.genesis->pseudonym, epoch, *state.epochs.at(epoch).key);
@@ -392,6 +407,42 @@ void ReplicaCore::use_given(Channel& channel) {
   change.channels.push_back(channel.accepted.id());
   change.mail = true;
   commit_for(std::move(change), nullptr);
+}
+
+// True where a copy is to reach further down than before.
+bool ReplicaCore::grow_control_logs(Change& change, Channel& channel, const std::map<std::uint32_t, Epoch>& below) {
+  const ChannelState& state = channel.accepted;
+  bool more = false;
+  const auto grow = [&](const Term& term) {
+    const auto wanted = below.find(term.number);
+    const Epoch down_to = wanted == below.end() ? Epoch{} : wanted->second;
+    LogState* control = find_log(term.log);
+    if (control == nullptr && down_to.value != 0) {
+      // As a joiner begins a copy: behind the entry that the term ended with.
+      const auto above = state.epochs.lower_bound(epoch_in(term.number + 1, 1));
+      const std::uint64_t count = above == state.epochs.end() ? count_of(down_to) : count_of(above->first) - 1;
+      control = &add_log(term.log, LogType::kControl, state.id());
+      LogRecord& record = control->accepted;
+      record.low = term.last.next();
+      record.head = term.last;
+      record.head_hash = record.before_low = term.last_hash;
+      record.head_epoch = epoch_in(term.number, count);
+      change.logs.push_back(term.log);
+    }
+    if (control == nullptr || control->down_to == down_to) return;
+    control->down_to = down_to;
+    if (down_to.value == 0) {
+      channel.short_logs.erase(term.log);
+    } else {
+      channel.short_logs.insert(term.log);
+      more = true;
+    }
+  };
+  for (const Term& term : state.terms) {
+    if (term.number != state.term().number) grow(term);
+  }
+  grow(state.term());
+  return more;
 }
 
 // Copies of feeds that began with a later epoch are to reach down; and what nobody could tell of may be told now.

@@ -234,8 +234,6 @@ bool Invariants::has_to_open(const Channel& channel, Node& node, Node& newest, c
   if (!held && (writer == nullptr || w.epoch < writer->since)) return false;
   const auto* member = roster ? roster->member(node.org->id) : nullptr;
   if (member == nullptr || w.epoch < member->since) return false;
-  // A node that came later is given the keys of the present term alone.
-  if (node.late && term_of(w.epoch) < term_of(roster->epoch)) return false;
   return may_have(node, channel, w.epoch);
 }
 
