@@ -65,12 +65,18 @@ Number ReplicaCore::served_head(const LogState& log) const {
     return std::min(head, disputed);
   }
   const auto limit = limit_of(*channel->durable, log.durable.log, log.owner);
-  if (!limit) return std::min(head, disputed);
+  if (!limit || is_uncounted(*channel, log)) return std::min(head, disputed);
   if (!fork || !fork->parted() || *limit < fork->number) return std::min(head, *limit);
   // Others take what lies above as the chosen branch: so it has to be that.
   const FeedPin* pin = pin_for(*channel->durable, log);
   const auto hash = pin != nullptr && head >= *limit && !fork->cutting ? hash_at(log, *limit) : std::nullopt;
   return hash && *hash == pin->hash ? *limit : std::min(head, disputed);
+}
+
+bool ReplicaCore::is_uncounted(const Channel& channel, const LogState& log) const {
+  if (log.durable.type != LogType::kFeed || !log.owner || pin_for(*channel.durable, log) != nullptr) return false;
+  const auto limit = limit_of(*channel.durable, log.durable.log, log.owner);
+  return limit && limit->value == 0;
 }
 
 bool ReplicaCore::disputed_leaf(const LogState& log, Leaf& leaf) const {

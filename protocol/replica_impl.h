@@ -634,6 +634,8 @@ struct ReplicaCore {
   // The last entry that others are served; `pin`: of the durable state.
   Number served_head(const LogState& log) const;
   const FeedPin* pin_for(const ChannelState& state, const LogState& log) const;
+  // Its writer was dropped, and the chair did not know the feed: nothing of it counts (limit_of), and nothing is added.
+  bool is_uncounted(const Channel& channel, const LogState& log) const;
   // The leaf of a log of which a fork is known; false: it has none.
   bool disputed_leaf(const LogState& log, Leaf& leaf) const;
   // A pin chose: what is held of another branch goes, a piece with each write.

@@ -78,7 +78,8 @@ bool Replica::may_serve(const NodeId& peer, const std::optional<ChannelId>& id, 
   if (impl_->is_contribution(*channel, *org)) return frontier(*id, *org).find(key) != nullptr;
   if (!may_read(state.role_of(*org))) return false;
   if (is_org_log) return state.role_of(OrgId{key.bytes()}) != Role::kUnknown;
-  return log->channel == *id && channel->frontier.find(key) != nullptr;
+  // A feed that does not count any more: who cannot tell yet whose it is finds that out by its entries.
+  return log->channel == *id && (channel->frontier.find(key) != nullptr || impl_->is_uncounted(*channel, *log));
 }
 
 bool Replica::wants_log(const std::optional<ChannelId>& id, const LogKey& key, LogType type) const {

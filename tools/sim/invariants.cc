@@ -206,7 +206,8 @@ void Invariants::forks_known(const Channel& channel, const std::vector<Node*>& m
         if (!fresh && found->second != *hash) logs.insert(log.log);
       }
     }
-    for (const auto& fork : node->replica->forks()) logs.insert(fork.log);
+    for (const auto& fork : node->replica->forks())
+      if (fork.parted) logs.insert(fork.log);  // the others cannot be told where histories part (docs/status.md)
   }
   forked_.insert(logs.begin(), logs.end());
   for (auto* node : members) {
@@ -215,7 +216,8 @@ void Invariants::forks_known(const Channel& channel, const std::vector<Node*>& m
       const auto record = node->replica->log_record(log);
       if (!record || record->channel != channel.pseudonym || node->replica->pin_of(log)) continue;
       if (std::none_of(forks.begin(), forks.end(), [&](const ForkInfo& fork) { return fork.log == log; }))
-        return fail("forks_known", node->name + " does not know of a fork of a feed of " +
+        return fail("forks_known", node->name + " does not know of a fork of feed " +
+                                       to_hex(log.view()).substr(0, 6) + " of " +
                                        (writers_.contains(log) ? writers_[log]->name : "nobody"));
     }
   }

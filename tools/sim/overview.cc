@@ -1,5 +1,5 @@
 // What each node holds, for whoever has to find out why an invariant broke.
-#include <cstdio>
+#include <algorithm>
 
 #include "tools/sim/invariants.h"
 
@@ -50,7 +50,10 @@ std::string Invariants::overview() {
            (chair ? chair->name : "?") + (info->is_chair ? " (itself)" : "") + (info->key_missing ? " KEY MISSING" : "") + " frontier " +
            to_hex(node->replica->frontier(channel.id).digest().view()).substr(0, 8));
       if (const auto state = scene_.roster(*node, channel.id)) {
-        std::string members;
+        std::string members, keys;
+        for (const auto& [epoch, rosters] : epochs_[channel.id])
+          if (node->table->epoch_key(channel.pseudonym, epoch)) keys += " " + epoch_text(epoch);
+        line("    keys of" + keys);
         for (const auto& member : state->roster) {
           const auto* org = scene_.world.org(member.org);
           members += " " + (org ? org->name : "?") + "@" + std::to_string(member.log_number.value) + ">=" + epoch_text(member.since);
@@ -60,11 +63,17 @@ std::string Invariants::overview() {
       for (const auto& [key, leaf] : node->replica->frontier(channel.id).leaves())
         line("    leaf " + writer_of(key) + " " + std::to_string(leaf.head.value) + " " +
              to_hex(leaf.hash.view()).substr(0, 6));
+      for (const auto& fork : node->replica->forks())
+        if (std::find(fork.channels.begin(), fork.channels.end(), channel.id) != fork.channels.end())
+          line("    fork " + writer_of(fork.log) + " at " + std::to_string(fork.number.value) +
+               (fork.parted ? " parted" : "") + (fork.resolved ? " resolved" : ""));
       for (const auto& log : node->replica->channel_logs(channel.id)) {
         const auto pin = node->replica->pin_of(log.log);
+        const auto owner = node->table->feed_owner(log.log);
+        const auto* of = owner ? scene_.node(owner->node) : nullptr;
         line("    " + std::string(log.type == LogType::kControl ? "control " : "feed ") + writer_of(log.log) + " " +
              std::to_string(log.low.value) + ".." + std::to_string(log.head.value) + " epoch " + epoch_text(log.head_epoch) + " frozen " +
-             std::to_string(log.frozen) + (pin ? " pin " + std::to_string(pin->last.value) : ""));
+             std::to_string(log.frozen) + " of " + (of == nullptr ? "?" : of->name) + (pin ? " pin " + std::to_string(pin->last.value) : ""));
       }
     }
     for (const auto& [epoch, rosters] : epochs_[channel.id]) {
