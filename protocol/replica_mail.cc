@@ -671,7 +671,6 @@ Result<void> ReplicaCore::take_introduction(const OrgId& from, ByteView message)
     state.head = {};
     state.head_hash = {};
     state.run = {};
-    if (state.newest == nullptr) state.epochs.clear();
     state.head_epoch = {header.epoch.value - 1};
     if (header.number.value > 1) {
       begin_control(change, *channel, {header.number.value - 1}, header.previous, {header.epoch.value - 1});
