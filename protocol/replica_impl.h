@@ -481,6 +481,8 @@ struct ReplicaCore {
   Result<AtEnd> state_at_end(Channel& channel, const ControlCertificate& certificate);
   // The first entries of a log that is no control log here yet.
   Result<void> take_term(Change& change, Channel& channel, std::span<const Entry> entries);
+  // Its chair is certified and not revoked.
+  bool led_by_live_node(const Term& term) const;
   void drop_term(Channel& channel, ChannelState& state, const LogKey& log) const;
   Result<void> take_chair(Change& change, Channel& channel, HeldProposal& held);
   Result<void> check_end(const Channel& channel, const ControlCertificate& certificate) const;

@@ -102,8 +102,11 @@ Result<void> ReplicaCore::take_term(Change& change, Channel& channel, std::span<
   if (!begun) return peer_error(kNotAcceptable, "the log is not that of a later term of this channel");
   const ControlCertificate& certificate = begun->certificate;
   const std::uint32_t term = certificate.term.number;
-  // Terms only rise; of two of one number the one that a later term follows.
-  if (term < now.term().number || (term == now.term().number && channel.named_log != certificate.term.log)) {
+  // Terms only rise; of two of one number the one that a later term follows, or whose chair is not revoked: two nodes of
+  // an organisation may have led on, of which one was lost at once.
+  const bool given_up = chair_revoked(now) && led_by_live_node(certificate.term);
+  const bool rival = term == now.term().number && channel.named_log != certificate.term.log && !given_up;
+  if (term < now.term().number || rival) {
     if (term == now.term().number) channel.rival_term = term;
     return peer_error(kNotAcceptable, "the term is not later than the one in force");
   }
@@ -134,6 +137,11 @@ Result<void> ReplicaCore::take_term(Change& change, Channel& channel, std::span<
   channel.named_log = {};
   channel.rival_term = 0;
   return kOk;
+}
+
+bool ReplicaCore::led_by_live_node(const Term& term) const {
+  const OrgState* org = find_org(term.chair_org);
+  return org != nullptr && org->accepted.live_node(term.chair_node) != nullptr;
 }
 
 // Epochs of two terms of one number have the same numbers: what the one that is replaced gave opens nothing of the
