@@ -58,15 +58,32 @@ std::optional<Fork> fork_of(Bytes proof) {
   }
   out.seen = peek_number(entries[0].header);
   out.previous = *EntryHash::from(peek_previous(entries[0].header));
+  if (entries.size() == 2) {
+    // Whichever of the two was held: all that know of them are to say the same.
+    const EntryHash other = *EntryHash::from(peek_previous(entries[1].header));
+    out.apart_below = out.previous != other;
+    out.previous = std::min(out.previous, other);
+  }
   out.proof = std::move(kept);
   return out;
 }
 
-// One number of one log, one entry before, and not the same: what it takes beside the signatures.
-bool part_here(const EntryView& a, const EntryView& b) {
+// One number of one log, and not the same: what it takes beside the signatures.
+bool contradict(const EntryView& a, const EntryView& b) {
   return equal(a.header.first(4), b.header.first(4)) && peek_number(a.header) == peek_number(b.header) &&
-         equal(peek_log(a.header), peek_log(b.header)) && equal(a.header.subspan(56, 64), b.header.subspan(56, 64)) &&
+         equal(peek_log(a.header), peek_log(b.header)) && equal(a.header.subspan(56, 32), b.header.subspan(56, 32)) &&
          hash_of(a) != hash_of(b);
+}
+
+// And one entry before.
+bool part_here(const EntryView& a, const EntryView& b) {
+  return contradict(a, b) && equal(peek_previous(a.header), peek_previous(b.header));
+}
+
+// Of a feed it is enough that they contradict: where nobody holds the other history further down, nothing is in dispute
+// there, and who does is found by the entry before. The other logs say who decides, and need the very place.
+bool proves(LogType type, const EntryView& a, const EntryView& b) {
+  return type == LogType::kFeed ? contradict(a, b) : part_here(a, b);
 }
 
 Error no_proof(std::string detail) { return peer_error(kBadEntry, std::move(detail)); }
@@ -132,7 +149,7 @@ void ReplicaCore::keep_fork(Change& change, LogState& log, const EntryView* held
   auto fork = fork_of(join_entries(held, other));
   if (!fork) return;
   fork->found = clock.now();
-  if (held != nullptr && part_here(*held, other)) {
+  if (held != nullptr && proves(log.accepted.type, *held, other)) {
     if (log.accepted.type != LogType::kOrganisation) {
       // Ours may be covered by a later signature alone (rule 10).
       fork->convinces = verify_entry(*held, verifier) && verify_entry(other, verifier);
@@ -203,7 +220,7 @@ Result<void> ReplicaCore::load_forks() {
       fork->ended = (flags & kFlagEnded) != 0;
     } else if (log->accepted.type != LogType::kOrganisation && fork->proof != nullptr) {
       const auto entries = split_entries(*fork->proof);
-      fork->convinces = entries.size() == 2 && part_here(entries[0], entries[1]) &&
+      fork->convinces = entries.size() == 2 && proves(log->accepted.type, entries[0], entries[1]) &&
                         verify_entry(entries[0], verifier) && verify_entry(entries[1], verifier);
     }
     if ((flags & kFlagParted) != 0 || fork->convinces) fork->number = fork->seen;
@@ -281,7 +298,9 @@ Result<ForkStep> Replica::fork_candidate(const ChannelId& id, const EntryView& e
   }
   core.keep_fork(change, *log, stored ? &stored_view : nullptr, entry);
   if (!change.batch.empty()) core.commit_for(std::move(change), nullptr);
-  return log->fork->parted() ? ForkStep::kProven : ForkStep::kDiffers;
+  // They may part further down, as far as the peer can show.
+  const bool here = log->fork->parted() && (header.type != LogType::kFeed || !log->fork->apart_below);
+  return here ? ForkStep::kProven : ForkStep::kDiffers;
 }
 
 // ---- Passing on
@@ -349,11 +368,12 @@ Result<Replica::TakenProof> Replica::take_fork_proof(const ChannelId& id, ByteVi
   if (!pair[0].body.empty() && !pair[1].body.empty()) return core.take_end_proof(id, pair[0], pair[1]);
   if (!pair[0].body.empty() || !pair[1].body.empty()) return refuse(no_proof("a fork proof is without bodies"));
   const auto header = *EntryHeader::decode(pair[0].header);
-  if (!part_here(pair[0], pair[1])) return refuse(no_proof("the two entries do not part where the proof says"));
+  if (!proves(header.type, pair[0], pair[1])) return refuse(no_proof("the two entries do not part where the proof says"));
 
   LogState* log = core.find_log(header.log);
   const Channel* channel = core.find_channel(id);
-  TakenProof out{header.log, header.number, header.previous, false};
+  TakenProof out{header.log, header.number,
+                 std::min(header.previous, *EntryHash::from(peek_previous(pair[1].header))), false};
   if (channel == nullptr) return peer_error(kNotAcceptable, "the proof is for a channel that is not here");
   if (log == nullptr || log->accepted.head.value == 0) {
     out.early = true;
@@ -403,7 +423,7 @@ std::vector<ForkInfo> Replica::forks() const {
     bool settled = false;  // a later term ends below
     info.log = key;
     info.type = log.accepted.type;
-    info.parted = fork.parted();
+    info.parted = fork.parted() && !fork.apart_below;
     info.number = fork.seen;
     info.previous = fork.previous;
     info.entries = fork.entries;

@@ -40,10 +40,12 @@ Error needs_newer_error(const ChannelState& state);  // rule 16
 
 // What is known of two histories of one log (rule 12); its record: replica_forks.cc.
 struct Fork {
-  // Where they part: both entries have this number and name the same entry before. 0: not known, only that some entries
+  // Where they part: both entries have this number. They name the same entry before; those of a feed may follow two, and
+  // then everybody whose entry before is the same holds one history up to there. 0: not known, only that some entries
   // contradict each other or what signs them (rule 10); then all of the log is disputed, and nobody else is told.
   Number number;
-  EntryHash previous;
+  EntryHash previous;  // the lower of two
+  bool apart_below = false;
   std::array<EntryHash, 2> entries;  // the second is zero where one alone was kept
   std::array<Epoch, 2> epochs;
   Number seen;             // of the entries kept

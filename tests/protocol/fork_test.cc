@@ -72,6 +72,30 @@ struct ForkLife : testing::Test {
     const auto forks = party.replica().forks();
     return forks.size() == 1 && forks[0].log == feed ? forks[0] : ForkInfo{};
   }
+  // By the feed's key, with an entry before it that nobody holds.
+  Bytes signed_entry(std::uint64_t number, std::uint8_t mark) {
+    const auto state = test::stored_channel(a, channel);
+    EntryHeader header;
+    header.number = {number};
+    header.epoch = {1};
+    header.log = feed;
+    header.channel = state.genesis->pseudonym;
+    std::array<std::uint8_t, 32> previous{};
+    previous[0] = mark;
+    header.previous = EntryHash{previous};
+    const Entry entry = sign_entry(header, Bytes{mark}, *state.feed_key);
+    return encode_entry({entry.view().header, entry.view().signature, {}});
+  }
+  static Bytes join(const std::vector<Bytes>& entries) {
+    Bytes out;
+    for (const Bytes& entry : entries) {
+      std::array<std::uint8_t, 2> size;
+      store_le16(size.data(), static_cast<std::uint16_t>(entry.size()));
+      append(out, ByteView(size));
+      append(out, entry);
+    }
+    return out;
+  }
   void expect_parted(Party& party, Number at) {
     const ForkInfo fork = info(party);
     EXPECT_TRUE(fork.parted) << party.name();
@@ -213,33 +237,36 @@ TEST_F(ForkLife, rule_12_a_forged_proof_is_refused_and_counted_and_ends_nothing)
   refused(twice, "bad_entry");
   refused(Bytes(good.begin(), good.end() - 1), "bad_entry");
   refused(Bytes(good.begin(), good.begin() + half), "bad_entry");
-  // Both are signed and contradict each other, but they do not follow the same entry: where they part is not said.
-  const auto state = test::stored_channel(a, channel);
-  const auto signed_one = [&](std::uint8_t mark) {
-    EntryHeader header;
-    header.number = {4};
-    header.epoch = {1};
-    header.log = feed;
-    header.channel = state.genesis->pseudonym;
-    std::array<std::uint8_t, 32> previous{};
-    previous[0] = mark;
-    header.previous = EntryHash{previous};
-    return sign_entry(header, Bytes{mark}, *state.feed_key);
-  };
-  Bytes apart;
-  for (const std::uint8_t mark : {1, 2}) {
-    const Entry entry = signed_one(mark);
-    const Bytes encoded = encode_entry({entry.view().header, entry.view().signature, {}});
-    std::array<std::uint8_t, 2> size;
-    store_le16(size.data(), static_cast<std::uint16_t>(encoded.size()));
-    append(apart, ByteView(size));
-    append(apart, encoded);
-  }
-  refused(apart, "bad_entry");
+  // Signed, and of two numbers.
+  refused(join({signed_entry(4, 1), signed_entry(5, 2)}), "bad_entry");
   EXPECT_EQ(code_of(d.replica().take_fork_proof(d.replica().private_channel(), good)), "not_acceptable");
   must(d.replica().take_fork_proof(channel, good));
   d.store.sync();
   expect_parted(d, {4});
+}
+
+// Where the two histories part further down nobody can say who holds one of them alone. The author is proven all the
+// same, and all end at one place.
+TEST_F(ForkLife, rule_12_two_entries_that_follow_different_ones_are_a_proof_for_everybody) {
+  fork({}, {}, 5, {&b, &c});
+  const Number head = b.replica().accepted_head(feed);
+  ASSERT_GT(head.value, 4u);
+  must(c.replica().take_fork_proof(channel, join({signed_entry(4, 1), signed_entry(4, 2)})));
+  c.store.sync();
+  sync(b, c);
+  for (Party* each : {&b, &c}) {
+    const auto forks = each->replica().forks();
+    ASSERT_EQ(forks.size(), 1u) << each->name();
+    EXPECT_EQ(forks[0].number, Number{4});
+    EXPECT_FALSE(forks[0].parted) << "where they part is not known";
+    EXPECT_FALSE(each->replica().wants_log(channel, feed, LogType::kFeed));
+    EXPECT_EQ(each->replica().accepted_head(feed), head) << "what is held stays";
+  }
+  EXPECT_EQ(b.replica().frontier(channel).digest(), c.replica().frontier(channel).digest());
+  // Who was behind takes what nobody disputes.
+  sync(c, d);
+  EXPECT_EQ(d.replica().accepted_head(feed), Number{3});
+  EXPECT_EQ(d.replica().frontier(channel).digest(), c.replica().frontier(channel).digest());
 }
 
 TEST_F(ForkLife, rule_12_who_sends_a_forged_proof_is_hung_up_on) {
