@@ -54,25 +54,20 @@ void add_peer(App& app, const Request& request, ResponderPtr responder) {
   if (auto fine = only_fields(*body, {"card"}); !fine) return responder->problem(fine.error());
   auto card = text_field(*body, "card");
   if (!card) return responder->problem(card.error());
-  if (request.dry_run) {
-    crypto::Verifier verifier;
-    auto open = protocol::open_card(*card, app.replica().network(), verifier);
-    if (!open) return responder->problem(open.error());
-    return responder->json({{"org_id", hex(open->org.id())},
-                            {"node_id", hex(open->card.node)},
-                            {"name", open->org.profile().name},
-                            {"kind", to_string(open->org.profile().kind)},
-                            {"country", open->org.profile().country}});
-  }
-  // Another node of this organisation is no peer: there is nothing to verify, only where it listens.
   crypto::Verifier verifier;
-  if (auto open = protocol::open_card(*card, app.replica().network(), verifier);
-      open && open->org.id() == app.replica().own_org().id()) {
-    Json shown{{"org_id", hex(open->org.id())},
-               {"node_id", hex(open->card.node)},
-               {"name", open->org.profile().name},
-               {"state", "own"},
-               {"address", open->card.addresses.empty() ? Json(nullptr) : Json(open->card.addresses.front())}};
+  const auto open = protocol::open_card(*card, app.replica().network(), verifier);
+  if (!open) return responder->problem(open.error());
+  Json shown{{"org_id", hex(open->org.id())}, {"node_id", hex(open->card.node)}, {"name", open->org.profile().name}};
+  const bool own = open->org.id() == app.replica().own_org().id();
+  if (request.dry_run) {
+    shown["kind"] = to_string(open->org.profile().kind);
+    shown["country"] = open->org.profile().country;
+    return responder->json(shown);
+  }
+  if (own) {
+    // Another node of this organisation is no peer: there is nothing to verify, only where it listens.
+    shown["state"] = "own";
+    shown["address"] = open->card.addresses.empty() ? Json(nullptr) : Json(open->card.addresses.front());
     auto added = app.replica().add_card(*card, [responder, shown = std::move(shown)](Result<void> changed) {
       if (!changed) return responder->problem(changed.error());
       responder->json(shown);

@@ -309,6 +309,24 @@ class Trust(NodesTestCase):
         self.assertNotIn("by the thief", [r["title"] for r in region.run("report", "list")["items"]])
         self.assertNotIn("by the thief", [r["title"] for r in first.run("report", "list")["items"]])
 
+    def test_rule_18_of_three_nodes_two_go_on_alone_once_they_have_each_others_cards(self):
+        first = self.node("Watch")
+        card = self.file("card", first.run("card", "show")["card"])
+        second, third = self.node("Laptop", join=card), self.node("Office", join=card)
+        for further in (second, third):
+            self.certified(first, further)
+            wait_until("it is in the private channel",
+                       lambda: [c["state"] for c in further.run("channel", "list")["items"]] == ["joined"], 60)
+        own = self.file("own", second.run("card", "show")["card"])
+        self.problem(second, "peer", "add", own, exit=1, code="own_card")
+        shown = second.run("peer", "add", self.file("third", third.run("card", "show")["card"]))
+        self.assertEqual((shown["org_id"], shown["node_id"], shown["state"], shown["address"]),
+                         (first.org_id, third.node_id, "own", third.listen))
+        self.assertEqual(second.run("peer", "list")["items"], [], "an own node is no peer")
+        first.end()
+        second.run("report", "new", "--kind", "incident", "--title", "while the first is lost")
+        wait_until("the third has it", lambda: third.count() == 1, 60)
+
     def test_what_cannot_be_a_further_node_is_refused_before_there_is_a_home(self):
         first = self.node("Watch")
         card = first.run("card", "show")["card"]
