@@ -8,6 +8,7 @@
 #include "tests/support/channel_world.h"
 #include "tests/support/expect.h"
 #include "tests/support/forged_control.h"
+#include "tests/support/forged_feed.h"
 
 namespace tocsin::protocol {
 namespace {
@@ -339,6 +340,27 @@ TEST_F(Stewards, rule_22_the_old_chair_takes_up_the_new_term_and_leads_no_more) 
     EXPECT_EQ(info(*party).term, 2u);
   }
   expect_equal({&a, &b, &c, &d});
+}
+
+TEST_F(Stewards, rule_22_nobody_begins_a_feed_past_the_end_of_a_term) {
+  const ProposalId proposal = propose(b, chair_of(c));
+  sync_all({&b, &c});
+  answer(c, proposal);
+  sync_all({&b, &c});
+  ASSERT_EQ(info(b).term, 2u);
+  // The old chair went on, and Delta has its key.
+  const Epoch before = info(a).epoch;
+  must(a.replica().rotate(id, nullptr));
+  a.store.sync();
+  sync_all({&a, &d});
+  const Epoch past = info(d).epoch;
+  ASSERT_EQ(past, before.next());
+  test::ForgedFeed feed(d, id);
+  EXPECT_EQ(code_of(test::give(b, id, {feed.next(past, "late", feed.signed_certificate())})), "unknown_epoch")
+      << "all of that term is here, and it had no such epoch";
+  test::ForgedFeed earlier(d, id, 100);
+  EXPECT_EQ(code_of(test::give(b, id, {earlier.next(before, "in time", earlier.signed_certificate())})), "ok");
+  EXPECT_EQ(b.texts(id), std::vector<std::string>{"in time"});
 }
 
 TEST_F(Stewards, rule_22_the_chair_comes_back_to_who_had_it_and_terms_only_rise) {
