@@ -4,9 +4,12 @@
 
 #include "crypto/wrap.h"
 #include "protocol/channel_messages.h"
-#include "protocol/org_request.h"
 #include "tests/support/bundle_files.h"
+#include "tests/support/channel_world.h"
 #include "tests/support/expect.h"
+#include "tests/support/forged_control.h"
+#include "tests/support/further_nodes.h"
+#include "tests/support/pair.h"
 
 namespace tocsin::protocol {
 namespace {
@@ -24,20 +27,8 @@ struct FurtherNode : testing::Test {
   Party a{"Alpha", 1, clock}, b{"Bravo", 2, clock};
   Party second{b, "Bravo 2", 12, clock};
 
-  // What the roots do with a request, and the first node with what they signed.
-  void sign(const OrgRequest& request) {
-    std::vector<OrgSignature> signatures;
-    for (const RootSigner& signer : b.roots().signers())
-      signatures.push_back(must(sign_org_request(request, *signer.key)));
-    crypto::Verifier verifier;
-    const Entry entry = must(assemble_org_entry(signatures, verifier));
-    must(b.replica().append_org_entry(entry.view(), false, nullptr));
-    b.store.sync();
-  }
-  void certify() {
-    crypto::Verifier verifier;
-    sign(must(b.replica().request_certify(must(decode_node_request(second.request, verifier)))));
-  }
+  void sign(const OrgRequest& request) { test::sign_by_roots(b, b, request); }
+  void certify() { test::certify(b, second); }
   void write(Party& party, const ChannelId& id, std::string_view text) {
     party.write(id, text);
     party.store.sync();
@@ -151,16 +142,197 @@ TEST_F(FurtherNode, a_request_of_another_organisation_or_a_changed_one_is_not_si
 }
 
 TEST_F(FurtherNode, only_its_own_organisation_introduces_it_to_a_channel) {
-  const ChannelId id = make_channel(a, {});
+  const ChannelId id = make_channel(a, {&b});
+  certify();
+  test::show_own_log(b, second);
+  test::introduce(a, second);
+  const auto given_by = [&](Party& from) {
+    for (const Mail& mail : b.replica().mail_for(b.org(), second.node())) {
+      if (mail.kind != MailKind::kIntroduction) continue;
+      const auto taken = second.replica().handle_mail(from.org(), mail.kind, mail.prekey_month, mail.envelope);
+      if (!taken) return code_of(taken);
+    }
+    second.store.sync();
+    return std::string("ok");
+  };
+  // Another organisation gives it the same, and is verified.
+  EXPECT_EQ(given_by(a), "ok") << "it is passed over";
+  EXPECT_TRUE(second.replica().channels().empty());
+  EXPECT_EQ(given_by(b), "ok");
+  EXPECT_EQ(standing(second, id), ChannelStanding::kAccepting);
+}
+
+TEST_F(FurtherNode, a_card_of_another_node_of_the_own_organisation_says_where_that_is_found) {
   certify();
   sync_all({&b, &second});
-  // Another organisation seals the same to it.
-  Introduction forged;
+  const std::string card = must(second.replica().own_card({"second.example.org:7447"}));
+  const auto added = b.replica().add_card(card, nullptr);
+  ASSERT_EQ(code_of(added), "ok");
+  EXPECT_EQ(*added, b.org());
+  b.store.sync();
+  b.crash();
+  EXPECT_EQ(b.replica().addresses_of(second.node()), std::vector<std::string>{"second.example.org:7447"});
+  EXPECT_TRUE(b.replica().peers().empty()) << "its own organisation is no peer";
+  EXPECT_FALSE(b.replica().peer(b.org()));
+  EXPECT_EQ(code_of(second.replica().add_card(card, nullptr)), "own_card");
+  EXPECT_EQ(code_of(b.replica().add_card(must(b.replica().own_card({"b.example.org:7447"})), nullptr)), "own_card");
+}
+
+// Bravo was in with both nodes, is removed, and comes back by the answer of one.
+struct BackIn : FurtherNode {
+  ChannelId id;
+
+  void SetUp() override {
+    id = make_channel(a, {&b});
+    certify();
+    sync_all({&a, &b, &second});
+    ASSERT_EQ(standing(second, id), ChannelStanding::kJoined);
+    write(a, id, "before");
+    sync_all({&a, &b, &second});
+  }
+  void remove() {
+    must(a.replica().remove_member(id, b.org(), nullptr));
+    a.store.sync();
+  }
+  void invite() {
+    must(a.replica().invite(id, b.org(), Role::kMember, nullptr));
+    a.store.sync();
+    sync_once(a, b);
+  }
+  void accept() {
+    must(b.replica().accept(id, nullptr));
+    b.store.sync();
+    sync_once(a, b);
+    sync_once(a, b);
+    ASSERT_EQ(standing(b, id), ChannelStanding::kJoined);
+  }
+  void expect_back() {
+    sync_once(b, second);
+    sync_all({&a, &b, &second});
+    ASSERT_EQ(standing(second, id), ChannelStanding::kJoined);
+    for (Party* party : {&a, &b, &second}) write(*party, id, "again, " + party->name());
+    sync_all({&a, &b, &second});
+    for (Party* party : {&a, &b, &second}) {
+      EXPECT_EQ(party->text_set(id), (Texts{"before", "again, Alpha", "again, Bravo", "again, Bravo 2"}))
+          << party->name();
+      EXPECT_EQ(party->replica().frontier(id).digest(), a.replica().frontier(id).digest()) << party->name();
+    }
+  }
+};
+
+TEST_F(BackIn, a_node_that_knows_of_the_removal_alone_is_let_in_by_the_other) {
+  remove();
+  sync_all({&a, &b, &second});
+  for (Party* party : {&b, &second}) ASSERT_EQ(standing(*party, id), ChannelStanding::kRemoved) << party->name();
+  invite();
+  accept();
+  ASSERT_EQ(standing(second, id), ChannelStanding::kRemoved);
+  expect_back();
+}
+
+TEST_F(BackIn, a_node_that_was_invited_again_as_well_is_let_in_by_the_other) {
+  remove();
+  invite();
+  sync_once(a, second);
+  ASSERT_EQ(standing(second, id), ChannelStanding::kInvited);
+  accept();
+  ASSERT_EQ(standing(second, id), ChannelStanding::kInvited);
+  expect_back();
+}
+
+TEST_F(BackIn, a_node_that_knows_of_the_removal_is_not_let_in_by_one_that_does_not) {
+  must(a.replica().rotate(id, nullptr));
+  a.store.sync();
+  sync_once(a, b);
+  const ChannelState held = test::stored_channel(b, id);
+  const EpochInfo& newest = held.epochs.at(held.newest_epoch());
+  remove();
+  sync_once(a, second);
+  ASSERT_EQ(standing(second, id), ChannelStanding::kRemoved);
+  ASSERT_EQ(standing(b, id), ChannelStanding::kJoined);
+  // Of an epoch that the second never had, from before the removal.
+  Introduction old;
+  old.genesis = held.genesis->message;
+  old.genesis_signature = held.genesis->signature;
+  const Entry entry = must(b.replica().read_entry(newest.log, newest.first));
+  old.epoch_entry = encode_entry({entry.view().header, entry.view().signature, {}});
+  for (const Entry& each : a.org_log) old.chair_org_log.push_back(encode_entry(each.view()));
   const Bytes sealed = must(crypto::seal_to(second.secrets().tier2->encryption.public_key(), crypto::kLabelIntroduction,
-                                            second.node().view(), encode_introduction(forged), a.random()));
-  EXPECT_EQ(code_of(second.replica().handle_mail(a.org(), MailKind::kIntroduction, kCertificateKeyMonth, sealed)),
-            "not_for_us");
-  EXPECT_FALSE(second.replica().channel(id));
+                                            second.node().view(), encode_introduction(old), b.random()));
+  EXPECT_EQ(code_of(second.replica().handle_mail(b.org(), MailKind::kIntroduction, kCertificateKeyMonth, sealed)),
+            "ok");
+  second.store.sync();
+  EXPECT_EQ(standing(second, id), ChannelStanding::kRemoved);
+}
+
+// A node of Bravo was told of a channel in term 1 and waits for its key; then Alpha loses the node that leads, and its
+// further node leads on.
+struct WaitsIntoTheNextTerm : testing::Test {
+  test::Pair net;
+  Party &a = net.add("Alpha"), &b = net.add("Bravo"), &c = net.add("Charlie");
+  Party &a2 = net.add_further(a, "Alpha 2"), &b2 = net.add_further(b, "Bravo 2");
+  ChannelId id;
+
+  void SetUp() override {
+    id = make_channel(a, {&b, &c});
+    test::certify(a, a2);
+    sync_all({&a, &b, &c, &a2});
+    ASSERT_EQ(a2.replica().channel(id)->standing, ChannelStanding::kJoined);
+    test::certify(b, b2);
+    sync_once(b, b2);
+    ASSERT_EQ(b2.replica().channel(id)->standing, ChannelStanding::kAccepting);
+  }
+  void lose_chair() {
+    test::revoke(a, a, a2);
+    sync_all({&a2, &b, &c});
+    net.clock.advance_ms(61'000);
+  }
+  void expect_joined() {
+    ASSERT_EQ(b2.replica().channel(id)->standing, ChannelStanding::kJoined);
+    EXPECT_EQ(b2.replica().channel(id)->term, 2u);
+    EXPECT_EQ(b2.replica().channel(id)->chair_node, a2.node());
+  }
+  void expect_hears(Party& from) {
+    from.write(id, "hello");
+    from.store.sync();
+    sync_all({&from, &b2});
+    EXPECT_EQ(b2.texts(id), std::vector<std::string>{"hello"});
+  }
+};
+
+TEST_F(WaitsIntoTheNextTerm, rule_22_the_other_node_introduces_it_anew_in_the_same_session) {
+  lose_chair();
+  net.connect(b, b2);
+  ASSERT_TRUE(net.run());
+  ASSERT_EQ(b2.replica().channel(id)->standing, ChannelStanding::kAccepting);
+  ASSERT_EQ(b.replica().channel(id)->term, 1u);
+  net.connect(b, a2);
+  ASSERT_TRUE(net.run());
+  ASSERT_EQ(b.replica().channel(id)->term, 2u);
+  expect_joined();
+  expect_hears(b);
+}
+
+TEST_F(WaitsIntoTheNextTerm, rule_22_with_the_other_node_lost_a_verified_member_tells_it_who_leads) {
+  lose_chair();
+  sync_all({&a2, &b, &c});
+  ASSERT_EQ(c.replica().channel(id)->term, 2u);
+  // Bravo is lost as well. Charlie is known to its further node by card alone.
+  must(b2.replica().add_card(must(c.replica().own_card({"c.example.org:7447"})), nullptr));
+  b2.store.sync();
+  std::vector<std::string> said;
+  for (const Mail& mail : c.replica().mail_for(b2.org(), b2.node())) {
+    if (mail.kind != MailKind::kIntroduction) continue;
+    said.push_back(code_of(b2.replica().handle_mail(c.org(), mail.kind, mail.prekey_month, mail.envelope)));
+    b2.store.sync();
+  }
+  EXPECT_EQ(said, std::vector<std::string>{"bad_invitation"});
+  EXPECT_EQ(b2.replica().channel(id)->term, 1u);
+  test::introduce(b2, c);
+  sync_once(c, b2);
+  sync_all({&a2, &c, &b2});
+  expect_joined();
+  expect_hears(c);
 }
 
 }  // namespace

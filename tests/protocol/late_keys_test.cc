@@ -290,5 +290,49 @@ TEST_F(LateKeys, rule_33_what_lies_below_a_fork_comes_with_the_older_keys) {
   EXPECT_FALSE(b.replica().is_disputed(feed, {2}));
 }
 
+TEST_F(LateKeys, rule_33_a_feed_is_named_by_its_lowest_entry_once_it_is_known_that_an_epoch_begins_there) {
+  const ChannelId id = make_channel(a, {&b});
+  write(b, id, "before");
+  sync_all({&a, &b});
+  rotate(a, id);
+  const Epoch granted = info(a, id).epoch;
+  sync_all({&a, &b});
+  join(a, id, c);
+  sync_all({&a, &b, &c});
+  LogKey feed;
+  for (const LogRecord& record : a.replica().channel_logs(id)) {
+    const auto owner = a.table().feed_owner(record.log);
+    if (owner && owner->node == b.node()) feed = record.log;
+  }
+  const auto copy = c.replica().log_record(feed);
+  ASSERT_TRUE(copy && copy->low > copy->head) << "its name alone";
+  // Charlie is given an older epoch, in which Bravo wrote nothing.
+  must(a.replica().grant_history(id, c.org(), granted, nullptr));
+  rotate(a, id);
+  for (int i = 0; i < 8 && !c.replica().is_short(feed); ++i) sync_once(a, c);
+  ASSERT_TRUE(c.replica().is_short(feed));
+  sync_once(a, b);
+  // Of the next one it has no slot. What Bravo writes there is not on its disk yet when it is given the key.
+  const auto next = test::forge_epoch(a, id, {&a, &b}, [](ControlState&) {});
+  for (Party* party : {&a, &b, &c}) must(test::give_control(*party, id, next));
+  write(b, id, "after");
+  const Epoch missing = info(b, id).epoch;
+  const Entry entry = must(b.replica().read_entry(feed, copy->low));
+  auto receiver = must(c.replica().receive(id, feed, LogType::kFeed, copy->low, std::nullopt));
+  must(receiver.add(entry.view().signature, {load_le64(&entry.view().header[16])}, entry.view().body));
+  must(receiver.commit(nullptr));
+  const auto key = b.table().epoch_key(info(b, id).pseudonym, missing);
+  must(give_mail(b, c, MailKind::kKeyAnswer, crypto::kLabelKeyAnswer,
+                 answer(id, {{missing.value, to_bytes(key->view())}})));
+  ASSERT_TRUE(keys(c, id).contains(missing.value));
+  ASSERT_TRUE(c.texts(id).empty()) << "whose it is cannot be told yet";
+  test::transfer_below(b, c, id);
+  EXPECT_FALSE(c.replica().is_short(feed));
+  EXPECT_EQ(c.replica().log_record(feed)->low, copy->low) << "what lies below is of before";
+  ASSERT_TRUE(c.table().feed_owner(feed));
+  EXPECT_EQ(c.table().feed_owner(feed)->node, b.node());
+  EXPECT_EQ(c.texts(id), std::vector<std::string>{"after"});
+}
+
 }  // namespace
 }  // namespace tocsin::protocol

@@ -1,4 +1,4 @@
-// Copies that grow down in sessions, once keys of older epochs have come (rules 8, 33, 34).
+// Copies that begin late in sessions, and that grow down once keys of older epochs have come (rules 8, 33, 34).
 #include <gtest/gtest.h>
 
 #include "protocol/session.h"
@@ -194,6 +194,22 @@ TEST_F(Below, rule_34_who_is_short_tells_nobody_that_its_copy_is_complete) {
   EXPECT_EQ(d.texts(channel).size(), 35u);
   meet(c, d);
   expect_alike(c, a);
+}
+
+TEST_F(Below, rule_34_who_joined_late_serves_what_follows_the_copy_of_an_older_member) {
+  write_some(a, channel, 5, 100);
+  meet(a, b);
+  join(c);
+  meet(a, b);
+  write_some(a, channel, 5, 100);
+  meet(a, c);
+  ASSERT_TRUE(b.replica().first_epoch(channel) < c.replica().first_epoch(channel));
+  ASSERT_EQ(c.texts(channel).size(), 5u) << "its copy of the feed begins later";
+  ASSERT_EQ(b.texts(channel).size(), 5u);
+  // The machine of Alpha is lost, and what it said last Charlie has alone.
+  meet(b, c);
+  EXPECT_EQ(b.texts(channel).size(), 10u);
+  EXPECT_EQ(b.replica().frontier(channel).digest(), c.replica().frontier(channel).digest());
 }
 
 }  // namespace

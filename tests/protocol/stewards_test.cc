@@ -5,10 +5,10 @@
 
 #include "crypto/wrap.h"
 #include "protocol/entry_sign.h"
-#include "protocol/org_request.h"
 #include "tests/support/channel_world.h"
 #include "tests/support/expect.h"
 #include "tests/support/forged_control.h"
+#include "tests/support/forged_feed.h"
 
 namespace tocsin::protocol {
 namespace {
@@ -340,6 +340,27 @@ TEST_F(Stewards, rule_22_the_old_chair_takes_up_the_new_term_and_leads_no_more) 
     EXPECT_EQ(info(*party).term, 2u);
   }
   expect_equal({&a, &b, &c, &d});
+}
+
+TEST_F(Stewards, rule_22_nobody_begins_a_feed_past_the_end_of_a_term) {
+  const ProposalId proposal = propose(b, chair_of(c));
+  sync_all({&b, &c});
+  answer(c, proposal);
+  sync_all({&b, &c});
+  ASSERT_EQ(info(b).term, 2u);
+  // The old chair went on, and Delta has its key.
+  const Epoch before = info(a).epoch;
+  must(a.replica().rotate(id, nullptr));
+  a.store.sync();
+  sync_all({&a, &d});
+  const Epoch past = info(d).epoch;
+  ASSERT_EQ(past, before.next());
+  test::ForgedFeed feed(d, id);
+  EXPECT_EQ(code_of(test::give(b, id, {feed.next(past, "late", feed.signed_certificate())})), "unknown_epoch")
+      << "all of that term is here, and it had no such epoch";
+  test::ForgedFeed earlier(d, id, 100);
+  EXPECT_EQ(code_of(test::give(b, id, {earlier.next(before, "in time", earlier.signed_certificate())})), "ok");
+  EXPECT_EQ(b.texts(id), std::vector<std::string>{"in time"});
 }
 
 TEST_F(Stewards, rule_22_the_chair_comes_back_to_who_had_it_and_terms_only_rise) {
@@ -711,70 +732,6 @@ TEST_F(Stewards, rule_23_a_successor_names_the_channel_that_it_follows) {
   b.store.sync();
   sync_all({&b, &d});
   EXPECT_EQ(d.replica().channel(next)->successor_of, id) << "through every epoch";
-}
-
-struct SingleSteward : testing::Test {
-  WorldClock clock;
-  Party a{"Alpha", 1, clock}, b{"Bravo", 2, clock}, c{"Charlie", 3, clock};
-  Party second{a, "Alpha 2", 11, clock};
-
-  // What the roots sign, taken up where it was asked for.
-  void sign(Party& at, const OrgRequest& request) {
-    crypto::Verifier verifier;
-    std::vector<OrgSignature> signatures;
-    for (const RootSigner& signer : a.roots().signers()) {
-      signatures.push_back(must(sign_org_request(request, *signer.key)));
-    }
-    const Entry entry = must(assemble_org_entry(signatures, verifier));
-    must(at.replica().append_org_entry(entry.view(), false, nullptr));
-    at.store.sync();
-  }
-  void certify_second() {
-    crypto::Verifier verifier;
-    sign(a, must(a.replica().request_certify(must(decode_node_request(second.request, verifier)))));
-  }
-};
-
-TEST_F(SingleSteward, rule_22_one_steward_hands_over_to_three) {
-  const ChannelId id = test::make_channel(a, {&b, &c});
-  const auto proposal = a.replica().propose(id, StewardsChange{{a.org(), b.org(), c.org()}, 2}, "share it", nullptr);
-  must(proposal);
-  a.store.sync();
-  sync_all({&a, &b, &c});
-  EXPECT_EQ(b.replica().channel(id)->own_role, Role::kSteward);
-  EXPECT_EQ(b.replica().channel(id)->quorum, 2);
-  EXPECT_EQ(code_of(a.replica().remove_member(id, c.org(), nullptr)), "needs_stewards");
-}
-
-TEST_F(SingleSteward, rule_22_the_next_node_leads_on_when_the_chair_is_revoked) {
-  const ChannelId id = test::make_channel(a, {&b});
-  certify_second();
-  sync_all({&a, &b, &second});
-  ASSERT_EQ(second.replica().channel(id)->standing, ChannelStanding::kJoined);
-  // The machine of the first is lost; its roots say so to the second.
-  sign(second, must(second.replica().request_revoke(a.node(), "lost", {})));
-  sync_all({&second, &b});
-  EXPECT_EQ(second.replica().channel(id)->term, 1u) << "there is time to hear of another node that does";
-  clock.advance_ms(61'000);
-  sync_all({&second, &b});
-  for (Party* party : {&second, &b}) {
-    EXPECT_EQ(party->replica().channel(id)->term, 2u);
-    EXPECT_EQ(party->replica().channel(id)->chair_node, second.node());
-  }
-  const ChannelId own = second.replica().private_channel();
-  EXPECT_TRUE(second.replica().channel(own)->is_chair) << "its private channel, too";
-  test::introduce(second, c);
-  must(second.replica().invite(id, c.org(), Role::kMember, nullptr));
-  second.store.sync();
-  sync_all({&second, &c});
-  must(c.replica().accept(id, nullptr));
-  c.store.sync();
-  sync_all({&second, &b, &c});
-  EXPECT_EQ(c.replica().channel(id)->standing, ChannelStanding::kJoined);
-  c.write(id, "hello");
-  c.store.sync();
-  sync_all({&second, &b, &c});
-  EXPECT_EQ(b.texts(id), std::vector<std::string>{"hello"});
 }
 
 }  // namespace

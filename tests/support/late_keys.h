@@ -6,9 +6,9 @@
 
 #include "crypto/wrap.h"
 #include "protocol/channel_messages.h"
-#include "protocol/org_request.h"
 #include "tests/support/channel_world.h"
 #include "tests/support/expect.h"
+#include "tests/support/further_nodes.h"
 
 namespace tocsin::protocol {
 
@@ -18,19 +18,8 @@ struct LateKeys : testing::Test {
   test::Party second{b, "Bravo 2", 12, clock};
   using Texts = std::multiset<std::string>;
 
-  void sign(test::Party& party, const OrgRequest& request) {
-    std::vector<OrgSignature> signatures;
-    for (const RootSigner& signer : party.roots().signers())
-      signatures.push_back(test::must(sign_org_request(request, *signer.key)));
-    crypto::Verifier verifier;
-    test::must(
-        party.replica().append_org_entry(test::must(assemble_org_entry(signatures, verifier)).view(), false, nullptr));
-    party.store.sync();
-  }
-  void certify(test::Party& node, test::Party& by) {
-    crypto::Verifier verifier;
-    sign(by, test::must(by.replica().request_certify(test::must(decode_node_request(node.request, verifier)))));
-  }
+  void sign(test::Party& party, const OrgRequest& request) { test::sign_by_roots(party, party, request); }
+  void certify(test::Party& node, test::Party& by) { test::certify(by, node); }
   void write(test::Party& party, const ChannelId& id, std::string_view text) {
     party.write(id, text);
     party.store.sync();

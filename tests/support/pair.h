@@ -95,10 +95,11 @@ class Pair {
   }
 
   Party& add(std::string name) {
-    parties_.push_back(std::make_unique<Party>(std::move(name), seed_ * 1000 + parties_.size() + 1, clock));
-    endpoints_.push_back(std::make_unique<Endpoint>(*parties_.back()));
-    parties_.back()->replica().set_listener(endpoints_.back().get());
-    return *parties_.back();
+    return put(std::make_unique<Party>(std::move(name), seed_ * 1000 + parties_.size() + 1, clock));
+  }
+  // A further node of that party's organisation, not certified yet.
+  Party& add_further(Party& first, std::string name) {
+    return put(std::make_unique<Party>(first, std::move(name), seed_ * 1000 + parties_.size() + 1, clock));
   }
   Endpoint& endpoint(const Party& party) {
     for (auto& endpoint : endpoints_) {
@@ -189,6 +190,13 @@ class Pair {
   WorldClock clock;
 
  private:
+  Party& put(std::unique_ptr<Party> party) {
+    parties_.push_back(std::move(party));
+    endpoints_.push_back(std::make_unique<Endpoint>(*parties_.back()));
+    parties_.back()->replica().set_listener(endpoints_.back().get());
+    return *parties_.back();
+  }
+
   bool step_party(Endpoint& endpoint) {
     if (endpoint.chores || now_ms() >= endpoint.chores_at) {
       endpoint.chores = false;
