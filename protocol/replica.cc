@@ -77,9 +77,9 @@ void ReplicaCore::commit(Change change, std::function<void(Result<Arrival>)> don
     }
     const Arrival newest = *stored;
     locked_noted = true;
-    settle(*snapshot);
+    const auto opened = settle(*snapshot);
     if (done) done(std::move(stored));
-    if (!lives.expired()) notify(*snapshot, newest);
+    if (!lives.expired()) notify(*snapshot, newest, opened);
   });
 }
 
@@ -89,7 +89,7 @@ void ReplicaCore::commit_for(Change change, Done<void> done) {
   });
 }
 
-void ReplicaCore::settle(const Snapshot& snapshot) {
+std::vector<LogKey> ReplicaCore::settle(const Snapshot& snapshot) {
   for (const auto& [id, log] : snapshot.orgs) {
     if (const auto at = orgs.find(id); at != orgs.end()) at->second.durable = log;
     unnamed_due = true;
@@ -117,10 +117,24 @@ void ReplicaCore::settle(const Snapshot& snapshot) {
     if (log == nullptr || !log->channel || whole.contains(*log->channel)) continue;
     if (Channel* channel = find_channel(*log->channel)) refresh_leaf(*channel, record.log);
   }
-  for (const ChannelId& id : whole) refresh_leaves(*channels.at(id));
+  std::vector<LogKey> opened;
+  for (const ChannelId& id : whole) {
+    Channel& channel = *channels.at(id);
+    std::map<LogKey, std::optional<Leaf>> disputed;
+    for (const LogKey& key : forked) {
+      const Leaf* leaf = channel.logs.contains(key) ? channel.frontier.find(key) : nullptr;
+      if (channel.logs.contains(key)) disputed[key] = leaf == nullptr ? std::nullopt : std::optional(*leaf);
+    }
+    refresh_leaves(channel);
+    for (const auto& [key, before] : disputed) {
+      const Leaf* leaf = channel.frontier.find(key);
+      if (leaf != nullptr && (!before || *before != *leaf)) opened.push_back(key);
+    }
+  }
+  return opened;
 }
 
-void ReplicaCore::notify(const Snapshot& snapshot, Arrival newest) {
+void ReplicaCore::notify(const Snapshot& snapshot, Arrival newest, const std::vector<LogKey>& opened) {
   const std::weak_ptr<int> lives = alive;
   const auto tell = [&](auto&& call) {
     if (!lives.expired() && listener != nullptr) call(*listener);
@@ -129,11 +143,13 @@ void ReplicaCore::notify(const Snapshot& snapshot, Arrival newest) {
     tell([&, &id = org](ReplicaListener& to) { to.on_org_log(id); });
   }
   if (!snapshot.channels.empty()) tell([](ReplicaListener& to) { to.on_channels(); });
-  for (const LogRecord& record : snapshot.logs) {
-    const LogState* log = lives.expired() ? nullptr : find_log(record.log);
-    if (log == nullptr || !log->channel) continue;
-    tell([&, channel = *log->channel](ReplicaListener& to) { to.on_heads(channel, record.log); });
-  }
+  const auto tell_head = [&](const LogKey& key) {
+    const LogState* log = lives.expired() ? nullptr : find_log(key);
+    if (log == nullptr || !log->channel) return;
+    tell([&, channel = *log->channel](ReplicaListener& to) { to.on_heads(channel, key); });
+  };
+  for (const LogRecord& record : snapshot.logs) tell_head(record.log);
+  for (const LogKey& key : opened) tell_head(key);
   if (snapshot.peers) tell([](ReplicaListener& to) { to.on_peers(); });
   if (snapshot.mail) tell([](ReplicaListener& to) { to.on_mail(); });
   // Whoever kept something of it needs the body to find what that was.

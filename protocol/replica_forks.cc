@@ -368,12 +368,13 @@ Result<Replica::TakenProof> Replica::take_fork_proof(const ChannelId& id, ByteVi
   if (!pair[0].body.empty() && !pair[1].body.empty()) return core.take_end_proof(id, pair[0], pair[1]);
   if (!pair[0].body.empty() || !pair[1].body.empty()) return refuse(no_proof("a fork proof is without bodies"));
   const auto header = *EntryHeader::decode(pair[0].header);
-  if (!proves(header.type, pair[0], pair[1])) return refuse(no_proof("the two entries do not part where the proof says"));
+  if (!proves(header.type, pair[0], pair[1]))
+    return refuse(no_proof("the two entries do not part where the proof says"));
 
   LogState* log = core.find_log(header.log);
   const Channel* channel = core.find_channel(id);
-  TakenProof out{header.log, header.number,
-                 std::min(header.previous, *EntryHash::from(peek_previous(pair[1].header))), false};
+  TakenProof out{header.log, header.number, std::min(header.previous, *EntryHash::from(peek_previous(pair[1].header))),
+                 false};
   if (channel == nullptr) return peer_error(kNotAcceptable, "the proof is for a channel that is not here");
   if (log == nullptr || log->accepted.head.value == 0) {
     out.early = true;

@@ -40,9 +40,10 @@ Error needs_newer_error(const ChannelState& state);  // rule 16
 
 // What is known of two histories of one log (rule 12); its record: replica_forks.cc.
 struct Fork {
-  // Where they part: both entries have this number. They name the same entry before; those of a feed may follow two, and
-  // then everybody whose entry before is the same holds one history up to there. 0: not known, only that some entries
-  // contradict each other or what signs them (rule 10); then all of the log is disputed, and nobody else is told.
+  // Where they part: both entries have this number. They name the same entry before; those of a feed may follow two,
+  // and then everybody whose entry before is the same holds one history up to there. 0: not known, only that some
+  // entries contradict each other or what signs them (rule 10); then all of the log is disputed, and nobody else is
+  // told.
   Number number;
   EntryHash previous;  // the lower of two
   bool apart_below = false;
@@ -291,7 +292,8 @@ struct ReplicaCore {
 
   std::uint32_t newest_prekey_used =
       0;  // month of the newest prekey that ever opened an epoch of another chair (rule 32)
-  // After a lock: feeds that are nobody's yet, with the entries to tell by, and whether there is reason to look again.
+  // After a lock, or a key that came late: feeds that are nobody's yet, with the entries to tell by, and whether there
+  // is reason to look again.
   std::map<LogKey, std::set<Number>> unnamed;
   bool unnamed_due = false;
   bool catch_up_due = false;        // it was begun, and the disk did not take it
@@ -321,8 +323,10 @@ struct ReplicaCore {
     });
   }
   void commit_for(Change change, Done<void> done);
-  void settle(const Snapshot& snapshot);
-  void notify(const Snapshot& snapshot, Arrival newest);
+  // Answers which disputed logs have another leaf by now: a pin chose the branch that is held here, and who holds the
+  // other is to hear of it.
+  std::vector<LogKey> settle(const Snapshot& snapshot);
+  void notify(const Snapshot& snapshot, Arrival newest, const std::vector<LogKey>& opened);
   LogState* find_log(const LogKey& log);
   const LogState* find_log(const LogKey& log) const;
   LogState& add_log(const LogKey& log, LogType type, const std::optional<ChannelId>& channel);

@@ -454,7 +454,13 @@ void ReplicaCore::keys_came(Change& change, Channel& channel, Epoch first_before
     if (first < first_before && log->accepted.low.value > 1) mark_short(change, channel, key, first);
     if (log->owner || log->accepted.frozen != 0 || log->accepted.low > log->accepted.head) continue;
     const auto entry = stored_entry(key, log->accepted.low);
-    if (entry) check_begin(change, channel, *log, log->accepted.low, entry->view());
+    if (entry) {
+      check_begin(change, channel, *log, log->accepted.low, entry->view());
+    } else {  // not durable yet: with the next tick
+      unnamed[key].insert(log->accepted.low);
+      put_unnamed(change.batch, key);
+      unnamed_due = true;
+    }
   }
 }
 

@@ -200,6 +200,7 @@ void ReplicaCore::name_waiting_feeds() {
     const std::set<Number> places = unnamed.at(key);
     for (const Number number : places) {
       const auto entry = stored_entry(key, number);
+      if (!entry) unnamed_due = true;  // not durable yet
       if (entry && !log->owner && log->accepted.frozen == 0) {
         check_begin(change, *channel, *log, number, entry->view());
       }

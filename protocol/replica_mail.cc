@@ -254,9 +254,8 @@ bool ReplicaCore::has_channel(const Channel& channel, const OrgId& org, const No
 std::optional<Bytes> ReplicaCore::introduction_to(const Channel& channel) const {
   const ChannelState& state = *channel.durable;
   const EpochInfo* newest = state.epoch(state.newest_epoch());
-  const auto entry =
-      newest == nullptr || newest->log != state.control_log() ? Result<Entry>(caller_error(kNotHeld))
-                                                              : stored_entry(newest->log, newest->first);
+  const auto entry = newest == nullptr || newest->log != state.control_log() ? Result<Entry>(caller_error(kNotHeld))
+                                                                             : stored_entry(newest->log, newest->first);
   if (!entry) return std::nullopt;
   const EntryView whole = entry->view();
   Introduction out;
@@ -313,7 +312,8 @@ std::vector<Mail> Replica::mail_for(const OrgId& org, const NodeId& node) const 
       }
     } else if (held.joined()) {
       // The node that introduced it may be lost, and a term may have ended since.
-      const bool waits = held.term().number > 1 && may_read(held.role_of(org)) && !impl_->has_channel(*channel, org, node);
+      const bool waits =
+          held.term().number > 1 && may_read(held.role_of(org)) && !impl_->has_channel(*channel, org, node);
       if (const auto introduction = waits ? impl_->introduction_to(*channel) : std::nullopt) {
         add(MailKind::kIntroduction, crypto::kLabelIntroduction, *introduction);
       }

@@ -102,8 +102,8 @@ Result<void> ReplicaCore::take_term(Change& change, Channel& channel, std::span<
   if (!begun) return peer_error(kNotAcceptable, "the log is not that of a later term of this channel");
   const ControlCertificate& certificate = begun->certificate;
   const std::uint32_t term = certificate.term.number;
-  // Terms only rise; of two of one number the one that a later term follows, or whose chair is not revoked: two nodes of
-  // an organisation may have led on, of which one was lost at once.
+  // Terms only rise; of two of one number the one that a later term follows, or whose chair is not revoked: two nodes
+  // of an organisation may have led on, of which one was lost at once.
   const bool given_up = chair_revoked(now) && led_by_live_node(certificate.term);
   const bool rival = term == now.term().number && channel.named_log != certificate.term.log && !given_up;
   if (term < now.term().number || rival) {

@@ -62,8 +62,8 @@ void Events::pass_cards() {
   }
 }
 
-// An organisation stands in the roster, and all its nodes that knew of the channel are lost: nobody tells the others. Its
-// people ask the chair to remove it and to invite it anew (docs/trust.md).
+// An organisation stands in the roster, and all its nodes that knew of the channel are lost: nobody tells the others.
+// Its people ask the chair to remove it and to invite it anew (docs/trust.md).
 void Events::invite_again() {
   if (scene_.now() - looked_for_lost_ < 20 * kMinute) return;
   looked_for_lost_ = scene_.now();

@@ -126,6 +126,37 @@ std::vector<Node*> Invariants::final_members(const Channel& channel) {
   return out;
 }
 
+// But for feeds of hostile writers who keep to themselves what would join the copies of two honest members: nobody can
+// give the one what the other's follows, or show the entry whose name alone it was given.
+bool Invariants::same_entries(const Channel& channel, Node& one, Node& other, const std::vector<Node*>& members) {
+  const Frontier &a = one.replica->frontier(channel.id), &b = other.replica->frontier(channel.id);
+  if (a.digest() == b.digest()) return true;
+  std::set<LogKey> logs;
+  for (const auto* frontier : {&a, &b})
+    for (const auto& [log, leaf] : frontier->leaves()) logs.insert(log);
+  return std::all_of(logs.begin(), logs.end(), [&](const LogKey& log) {
+    const Leaf *left = a.find(log), *right = b.find(log);
+    if (left != nullptr && right != nullptr && *left == *right) return true;
+    if (!is_hostile(log) || left == nullptr || right == nullptr) return false;
+    Node& behind = left->head < right->head ? one : other;
+    const auto copy = behind.replica->log_record(log);
+    const bool name_alone = copy && copy->low > copy->head;
+    return name_alone || !anybody_holds(log, std::min(left->head, right->head).next(), members);
+  });
+}
+
+bool Invariants::is_hostile(const LogKey& log) {
+  const auto writer = writers_.find(log);
+  return writer != writers_.end() && (!writer->second->honest() || writer->second->org->hostile);
+}
+
+bool Invariants::anybody_holds(const LogKey& log, Number number, const std::vector<Node*>& members) {
+  return std::any_of(members.begin(), members.end(), [&](Node* node) {
+    const auto held = node->replica->log_record(log);
+    return held && held->low <= number && number <= held->head;
+  });
+}
+
 bool Invariants::equal() {
   for (const auto& channel : scene_.channels) {
     const auto members = final_members(channel);
@@ -135,11 +166,12 @@ bool Invariants::equal() {
       const auto info = node->replica->channel(channel.id);
       if (!info || info->standing != ChannelStanding::kJoined)
         return not_equal(node->name + " has not joined `" + channel.name + "`");
-      if (node->replica->frontier(channel.id).digest() != newest->replica->frontier(channel.id).digest())
+      if (!same_entries(channel, *node, *newest, members))
         return not_equal(node->name + " and " + newest->name + " hold other entries of `" + channel.name + "`");
       if (node->store.queued() > 0 || node->store.untold() > 0) return not_equal(node->name + " is writing");
       for (const auto& log : node->replica->short_logs(channel.id)) {
         const auto record = node->replica->log_record(log);
+        if (is_hostile(log) && !anybody_holds(log, {record->low.value - 1}, members)) continue;
         const auto writer = writers_.find(log);
         return not_equal(node->name + " waits for entries below " + std::to_string(record->low.value) +
                          " of a log of " + (writer == writers_.end() ? "nobody" : writer->second->name) + " in `" +
@@ -216,9 +248,8 @@ void Invariants::forks_known(const Channel& channel, const std::vector<Node*>& m
       const auto record = node->replica->log_record(log);
       if (!record || record->channel != channel.pseudonym || node->replica->pin_of(log)) continue;
       if (std::none_of(forks.begin(), forks.end(), [&](const ForkInfo& fork) { return fork.log == log; }))
-        return fail("forks_known", node->name + " does not know of a fork of feed " +
-                                       to_hex(log.view()).substr(0, 6) + " of " +
-                                       (writers_.contains(log) ? writers_[log]->name : "nobody"));
+        return fail("forks_known", node->name + " does not know of a fork of feed " + to_hex(log.view()).substr(0, 6) +
+                                       " of " + (writers_.contains(log) ? writers_[log]->name : "nobody"));
     }
   }
 }

@@ -52,6 +52,9 @@ class Invariants {
   bool may_have(const Node& node, const Channel& channel, protocol::Epoch epoch);
   bool opens(const Node& node, const Channel& channel, const Written& w);
   // At the end.
+  bool same_entries(const Channel& channel, Node& one, Node& other, const std::vector<Node*>& members);
+  bool is_hostile(const protocol::LogKey& log);
+  bool anybody_holds(const protocol::LogKey& log, protocol::Number number, const std::vector<Node*>& members);
   bool alike(const Channel& channel, Node& one, Node& other);
   void forks_known(const Channel& channel, const std::vector<Node*>& members);
   void everything_opens(const Channel& channel, const std::vector<Node*>& members);

@@ -83,10 +83,10 @@ struct Node {
   std::uint64_t life = 1;       // rises with each start: answers of an earlier life do not count
   bool failed = false;          // it did not come back: a broken invariant
   std::string failure;
-  std::string request;   // of one that asks to be certified
-  bool late = false;     // it came after its organisation: further, or restored
+  std::string request;                  // of one that asks to be certified
+  bool late = false;                    // it came after its organisation: further, or restored
   const Node* restored_from = nullptr;  // whose backup it began with
-  bool hostile = false;  // from now on
+  bool hostile = false;                 // from now on
   std::unique_ptr<Mischief> mischief;
   std::optional<int> side;  // of a node that runs twice: which half of the world it shows itself to
 };

@@ -11,10 +11,14 @@ namespace {
 
 const char* standing_word(ChannelStanding standing) {
   switch (standing) {
-    case ChannelStanding::kInvited: return "invited";
-    case ChannelStanding::kAccepting: return "accepting";
-    case ChannelStanding::kJoined: return "joined";
-    default: return "out";
+    case ChannelStanding::kInvited:
+      return "invited";
+    case ChannelStanding::kAccepting:
+      return "accepting";
+    case ChannelStanding::kJoined:
+      return "joined";
+    default:
+      return "out";
   }
 }
 
@@ -47,7 +51,8 @@ std::string Invariants::overview() {
       const auto* chair = scene_.node(info->chair_node);
       line(node->name + ": " + standing_word(info->standing) + " epoch " + epoch_text(info->epoch) + " height " +
            std::to_string(info->height.value) + " term " + std::to_string(info->term) + " chair " +
-           (chair ? chair->name : "?") + (info->is_chair ? " (itself)" : "") + (info->key_missing ? " KEY MISSING" : "") + " frontier " +
+           (chair ? chair->name : "?") + (info->is_chair ? " (itself)" : "") +
+           (info->key_missing ? " KEY MISSING" : "") + " frontier " +
            to_hex(node->replica->frontier(channel.id).digest().view()).substr(0, 8));
       if (const auto state = scene_.roster(*node, channel.id)) {
         std::string members, keys;
@@ -56,7 +61,8 @@ std::string Invariants::overview() {
         line("    keys of" + keys);
         for (const auto& member : state->roster) {
           const auto* org = scene_.world.org(member.org);
-          members += " " + (org ? org->name : "?") + "@" + std::to_string(member.log_number.value) + ">=" + epoch_text(member.since);
+          members += " " + (org ? org->name : "?") + "@" + std::to_string(member.log_number.value) +
+                     ">=" + epoch_text(member.since);
         }
         line("    roster of " + epoch_text(state->epoch) + ":" + members);
       }
@@ -72,8 +78,9 @@ std::string Invariants::overview() {
         const auto owner = node->table->feed_owner(log.log);
         const auto* of = owner ? scene_.node(owner->node) : nullptr;
         line("    " + std::string(log.type == LogType::kControl ? "control " : "feed ") + writer_of(log.log) + " " +
-             std::to_string(log.low.value) + ".." + std::to_string(log.head.value) + " epoch " + epoch_text(log.head_epoch) + " frozen " +
-             std::to_string(log.frozen) + " of " + (of == nullptr ? "?" : of->name) + (pin ? " pin " + std::to_string(pin->last.value) : ""));
+             std::to_string(log.low.value) + ".." + std::to_string(log.head.value) + " epoch " +
+             epoch_text(log.head_epoch) + " frozen " + std::to_string(log.frozen) + " of " +
+             (of == nullptr ? "?" : of->name) + (pin ? " pin " + std::to_string(pin->last.value) : ""));
       }
     }
     for (const auto& [epoch, rosters] : epochs_[channel.id]) {
