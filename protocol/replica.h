@@ -549,6 +549,8 @@ class Replica {
                                 const std::optional<EntryHash>& previous);
   // Logs of the channel whose copies are to reach further down: keys of older epochs came (rule 33).
   const std::set<LogKey>& short_logs(const ChannelId& channel) const;
+  // What is held of one of them; of a control log that is known by its end alone, too. Nothing: not durable yet.
+  std::optional<LogRecord> short_record(const ChannelId& channel, const LogKey& log) const;
   bool is_short(const LogKey& log) const;
   // `previous`: what the range's first entry follows, where that is not number 1. Errors (peer): not_acceptable (it is
   // not short, or not of the channel), wrong_number, wrong_previous.

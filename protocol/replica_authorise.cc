@@ -71,6 +71,8 @@ bool ReplicaCore::would_know(const ChannelState& state, Epoch epoch) const {
   const Term now = state.term();
   const auto over = std::ranges::find(state.terms, term_of(epoch), &Term::number);
   const Term* term = now.number == term_of(epoch) ? &now : over == state.terms.end() ? nullptr : &*over;
+  // Terms rise, and the roster lists those that count: one in between that it does not list never was.
+  if (term == nullptr && state.terms.size() > 1 && term_of(epoch) > state.terms.front().number) return true;
   const LogState* log = term == nullptr ? nullptr : find_log(term->log);
   if (log == nullptr || log->accepted.head < term->last) return false;
   const auto first =

@@ -69,16 +69,22 @@ const std::set<LogKey>& Replica::short_logs(const ChannelId& id) const {
   return channel == nullptr || impl_->secrets.locked() ? kNone : channel->short_logs;
 }
 
+std::optional<LogRecord> Replica::short_record(const ChannelId& id, const LogKey& key) const {
+  const LogState* log = impl_->find_copy(id, key);
+  return log == nullptr || log->durable.head.value == 0 ? std::nullopt : std::optional(log->durable);
+}
+
 bool Replica::is_short(const LogKey& key) const {
   const LogState* log = impl_->find_log(key);
-  return log != nullptr && log->down_to.value != 0;
+  const auto named = impl_->named_copies.find(key);
+  return log != nullptr ? log->down_to.value != 0 : named != impl_->named_copies.end();
 }
 
 Result<LowerReceiver> Replica::receive_below(const ChannelId& id, const LogKey& key, Number first,
                                              const std::optional<EntryHash>& previous) {
   Channel* channel = impl_->find_channel(id);
-  const LogState* log = impl_->find_log(key);
-  if (channel == nullptr || log == nullptr || log->channel != id || log->down_to.value == 0) {
+  const LogState* log = impl_->find_copy(id, key);
+  if (channel == nullptr || log == nullptr || log->down_to.value == 0) {
     return peer_error(kNotAcceptable, "no older entries of that log are taken here");
   }
   if (!impl_->grows_down(*channel, *log)) return peer_error(kFrozen, "a fork of this log is known");
@@ -157,7 +163,7 @@ std::size_t LowerReceiver::pending_bytes() const { return state_->batch.size_byt
 // ---- Checking it from the top
 
 Result<void> LowerReceiver::State::check() const {
-  const LogState* held = core->find_log(log);
+  const LogState* held = core->find_copy(channel, log);
   if (held == nullptr || held->down_to.value == 0) return peer_error(kNotAcceptable, "it is complete here");
   if (!core->grows_down(*core->find_channel(channel), *held)) return peer_error(kFrozen, "a fork of this log is known");
   if (next != held->accepted.low) return peer_error(kWrongNumber, "the range does not end right below what is held");
@@ -222,6 +228,10 @@ Result<void> LowerReceiver::State::note_epochs(ChannelState& state, std::size_t 
     const auto& write = batch.entries()[at];
     TOCSIN_ASSIGN(body, decode_control_body(batch.entry(write).body));
     if (body.kind != ControlBody::kEpoch || body.epoch.part != 1) continue;
+    const Term* over = state.term_over(log);
+    if (term_of(epoch_at(at)) != (over == nullptr ? state.term().number : over->number)) {
+      return peer_error(kBadEpoch, "an epoch of another term");
+    }
     EpochInfo& info = state.epochs[epoch_at(at)];
     if (info.key != nullptr) continue;
     info.first = write.number;
@@ -299,6 +309,13 @@ Result<void> LowerReceiver::commit(Done<Number> done) {
     return error;
   };
   if (auto fits = state.check(); !fits) return count_refused(fits.error());
+  // Entries of it have come, signed by its key: it is what the roster says.
+  if (const auto named = core.named_copies.find(state.log); named != core.named_copies.end()) {
+    LogState& log = core.add_log(state.log, LogType::kControl, state.channel);
+    log.accepted = named->second.accepted;
+    log.down_to = named->second.down_to;
+    core.named_copies.erase(named);
+  }
   LogState& held = *core.find_log(state.log);
   auto change = state.finish(held);
   if (!change) return count_refused(change.error());

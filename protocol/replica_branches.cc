@@ -93,7 +93,9 @@ bool ReplicaCore::disputed_leaf(const LogState& log, Leaf& leaf) const {
   const auto hash = hash_at(log, leaf.head);
   // All who know of the fork, and hold what comes before, are equal: whatever else they hold. Who holds something else
   // before it has to be seen to differ.
-  leaf.hash = !hash || *hash == fork->previous ? fork_leaf_hash(log.durable.log, fork->number, fork->previous) : *hash;
+  const bool feed = log.durable.type == LogType::kFeed;
+  const EntryHash follows = feed && hash ? *hash : fork->previous;
+  leaf.hash = !hash || *hash == follows ? fork_leaf_hash(log.durable.log, fork->number, follows) : *hash;
   return true;
 }
 
@@ -179,7 +181,8 @@ void ReplicaCore::cut_piece(LogState& log, Channel& channel) {
     record.head_hash = hash_entry(newest->view().header, newest->view().signature);
     record.head_epoch = {load_le64(&newest->view().header[16])};
   } else {
-    const bool known = record.head == keep && record.low == log.fork->number && keep.value > 0;
+    const bool known =
+        record.head == keep && record.low == log.fork->number && keep.value > 0 && !log.fork->apart_below;
     if (!log.owner) channel.nameless -= std::min<std::size_t>(channel.nameless, known ? 0 : 1);
     record.head = known ? keep : Number{};
     record.head_hash = known ? log.fork->previous : EntryHash{};
@@ -241,7 +244,7 @@ Result<Replica::Chosen> Replica::may_pin(const ChannelId& id, const LogKey& feed
   const LogRecord& record = log->durable;
   const auto find = [&]() -> std::optional<Number> {
     if (hash == fork.entries[0] || (hash == fork.entries[1] && !hash.is_zero())) return fork.seen;
-    if (fork.parted() && hash == fork.previous && fork.seen.value > 1) return below(fork.seen);
+    if (fork.parted() && !fork.apart_below && hash == fork.previous && fork.seen.value > 1) return below(fork.seen);
     std::optional<Number> found;
     for (Number next = std::max(record.low, fork.parted() ? fork.number : Number{}); !found && next <= record.head;) {
       const Number before = next;

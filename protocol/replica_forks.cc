@@ -168,7 +168,7 @@ std::optional<Fork> ReplicaCore::read_fork(const EntryView& one, const EntryView
 }
 
 void ReplicaCore::keep_fork(Change& change, LogState& log, Fork fork) {
-  if (log.fork && !fork.comes_before(*log.fork)) return;
+  if (log.fork && !fork.comes_before(*log.fork, log.accepted.type == LogType::kFeed)) return;
   if (fork.ended) {
     orgs.at(OrgId{log.accepted.log.bytes()}).accepted.end(fork.number);
     log.accepted.frozen = kEnded;
@@ -310,7 +310,8 @@ std::optional<std::pair<Number, EntryHash>> Replica::parting(const LogKey& key) 
   if (log == nullptr || !log->durable_fork || !log->durable_fork->convinces) return std::nullopt;
   // Any two rotations say as much as any other two: one proof of it is enough for everybody.
   if (log->durable_fork->ended) return std::pair(Number{}, EntryHash{});
-  return std::pair(log->durable_fork->number, log->durable_fork->previous);
+  return std::pair(log->durable_fork->number,
+                   log->durable.type == LogType::kFeed ? EntryHash{} : log->durable_fork->previous);
 }
 
 bool Replica::fork_is_durable(const LogKey& key) const {
@@ -373,8 +374,7 @@ Result<Replica::TakenProof> Replica::take_fork_proof(const ChannelId& id, ByteVi
 
   LogState* log = core.find_log(header.log);
   const Channel* channel = core.find_channel(id);
-  TakenProof out{header.log, header.number, std::min(header.previous, *EntryHash::from(peek_previous(pair[1].header))),
-                 false};
+  TakenProof out{header.log, header.number, header.type == LogType::kFeed ? EntryHash{} : header.previous, false};
   if (channel == nullptr) return peer_error(kNotAcceptable, "the proof is for a channel that is not here");
   if (log == nullptr || log->accepted.head.value == 0) {
     out.early = true;
@@ -389,7 +389,7 @@ Result<Replica::TakenProof> Replica::take_fork_proof(const ChannelId& id, ByteVi
   fork->number = fork->seen;
   fork->found = core.clock.now();
   fork->convinces = true;
-  if (log->fork && !fork->comes_before(*log->fork)) return out;
+  if (log->fork && !fork->comes_before(*log->fork, header.type == LogType::kFeed)) return out;
   if (header.type == LogType::kOrganisation) {
     // A rotation has decided, or the organisation has ended.
     const OrgState* org = core.find_org(OrgId{header.log.bytes()});

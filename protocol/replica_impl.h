@@ -59,9 +59,11 @@ struct Fork {
   bool parted() const { return number.value != 0; }
   bool disputes(Number n) const { return !parted() || n >= number; }
   // Of two proofs of one log all replicas keep the same.
-  bool comes_before(const Fork& other) const {
+  bool comes_before(const Fork& other, bool of_feed) const {
     if (ended || other.ended) return !other.ended;
     if (!parted() || !other.parted()) return parted();
+    // Which entries a feed's proof follows its writer can choose again and again.
+    if (of_feed) return number < other.number;
     return std::tie(number, previous) < std::tie(other.number, other.previous);
   }
 };
@@ -277,6 +279,9 @@ struct ReplicaCore {
   std::map<OrgId, PeerData> peers;
   std::unordered_map<LogKey, LogState, FixedBytesHash> logs;
   std::map<ChannelId, std::unique_ptr<Channel>> channels;
+  // Control logs of terms that were over before this node came, as the roster names them, and nothing of them is held
+  // yet: anything may be named there, so that nothing but their fetching looks here (replica_keys.cc).
+  std::unordered_map<LogKey, LogState, FixedBytesHash> named_copies;
 
   // What the machine was when this life of the home began, until somebody confirms it (rule 21).
   std::optional<Bytes> doubted_home;
@@ -487,6 +492,7 @@ struct ReplicaCore {
   Result<AtEnd> state_at_end(Channel& channel, const ControlCertificate& certificate);
   // The first entries of a log that is no control log here yet.
   Result<void> take_term(Change& change, Channel& channel, std::span<const Entry> entries);
+  bool just_begun(const Channel& channel, const Term& rival) const;
   // Its chair is certified and not revoked.
   bool led_by_live_node(const Term& term) const;
   void drop_term(Channel& channel, ChannelState& state, const LogKey& log) const;
@@ -722,9 +728,11 @@ struct ReplicaCore {
   bool entitled(Channel& channel, const OrgId& org, Epoch epoch);
   std::optional<KeyRange> wanted_keys(const Channel& channel) const;
   const LogState* control_of(const ChannelState& state, Epoch epoch) const;
+  // A log that is held, or a named copy, of that channel.
+  LogState* find_copy(const ChannelId& channel, const LogKey& key);
   // Nothing: what is held of its control log does not begin with its first entry.
   std::optional<Epoch> first_of_term(const ChannelState& state, std::uint32_t term) const;
-  bool grow_control_logs(Change& change, Channel& channel, const std::map<std::uint32_t, Epoch>& below);
+  bool grow_control_logs(Channel& channel, const std::map<std::uint32_t, Epoch>& below);
   void ask_for_keys(Channel& channel);
   bool take_key_turn(const NodeId& node);
   Result<void> take_key_request(const OrgId& from, ByteView message);

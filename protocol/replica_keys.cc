@@ -111,9 +111,19 @@ bool ReplicaCore::entitled(Channel& channel, const OrgId& org, Epoch epoch) {
 // The control log of the term that has this epoch; null: none is held.
 const LogState* ReplicaCore::control_of(const ChannelState& state, Epoch epoch) const {
   const Term* over = state.term_numbered(term_of(epoch));
-  return term_of(epoch) == state.term().number ? find_log(state.control_log())
-         : over == nullptr                     ? nullptr
-                                               : find_log(over->log);
+  const LogState* log = term_of(epoch) == state.term().number ? find_log(state.control_log())
+                        : over == nullptr                     ? nullptr
+                                                              : find_log(over->log);
+  return log != nullptr && log->accepted.type == LogType::kControl && log->channel == state.id() ? log : nullptr;
+}
+
+LogState* ReplicaCore::find_copy(const ChannelId& channel, const LogKey& key) {
+  LogState* log = find_log(key);
+  if (log == nullptr) {
+    const auto named = named_copies.find(key);
+    log = named == named_copies.end() ? nullptr : &named->second;
+  }
+  return log != nullptr && log->channel == channel ? log : nullptr;
 }
 
 // The newest epochs first, term by term: where a term began, its log shows, once the copy of it reaches down so far. A
@@ -309,7 +319,8 @@ ReplicaCore::GivenPlace ReplicaCore::place_of_given(const Channel& channel, Epoc
   if (control == nullptr || control->durable.head.value == 0) {
     // A term that was over before this node came: all that is known of its log is where it ended.
     const Term* over = state.term_numbered(term_of(epoch));
-    const bool begins = control == nullptr && over != nullptr && over->last.value != 0;
+    const bool begins = control == nullptr && over != nullptr && find_log(over->log) == nullptr &&
+                        over->last.value != 0 && over->last.value <= quotas.control_entries;
     return begins ? GivenPlace::kBelow : GivenPlace::kNowhere;
   }
   const LogRecord& record = control->durable;
@@ -389,7 +400,7 @@ void ReplicaCore::use_given(Channel& channel) {
   }
   // The control logs go first: their entries say what the keys have to fit.
   Change change;
-  const bool more_below = grow_control_logs(change, channel, below);
+  const bool more_below = grow_control_logs(channel, below);
   if (taken.empty()) {
     if (more_below) {  // sessions have to hear that there is something to fetch
       change.mail = true;
@@ -410,29 +421,35 @@ void ReplicaCore::use_given(Channel& channel) {
 }
 
 // True where a copy is to reach further down than before.
-bool ReplicaCore::grow_control_logs(Change& change, Channel& channel, const std::map<std::uint32_t, Epoch>& below) {
+bool ReplicaCore::grow_control_logs(Channel& channel, const std::map<std::uint32_t, Epoch>& below) {
   const ChannelState& state = channel.accepted;
   bool more = false;
   const auto grow = [&](const Term& term) {
     const auto wanted = below.find(term.number);
     const Epoch down_to = wanted == below.end() ? Epoch{} : wanted->second;
-    LogState* control = find_log(term.log);
-    if (control == nullptr && down_to.value != 0) {
+    LogState* control = find_copy(state.id(), term.log);
+    if (control != nullptr && control->accepted.type != LogType::kControl) return;
+    if (control == nullptr && find_log(term.log) == nullptr && !named_copies.contains(term.log) && down_to.value != 0) {
       // As a joiner begins a copy: behind the entry that the term ended with.
       const auto above = state.epochs.lower_bound(epoch_in(term.number + 1, 1));
       const std::uint64_t count = above == state.epochs.end() ? count_of(down_to) : count_of(above->first) - 1;
-      control = &add_log(term.log, LogType::kControl, state.id());
+      control = &named_copies[term.log];
+      control->channel = state.id();
       LogRecord& record = control->accepted;
+      record.log = term.log;
+      record.type = LogType::kControl;
+      record.channel = state.genesis->pseudonym;
       record.low = term.last.next();
       record.head = term.last;
       record.head_hash = record.before_low = term.last_hash;
       record.head_epoch = epoch_in(term.number, count);
-      change.logs.push_back(term.log);
+      control->durable = record;
     }
     if (control == nullptr || control->down_to == down_to) return;
     control->down_to = down_to;
     if (down_to.value == 0) {
       channel.short_logs.erase(term.log);
+      named_copies.erase(term.log);
     } else {
       channel.short_logs.insert(term.log);
       more = true;

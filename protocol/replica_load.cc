@@ -260,6 +260,7 @@ Result<void> ReplicaCore::load_feeds(const std::vector<LogRecord>& records) {
   }
   std::vector<std::pair<LogKey, Bytes>> found;
   unnamed.clear();
+  named_copies.clear();
   unnamed_due = true;
   std::vector<std::pair<ChannelId, std::uint64_t>> counters;
   std::vector<std::pair<Bytes, Bytes>> orders, states;

@@ -626,11 +626,15 @@ Result<void> ReplicaCore::take_introduction(const OrgId& from, ByteView message)
   TOCSIN_ASSIGN(lead, check_chair(*this, introduction.chair_org_log, genesis, introduction.certificate));
   TOCSIN_ASSIGN(entry, decode_entry(introduction.epoch_entry));
   TOCSIN_ASSIGN(header, check_control_entry(genesis, {&lead.term.log, 1}, entry, false, verifier));
+  // Who leads by then, others can say of the organisation that led when the own one introduced this node: its node has
+  // signed that. Of another one, a sibling alone, or a new invitation.
+  if (from != own_org && lead.term.chair_org != channel->accepted.chair_org()) return kOk;
   bool goes_on = false;
   if (channel != nullptr) {
     const ChannelState& state = channel->accepted;
-    // Whoever waits for a key waits on, but for a term that ended meanwhile.
-    if (state.standing == ChannelStanding::kAccepting && lead.term.number <= state.term().number) return kOk;
+    // Whoever waits for a key waits on, but for a term that ended meanwhile, or that has no chair any more.
+    const Number now{state.term().number + (chair_revoked(state) ? 0u : 1u)};
+    if (state.standing == ChannelStanding::kAccepting && Number{lead.term.number} < now) return kOk;
     // The other node may not have heard yet that this organisation is out.
     const auto told = std::pair(state.notice_term, state.notice_number);
     if (std::pair(lead.term.number, header.number) <= told || header.epoch <= state.newest_epoch()) return kOk;

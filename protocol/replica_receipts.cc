@@ -48,9 +48,11 @@ Receipt ReplicaCore::next_receipt(Channel& channel, std::size_t heads_max) {
     if (log != nullptr && log->durable.low > leaf.head) body = {};
     if (log != nullptr && log->first_absent.value != 0) body = std::min(body, Number{log->first_absent.value - 1});
     // Its leaf says that a fork is known; what is held below it is not in dispute.
-    const bool told_fork = log != nullptr && log->durable_fork && log->durable_fork->number == leaf.head.next() &&
-                           leaf.hash == fork_leaf_hash(key, log->durable_fork->number, log->durable_fork->previous);
-    out.heads.push_back({key, leaf.head, told_fork ? log->durable_fork->previous : leaf.hash, body});
+    const bool forked_above = log != nullptr && log->durable_fork && log->durable_fork->number == leaf.head.next();
+    const auto held = forked_above ? hash_at(*log, leaf.head) : std::nullopt;
+    const EntryHash follows = held ? *held : forked_above ? log->durable_fork->previous : EntryHash{};
+    const bool told_fork = forked_above && leaf.hash == fork_leaf_hash(key, log->durable_fork->number, follows);
+    out.heads.push_back({key, leaf.head, told_fork ? follows : leaf.hash, body});
   }
   return out;
 }

@@ -22,7 +22,8 @@ Result<void> ReplicaCore::check_end(const Channel& channel, const ControlCertifi
   }
   const LogState* log = find_log(certificate.last_log);
   if (log == nullptr) return kOk;
-  for (Number number = certificate.last.next(); number <= log->accepted.head; number = number.next()) {
+  const Number from = std::max(certificate.last.next(), log->accepted.low);
+  for (Number number = from; number <= log->accepted.head; number = number.next()) {
     const auto entry = stored_entry(certificate.last_log, number);
     const auto header = entry ? EntryHeader::decode(entry->view().header) : Result<EntryHeader>(peer_error(kBadEntry));
     const auto body = entry ? decode_control_body(entry->view().body) : Result<ControlBody>(peer_error(kBadEntry));
@@ -104,7 +105,8 @@ Result<void> ReplicaCore::take_term(Change& change, Channel& channel, std::span<
   const std::uint32_t term = certificate.term.number;
   // Terms only rise; of two of one number the one that a later term follows, or whose chair is not revoked: two nodes
   // of an organisation may have led on, of which one was lost at once.
-  const bool given_up = chair_revoked(now) && led_by_live_node(certificate.term);
+  const bool given_up =
+      chair_revoked(now) && led_by_live_node(certificate.term) && just_begun(channel, certificate.term);
   const bool rival = term == now.term().number && channel.named_log != certificate.term.log && !given_up;
   if (term < now.term().number || rival) {
     if (term == now.term().number) channel.rival_term = term;
@@ -139,6 +141,23 @@ Result<void> ReplicaCore::take_term(Change& change, Channel& channel, std::span<
   return kOk;
 }
 
+// What was written under a term that is given up opens no more: so it is one of which there is next to nothing, of the
+// only steward's organisation, which both terms are of.
+bool ReplicaCore::just_begun(const Channel& channel, const Term& rival) const {
+  const ChannelState& state = channel.accepted;
+  const auto epochs =
+      std::ranges::count_if(state.epochs, [&](const auto& epoch) { return epoch.second.log == state.control_log(); });
+  if (rival.chair_org != state.chair_org() || state.newest == nullptr || state.newest->quorum != 1 || epochs > 2) {
+    return false;
+  }
+  return std::ranges::none_of(channel.logs, [&](const LogKey& key) {
+    const LogState* log = find_log(key);
+    const bool others =
+        log != nullptr && log->accepted.type == LogType::kFeed && (!log->owner || log->owner->node != own_node);
+    return others && term_of(log->accepted.head_epoch) == state.term().number;
+  });
+}
+
 bool ReplicaCore::led_by_live_node(const Term& term) const {
   const OrgState* org = find_org(term.chair_org);
   return org != nullptr && org->accepted.live_node(term.chair_node) != nullptr;
@@ -152,6 +171,8 @@ void ReplicaCore::drop_term(Channel& channel, ChannelState& state, const LogKey&
   channel.openers.clear();
   channel.rosters.clear();
   channel.key_answers.clear();
+  channel.given.clear();
+  channel.asking = {};
   const LogState* own = state.feed_key == nullptr ? nullptr : find_log(LogKey{state.feed_key->verify_key().bytes()});
   if (own != nullptr && term_of(own->accepted.head_epoch) == state.term().number) state.feed_key = nullptr;
 }

@@ -22,7 +22,7 @@ void Session::Impl::schedule_below() {
       const auto known = below.find(log);
       if (fetches.contains(log) || (known != below.end() && known->second.refused)) continue;
       if (known == below.end() && below.size() >= kTargetsMax) return;
-      const auto record = replica.log_record(log);
+      const auto record = replica.short_record(id, log);
       if (!record || record->low.value <= 1) continue;
       const std::uint32_t count = known == below.end() ? kBelowFirst : known->second.count;
       if (!may_fetch(count)) {
