@@ -220,12 +220,8 @@ class HubWorld {
     const auto a =
         from.hub->add_link({protocol::LinkRole::kInitiator, hash, target.transport, {}, to->address, target.node});
     if (!a) return;
-    const auto b = to->hub->add_link({protocol::LinkRole::kResponder,
-                                      hash,
-                                      shown.public_key(),
-                                      target.log_end,
-                                      from.address,
-                                      {}});
+    const auto b =
+        to->hub->add_link({protocol::LinkRole::kResponder, hash, shown.public_key(), target.log_end, from.address, {}});
     if (!b) return from.hub->link_closed(*a, peer_error(transport::kNotAnswered));
     Wire& wire = wires.emplace_back();
     wire.ends[0] = {&from, *a, true, {}};

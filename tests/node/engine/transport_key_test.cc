@@ -33,8 +33,7 @@ class NewTransportKeys : public ::testing::Test {
   // As `org certify`, on another machine: nobody has the log yet.
   void certify() {
     const auto& held = a.party->log().live_node(a.node())->certificate;
-    test::ExampleNode renewed{held, crypto::SigningKey::generate(a.random),
-                              a.party->secrets().transport_other->clone(),
+    test::ExampleNode renewed{held, crypto::SigningKey::generate(a.random), a.party->secrets().transport_other->clone(),
                               crypto::EncryptionKeyPair::generate(a.random)};
     renewed.certificate.signing = renewed.signing.verify_key();
     renewed.certificate.transport = renewed.transport.public_key();

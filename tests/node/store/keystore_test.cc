@@ -121,9 +121,9 @@ TEST_F(KeystoreTest, rule_18_a_home_holds_a_second_transport_key_once_there_is_o
     auto locked = Keystore::open_locked(folder_, credential.view());
     ASSERT_TRUE(locked.ok());
     EXPECT_FALSE(locked->tier1().transport_other) << "a home of before has none";
-    ASSERT_TRUE(locked->save_tier1({locked->tier1().transport.clone(), locked->tier1().store.clone(), other.clone()},
-                                   random_)
-                    .ok())
+    ASSERT_TRUE(
+        locked->save_tier1({locked->tier1().transport.clone(), locked->tier1().store.clone(), other.clone()}, random_)
+            .ok())
         << "a locked node changes its first tier, too";
     ASSERT_TRUE(locked->tier1().transport_other);
   }
