@@ -8,9 +8,9 @@ using Member = HubWorld::Member;
 
 class NewTransportKeys : public ::testing::Test {
  protected:
-  Member &a = world().add("alpha"), &b = world().add("bravo");
+  HubWorld world;
+  Member &a = world.add("alpha"), &b = world.add("bravo");
 
-  HubWorld& world() { return *world_; }
   static bool connected(Member& at, Member& of) {
     const auto all = at.hub->connections();
     return std::any_of(all.begin(), all.end(), [&](const auto& one) { return one.node == of.node() && one.connected; });
@@ -22,10 +22,10 @@ class NewTransportKeys : public ::testing::Test {
     return who && who->second == a.node();
   }
   void meet() {
-    world().introduce(a, b);
-    ASSERT_TRUE(world().run_until([&] { return both_connected(); }));
-    world().run_for(60'000);
-    ASSERT_EQ(world().open_wires(a, b), 1u);
+    world.introduce(a, b);
+    ASSERT_TRUE(world.run_until([&] { return both_connected(); }));
+    world.run_for(60'000);
+    ASSERT_EQ(world.open_wires(a, b), 1u);
   }
 
   // As `key rotate`: the next key is there, and who dials may use it.
@@ -62,7 +62,6 @@ class NewTransportKeys : public ::testing::Test {
   }
 
  private:
-  std::unique_ptr<HubWorld> world_ = std::make_unique<HubWorld>();
   std::optional<crypto::SigningKey> signing_;
 };
 
@@ -73,16 +72,16 @@ TEST_F(NewTransportKeys, rule_18_the_session_stays_and_the_next_one_is_under_the
   ask();
   certify();
   take();
-  ASSERT_TRUE(world().run_until([&] { return b_knows(in_use()); }, 60'000)) << "in the session that there is";
-  world().run_for(10 * 60'000);
+  ASSERT_TRUE(world.run_until([&] { return b_knows(in_use()); }, 60'000)) << "in the session that there is";
+  world.run_for(10 * 60'000);
   EXPECT_TRUE(both_connected());
-  EXPECT_EQ(world().open_wires(a, b), 1u);
+  EXPECT_EQ(world.open_wires(a, b), 1u);
   EXPECT_EQ(a.dials + b.dials, dials) << "nobody had to call again";
 
   EXPECT_EQ(called_with(before), "unknown_peer") << "whoever has the key before begins nothing with it";
   a.party->secrets().transport_other.reset();
-  world().cut(a, b);
-  ASSERT_TRUE(world().run_until([&] { return both_connected(); }, 60'000));
+  world.cut(a, b);
+  ASSERT_TRUE(world.run_until([&] { return both_connected(); }, 60'000));
 }
 
 TEST_F(NewTransportKeys, rule_18_a_session_of_the_key_before_ends_with_the_node_or_the_peer) {
@@ -90,27 +89,27 @@ TEST_F(NewTransportKeys, rule_18_a_session_of_the_key_before_ends_with_the_node_
   ask();
   certify();
   take();
-  ASSERT_TRUE(world().run_until([&] { return b_knows(in_use()); }, 60'000));
+  ASSERT_TRUE(world.run_until([&] { return b_knows(in_use()); }, 60'000));
   ASSERT_TRUE(both_connected());
   b.hub->set_dialling(false);
   a.hub->set_dialling(false);
   a.party->revoke(a.node());
   tell(b);
-  ASSERT_TRUE(world().run_until([&] { return !connected(b, a); }, 60'000));
+  ASSERT_TRUE(world.run_until([&] { return !connected(b, a); }, 60'000));
 }
 
 TEST_F(NewTransportKeys, rule_18_a_session_of_a_key_two_before_ends) {
   meet();
   for (int i = 0; i < 2; ++i) {
-    EXPECT_EQ(world().open_wires(a, b), 1u);
+    EXPECT_EQ(world.open_wires(a, b), 1u);
     ask();
     certify();
     take();
-    ASSERT_TRUE(world().run_until([&] { return b_knows(in_use()); }, 60'000));
+    ASSERT_TRUE(world.run_until([&] { return b_knows(in_use()); }, 60'000));
   }
   const auto dials = a.dials + b.dials;
-  ASSERT_TRUE(world().run_until([&] { return a.dials + b.dials > dials; }, 60'000)) << "that one is closed";
-  ASSERT_TRUE(world().run_until([&] { return both_connected(); }, 60'000));
+  ASSERT_TRUE(world.run_until([&] { return a.dials + b.dials > dials; }, 60'000)) << "that one is closed";
+  ASSERT_TRUE(world.run_until([&] { return both_connected(); }, 60'000));
 }
 
 TEST_F(NewTransportKeys, rule_18_a_peer_that_was_away_reaches_the_node_under_the_key_before) {
@@ -118,32 +117,32 @@ TEST_F(NewTransportKeys, rule_18_a_peer_that_was_away_reaches_the_node_under_the
   const auto before = in_use();
   a.hub->set_dialling(false);
   b.up = false;
-  world().cut(a, b);
+  world.cut(a, b);
   ask();
   certify();
   take();
-  world().run_for(1'000);
+  world.run_for(1'000);
   ASSERT_TRUE(b_knows(before) && !b_knows(in_use()));
   b.up = true;
-  ASSERT_TRUE(world().run_until([&] { return both_connected(); }));
-  ASSERT_TRUE(world().run_until([&] { return b_knows(in_use()); }, 60'000));
-  world().run_for(60'000);
+  ASSERT_TRUE(world.run_until([&] { return both_connected(); }));
+  ASSERT_TRUE(world.run_until([&] { return b_knows(in_use()); }, 60'000));
+  world.run_for(60'000);
   EXPECT_TRUE(both_connected());
-  EXPECT_EQ(world().open_wires(a, b), 1u);
+  EXPECT_EQ(world.open_wires(a, b), 1u);
 }
 
 TEST_F(NewTransportKeys, rule_18_a_node_reaches_a_peer_that_was_away_under_the_new_key) {
   meet();
   b.hub->set_dialling(false);
   b.up = false;
-  world().cut(a, b);
+  world.cut(a, b);
   ask();
   certify();
   take();
-  world().run_for(1'000);
+  world.run_for(1'000);
   ASSERT_FALSE(b_knows(in_use()));
   b.up = true;
-  ASSERT_TRUE(world().run_until([&] { return both_connected(); }));
+  ASSERT_TRUE(world.run_until([&] { return both_connected(); }));
   EXPECT_TRUE(b_knows(in_use()));
   EXPECT_TRUE(b.hub->refusals().empty()) << "its log went with the third message";
 }
@@ -159,12 +158,12 @@ TEST_F(NewTransportKeys, rule_18_a_peer_may_know_of_the_new_key_before_the_node_
     tell(b);
     const auto next = a.party->secrets().transport_other->public_key();
     ASSERT_TRUE(b_knows(next));
-    world().cut(a, b);
-    ASSERT_TRUE(world().run_until([&] { return both_connected(); })) << (dialler == &a ? "a calls" : "b calls");
+    world.cut(a, b);
+    ASSERT_TRUE(world.run_until([&] { return both_connected(); })) << (dialler == &a ? "a calls" : "b calls");
     EXPECT_EQ(in_use() == next, false);
     // Now it hears of it, and takes it.
     take();
-    world().run_for(60'000);
+    world.run_for(60'000);
     EXPECT_TRUE(both_connected());
     EXPECT_EQ(in_use(), next);
     ask();
