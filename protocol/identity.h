@@ -90,6 +90,9 @@ struct CertifiedNode {
   Number revoked_at;               // entry that revoked it first; 0: none did
   std::string revoke_reason;       // claimed, of that entry
   std::vector<crypto::Hash> pins;  // of all entries that revoked it, padding included (rule 20)
+  Time transport_since;            // as claimed: when the first certificate with its transport key was issued
+  // The transport key before: it begins no session any more, but one that it began goes on. Nothing: it never changed.
+  std::optional<crypto::TransportPublic> transport_before = {};
 };
 
 // The verified state of one organisation's log, grown entry by entry. Holds no entries. A value: copy it to try

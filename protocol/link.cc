@@ -62,6 +62,7 @@ struct Link::Impl {
 
   LinkRole role;
   std::optional<HandshakeState> handshake;  // until established
+  std::optional<HandshakeState> other;      // responder, until message 1: under the node's other transport key
   Bytes log_end;                            // payload of message 3, initiator
   std::optional<crypto::SessionKeys> keys;
   crypto::HandshakeHash handshake_hash;
@@ -73,14 +74,29 @@ struct Link::Impl {
   bool third() const { return message == 3; }
   Error fail(Error error);
   Result<void> finish();
+  Result<Bytes> read(ByteView message_bytes);
 };
 
 // Forgets all keys: what failed once gives nothing more, whatever is called (rule 44).
 Error Link::Impl::fail(Error error) {
   failed = true;
   handshake.reset();
+  other.reset();
   keys.reset();
   return error;
+}
+
+Result<Bytes> Link::Impl::read(ByteView message_bytes) {
+  auto payload = handshake->read_message(message_bytes);
+  if (!other) return payload;
+  // Both are always tried.
+  auto payload_other = other->read_message(message_bytes);
+  if (!payload && payload_other) {
+    handshake = std::move(other);
+    payload = std::move(payload_other);
+  }
+  other.reset();
+  return payload;
 }
 
 Result<void> Link::Impl::finish() {
@@ -96,9 +112,10 @@ Result<void> Link::Impl::finish() {
 
 Result<Link> Link::initiator(const NodeSecrets& secrets, const crypto::TransportPublic& remote,
                              std::string_view network, const crypto::PairKey* psk, std::span<const Bytes> log_end,
-                             crypto::Random& random) {
+                             crypto::Random& random, OwnKey own) {
   const Bytes prologue = crypto::noise_prologue(kWireMajor, network);
-  TOCSIN_ASSIGN(handshake, NoiseXKpsk3::initiator(secrets.transport, remote, psk, prologue, random));
+  const auto& ours = own == OwnKey::kOther && secrets.transport_other ? *secrets.transport_other : secrets.transport;
+  TOCSIN_ASSIGN(handshake, NoiseXKpsk3::initiator(ours, remote, psk, prologue, random));
   auto impl = std::make_unique<Impl>(LinkRole::kInitiator, std::move(handshake));
   impl->log_end = encode_log_end(log_end);
   return Link(std::move(impl));
@@ -108,8 +125,13 @@ Result<Link> Link::responder(const NodeSecrets& secrets, std::string_view networ
                              std::function<const crypto::PairKey*(const crypto::TransportPublic&)> psk_for,
                              crypto::Random& random) {
   const Bytes prologue = crypto::noise_prologue(kWireMajor, network);
-  TOCSIN_ASSIGN(handshake, NoiseXKpsk3::responder(secrets.transport, std::move(psk_for), prologue, random));
-  return Link(std::make_unique<Impl>(LinkRole::kResponder, std::move(handshake)));
+  TOCSIN_ASSIGN(handshake, NoiseXKpsk3::responder(secrets.transport, psk_for, prologue, random));
+  auto impl = std::make_unique<Impl>(LinkRole::kResponder, std::move(handshake));
+  if (secrets.transport_other) {
+    TOCSIN_ASSIGN(other, NoiseXKpsk3::responder(*secrets.transport_other, std::move(psk_for), prologue, random));
+    impl->other = std::move(other);
+  }
+  return Link(std::move(impl));
 }
 
 Link::Link(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -149,7 +171,7 @@ Result<void> Link::read_handshake(ByteView message) {
   }
   const auto [least, most] = handshake_size();
   if (message.size() < least || message.size() > most) return impl_->fail(peer_error(kHandshakeSize));
-  auto payload = impl_->handshake->read_message(message);
+  auto payload = impl_->read(message);
   if (!payload) return impl_->fail(payload.error());
   if (impl_->third()) {
     auto log_end = decode_log_end(*payload);

@@ -1,6 +1,9 @@
 // One connection's bytes: handshake, then frames (docs/protocol.md, section 9; rules 42 to 46). No sockets: the caller
 // reads and writes.
 //
+// A responder takes message 1 under either of the two transport keys that a node may have (NodeSecrets), and goes on
+// under the one that it was meant for. It tries both whatever comes, so a stranger's wait says nothing.
+//
 // Order of calls. Initiator: write_handshake (message 1), read_handshake (2), write_handshake (3), established.
 // Responder: read (1), write (2), read (3), established. Then seal and open. Any error is final; before `established`
 // the caller closes without a word (rule 44).
@@ -15,6 +18,8 @@
 
 namespace tocsin::protocol {
 
+// Which of its transport keys an initiator shows; one that has no other shows the one in use.
+enum class OwnKey : std::uint8_t { kInUse = 0, kOther = 1 };
 enum class LinkRole : std::uint8_t { kInitiator = 0, kResponder = 1 };
 
 inline constexpr std::uint16_t kWireMajor = 1;
@@ -38,7 +43,7 @@ class Link {
   // non_canonical_key (a key from a card).
   static Result<Link> initiator(const NodeSecrets& secrets, const crypto::TransportPublic& remote,
                                 std::string_view network, const crypto::PairKey* psk, std::span<const Bytes> log_end,
-                                crypto::Random& random);
+                                crypto::Random& random, OwnKey own = OwnKey::kInUse);
   static Result<Link> responder(const NodeSecrets& secrets, std::string_view network,
                                 std::function<const crypto::PairKey*(const crypto::TransportPublic&)> psk_for,
                                 crypto::Random& random);

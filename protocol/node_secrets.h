@@ -25,6 +25,9 @@ struct SecondTier {
 struct NodeSecrets {
   crypto::TransportKeyPair transport;
   std::optional<SecondTier> tier2;  // nothing: locked, the node checks, relays and stores
+  // Asked for and not certified yet, or the one that the certificate named before: whoever dials may mean it still, or
+  // know already that it is the one (rule 18).
+  std::optional<crypto::TransportKeyPair> transport_other = {};
   bool locked() const { return !tier2; }
 };
 

@@ -211,7 +211,14 @@ struct OrgLog::Events {
       return refused("the serial is not above that of the certificate in force");
     }
     TOCSIN_TRY(check_keys_unused(certificate));
+    const bool same_transport =
+        known != log.nodes_.end() && known->second.certificate.transport == certificate.transport;
+    const auto before = known == log.nodes_.end() ? std::nullopt : std::optional(known->second.certificate.transport);
     CertifiedNode& node = log.nodes_[certificate.node];
+    if (!same_transport) {
+      node.transport_before = before;
+      node.transport_since = certificate.issued;
+    }
     node.certificate = certificate;
     node.certified_at = number;
     return kOk;

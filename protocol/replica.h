@@ -377,6 +377,9 @@ class Replica {
   // unknown.
   std::optional<std::pair<OrgId, NodeId>> identify(const crypto::TransportPublic& key,
                                                    std::span<const Bytes> newer_log);
+  // May a session that this key began go on? As long as identify knew the node by it, and after that while it is the
+  // transport key before the one that the node's newest certificate names: a new one interrupts nothing (rule 18).
+  bool still_speaks_for(const crypto::TransportPublic& key, const OrgId& org, const NodeId& node) const;
   bool is_blocked(const OrgId& org) const;
   const OrgLog* org_log(const OrgId& org) const;
   Result<void> accept_prekeys(const NodeId& node, ByteView signed_list);

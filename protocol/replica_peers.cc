@@ -434,4 +434,13 @@ std::optional<std::pair<OrgId, NodeId>> Replica::identify(const crypto::Transpor
   return found;
 }
 
+bool Replica::still_speaks_for(const crypto::TransportPublic& key, const OrgId& org, const NodeId& node) const {
+  const OrgState* state = impl_->find_org(org);
+  if (state == nullptr || impl_->is_blocked(org)) return false;
+  if (org != impl_->own_org && !impl_->peers.contains(org)) return false;
+  // Of the certificates that count: a key that only a superseded one named speaks for nobody (rule 19).
+  const CertifiedNode* held = state->accepted.live_node(node);
+  return held != nullptr && (held->certificate.transport == key || held->transport_before == key);
+}
+
 }  // namespace tocsin::protocol

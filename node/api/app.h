@@ -29,7 +29,8 @@ struct StoreFacts {
 };
 struct KeyFact {
   std::string name;
-  protocol::Time expires;
+  std::optional<protocol::Time> expires;  // nothing: it ends with what names it
+  std::optional<protocol::Time> since;    // as claimed
 };
 
 // What runs long, by the idempotency key of its call.

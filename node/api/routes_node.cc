@@ -58,7 +58,11 @@ void get_status(App& app, const Request&, ResponderPtr responder) {
         std::size_t connected = 0;
         for (const auto& link : app.hub.connections()) connected += link.connected;
         Json keys = Json::array();
-        for (const auto& key : app.keys()) keys.push_back({{"name", key.name}, {"expires", time_text(key.expires)}});
+        const auto when = [](const std::optional<protocol::Time>& time) {
+          return time ? Json(time_text(*time)) : Json(nullptr);
+        };
+        for (const auto& key : app.keys())
+          keys.push_back({{"name", key.name}, {"expires", when(key.expires)}, {"since", when(key.since)}});
         Json refused = Json::object();
         for (const auto& [code, count] : app.hub.refusals()) refused[std::string(code)] = count;
         responder->json(

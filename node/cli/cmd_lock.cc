@@ -119,7 +119,8 @@ int key_rotate(Context& c) {
   static constexpr Field fields[] = {{"node_id", "node"}, {"request_file", "request file"}};
   c.show_object(Json{{"node_id", answer->json["node_id"]}, {"request_file", file}}, fields);
   c.say("Have it certified: tocsin org certify " + file +
-        ". Until then the node goes on under its keys of before, and afterwards what they signed stays good.");
+        ". Until then the node goes on under its keys of before, and afterwards what they signed stays good, and "
+        "peers that have not heard of it yet still reach it.");
   return kExitOk;
 }
 
@@ -130,7 +131,8 @@ int key_status(Context& c) {
   for (const auto& key : answer->json.value("keys", Json::array())) items.push_back(key);
   Context::Answer list{200, {}, Json{{"items", items}, {"next", nullptr}}};
   list.body = list.json.dump() + "\n";
-  static constexpr Column columns[] = {{"name", "KEY"}, {"expires", "EXPIRES", Show::kDay}};
+  static constexpr Column columns[] = {
+      {"name", "KEY"}, {"expires", "EXPIRES", Show::kDay}, {"since", "SINCE", Show::kDay}};
   return c.show_list(list, columns, "The node is locked: nothing to show.");
 }
 
@@ -153,10 +155,16 @@ void add_lock_commands(std::vector<Command>& out) {
                  {{"confirm", "NODE_ID", "this node's id in full; nothing else is a yes", Arity::kOne, true}},
                  "tocsin wipe --confirm $(tocsin status --output json | jq -r .node_id)",
                  node_wipe});
-  out.push_back({"key", "status", "Show the node's keys and until when they are good", {}, {}, "", key_status});
+  out.push_back({"key",
+                 "status",
+                 "Show the node's keys, since when they are in use and until when they are good",
+                 {},
+                 {},
+                 "",
+                 key_status});
   out.push_back({"key",
                  "rotate",
-                 "Make new signing and encryption keys for this node, which the organisation then certifies",
+                 "Make new signing, encryption and transport keys for this node, which the organisation then certifies",
                  {},
                  {{"request-out", "FILE", "where to write the request for tocsin org certify"}},
                  "tocsin key rotate --request-out request",

@@ -227,7 +227,8 @@ int node_status(Context& c) {
 void add_key_checks(const Json& status, Json& checks) {
   const auto today = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
   for (const auto& key : status.value("keys", Json::array())) {
-    const auto expires = key.value("expires", std::string());
+    if (!key.contains("expires") || !key["expires"].is_string()) continue;
+    const auto expires = key["expires"].get<std::string>();
     int year = 0;
     unsigned month = 0, day = 0;
     if (std::sscanf(expires.c_str(), "%4d-%2u-%2u", &year, &month, &day) != 3) continue;

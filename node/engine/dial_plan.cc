@@ -22,7 +22,7 @@ void DialPlan::set_nodes(std::vector<Node> nodes) {
     State state;
     if (const auto old = states_.find(node.node); old != states_.end()) {
       state = std::move(old->second);
-      if (state.node.addresses != node.addresses) state.due_ms = 0;
+      if (state.node.addresses != node.addresses || state.node.transport != node.transport) state.due_ms = 0;
     }
     if (state.phase == Phase::kDialling) ++dialling_;
     state.node = std::move(node);
@@ -51,7 +51,8 @@ std::optional<transport::DialTarget> DialPlan::poll() {
       best = &state;
   }
   if (best == nullptr) return std::nullopt;
-  transport::DialTarget target{best->node.org, best->node.node, best->node.addresses, best->node.transport, {}};
+  transport::DialTarget target{best->node.org, best->node.node, best->node.addresses, best->node.transport, {},
+                               best->own};
   if (!best->extra_address.empty()) {
     std::erase(target.addresses, best->extra_address);
     target.addresses.insert(target.addresses.begin(), std::move(best->extra_address));
@@ -100,6 +101,9 @@ void DialPlan::ended(const protocol::NodeId& node, const Error* reason) {
   ++state.failures;
   state.due_ms = clock_.steady_ms() + backoff_ms(state.failures, random_);
   if (reason == nullptr) return;
+  if (reason->code == transport::kNotAnswered) {
+    state.own = state.own == protocol::OwnKey::kInUse ? protocol::OwnKey::kOther : protocol::OwnKey::kInUse;
+  }
   state.last_error = *reason;
   state.last_error_at = clock_.now();
 }

@@ -29,6 +29,8 @@ class DialPlan {
     std::string extra_address;   // tried first, once
     std::uint32_t failures = 0;  // in a row; decides the back-off
     std::int64_t due_ms = 0;
+    // A peer that says nothing may know only the other of the own transport keys: they take turns.
+    protocol::OwnKey own = protocol::OwnKey::kInUse;
     std::optional<Error> last_error;
     std::optional<protocol::Time> last_error_at;
     bool can_be_dialled() const { return node.allowed && !(node.addresses.empty() && extra_address.empty()); }
@@ -36,7 +38,8 @@ class DialPlan {
 
   DialPlan(protocol::Clock& clock, crypto::Random& random) : clock_(clock), random_(random) {}
 
-  // All nodes known now. What is remembered of those that stay is kept; a node with a new address is due at once.
+  // All nodes known now. What is remembered of those that stay is kept; a node with a new address or key is due at
+  // once.
   void set_nodes(std::vector<Node> nodes);
   void set_automatic(bool on) { automatic_ = on; }
   // Due now, whatever the back-off. False: the node is unknown.

@@ -205,8 +205,9 @@ const std::vector<Bytes>& Hub::Impl::log_end() {
 }
 
 bool Hub::Impl::still_welcome(const LinkState& link) const {
-  const auto who = replica.identify(link.remote, {});
-  return who && who->second == link.node;
+  // The key may be another node's by now.
+  if (const auto who = replica.identify(link.remote, {})) return who->second == link.node;
+  return replica.still_speaks_for(link.remote, link.org, link.node);
 }
 
 void Hub::Impl::refresh_peers() {

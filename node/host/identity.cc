@@ -38,6 +38,8 @@ protocol::Time end_of_month(std::uint32_t month) {
 
 protocol::NodeSecrets secrets_of(const store::Keystore& keystore) {
   protocol::NodeSecrets out{crypto::TransportKeyPair::from_secret(keystore.tier1().transport.clone()), std::nullopt};
+  if (const auto& other = keystore.tier1().transport_other)
+    out.transport_other = crypto::TransportKeyPair::from_secret(other->clone());
   const auto* tier2 = keystore.tier2();
   if (!tier2) return out;
   std::map<std::uint32_t, crypto::EncryptionKeyPair> prekeys;

@@ -28,7 +28,8 @@ bool erase_old_prekeys(store::Tier2& tier2, protocol::Time now, std::optional<st
 store::Tier2 copy_of(const store::Tier2& tier2);
 // First millisecond after a month.
 protocol::Time end_of_month(std::uint32_t month);
-// Both tiers, or the first alone where the keystore is locked (rule 48).
+// Both tiers, or the first alone where the keystore is locked (rule 48). Which transport key is in use is not looked
+// at: TransportKeys::follow does (transport_keys.h).
 protocol::NodeSecrets secrets_of(const store::Keystore& keystore);
 
 }  // namespace tocsin::host

@@ -25,6 +25,7 @@
 #include "node/host/identity.h"
 #include "node/host/keys.h"
 #include "node/host/notify.h"
+#include "node/host/transport_keys.h"
 #include "node/reports/vocab.h"
 #include "node/store/codes.h"
 #include "node/store/store.h"
@@ -152,6 +153,7 @@ class Node {
   std::unique_ptr<index::IndexThread> index_;
   std::unique_ptr<index::DiskSnapshotFile> snapshot_file_;
   std::unique_ptr<HomeWatch> home_watch_;
+  std::unique_ptr<TransportKeys> transport_keys_;
   std::unique_ptr<desk::Feeder> feeder_;
   std::unique_ptr<desk::Desk> desk_;
   std::unique_ptr<desk::Importer> importer_;
@@ -188,6 +190,9 @@ Result<void> Node::open_store(const std::vector<std::string>& listen) {
   home_watch_ =
       std::make_unique<HomeWatch>(home_, engine_->replica(), *log_, [this](const auto& by) { home_confirmed(by); });
   engine_->hub().add_listener(home_watch_.get());
+  transport_keys_ = std::make_unique<TransportKeys>(keystore_, secrets_, engine_->replica(), random_, *log_);
+  engine_->hub().add_listener(transport_keys_.get());
+  transport_keys_->follow();  // before the loop runs: nobody has dialled or been dialled yet
   return home_watch_->look();
 }
 
@@ -343,10 +348,12 @@ api::StoreFacts Node::store_facts() const {
 std::vector<api::KeyFact> Node::key_facts() {
   std::vector<api::KeyFact> out;
   const auto& own = engine_->replica().own_org();
-  if (const auto* node = own.live_node(engine_->replica().own_node()))
-    out.push_back({"node certificate", node->certificate.expires});
+  if (const auto* node = own.live_node(engine_->replica().own_node())) {
+    out.push_back({"node certificate", node->certificate.expires, node->certificate.issued});
+    out.push_back({"transport key", std::nullopt, node->transport_since});
+  }
   if (!secrets_.locked() && !secrets_.tier2->prekeys.empty())
-    out.push_back({"last prekey", end_of_month(secrets_.tier2->prekeys.rbegin()->first)});
+    out.push_back({"last prekey", end_of_month(secrets_.tier2->prekeys.rbegin()->first), std::nullopt});
   return out;
 }
 
@@ -371,8 +378,8 @@ void Node::renew_prekeys() {
   });
 }
 
-// New signing and encryption keys, and a certificate for them, which the organisation has to sign; asked for again, the
-// same ones. Until it has, everything goes on under the keys of before.
+// New signing, encryption and transport keys, and a certificate for them, which the organisation has to sign; asked for
+// again, the same ones. Until it has, everything goes on under the keys of before.
 Result<std::string> Node::rotate_keys() {
   const auto& replica = engine_->replica();
   const auto* own = replica.own_org().live_node(replica.own_node());
@@ -380,7 +387,14 @@ Result<std::string> Node::rotate_keys() {
     return caller_error(protocol::kNodeNotCertified, "this node is not certified: there is nothing to be renewed");
   TOCSIN_ASSIGN(begun, keystore_.rotation());
   const auto& tier2 = *keystore_.tier2();
+  // Certified, and not taken yet: what was the next transport key is in use, and these are done.
+  if (begun && !begun->signing.equal(tier2.signing) &&
+      own->certificate.signing == crypto::SigningKey::from_seed(begun->signing).verify_key()) {
+    TOCSIN_TRY(take_rotated_keys());
+  }
   if (!begun || begun->signing.equal(tier2.signing)) {
+    // The transport key before the rotation that it is for: a request is of keys that are all on the disk.
+    TOCSIN_TRY(transport_keys_->make_next());
     begun = store::KeyRotation{crypto::SigningSecret::random(random_), crypto::EncryptionSecret::random(random_),
                                tier2.encryption.clone()};
     TOCSIN_TRY(keystore_.save_rotation(*begun, random_));
@@ -389,6 +403,7 @@ Result<std::string> Node::rotate_keys() {
   protocol::NodeCertificate certificate = own->certificate;
   certificate.signing = signing.verify_key();
   certificate.encryption = crypto::EncryptionKeyPair::from_secret(begun->encryption.clone()).public_key();
+  certificate.transport = transport_keys_->next();
   certificate.serial = own->certificate.serial + 1;
   certificate.issued = engine_->clock().now();
   certificate.expires = {certificate.issued.ms + kCertificateMs};
@@ -545,8 +560,11 @@ Result<std::string> Node::open_api(const RunRequest& request) {
     auto out = home_warnings(home);
     for (auto& warning : home_watch_->warnings()) out.push_back(std::move(warning));
     for (auto& warning : desk_->home_warnings()) out.push_back(std::move(warning));
-    for (const auto& key : key_facts())
-      if (auto warning = ending_soon(key.name, key.expires, engine_->clock().now())) out.push_back(std::move(*warning));
+    for (const auto& key : key_facts()) {
+      if (!key.expires) continue;
+      if (auto warning = ending_soon(key.name, *key.expires, engine_->clock().now()))
+        out.push_back(std::move(*warning));
+    }
     return out;
   };
   app_->listening = engine_->listening();
@@ -636,6 +654,7 @@ void Node::close() {
     if (events_) engine_->hub().remove_listener(events_.get());
     if (users_) engine_->hub().remove_listener(users_.get());
     if (home_watch_) engine_->hub().remove_listener(home_watch_.get());
+    if (transport_keys_) engine_->hub().remove_listener(transport_keys_.get());
   }
   server_.reset();
   router_.reset();
@@ -645,6 +664,7 @@ void Node::close() {
   desk_.reset();
   if (store_) store_->flush();
   home_watch_.reset();
+  transport_keys_.reset();
   engine_.reset();
   if (store_) store_->close();
 }

@@ -13,11 +13,14 @@ namespace {
 namespace fs = std::filesystem;
 using crypto::SecretBuffer;
 
-constexpr std::uint8_t kFormat = 1;  // first byte of every plaintext
+constexpr std::uint8_t kFormat = 1;       // first byte of every plaintext
+constexpr std::uint8_t kFormatTier1 = 2;  // but of a tier1 with two transport keys: a program that does not know of the
+                                          // second would go on under the wrong one
 constexpr std::size_t kKeyBytes = 32;
 constexpr std::size_t kPrekeyBytes = 4 + kKeyBytes;
 constexpr std::size_t kKeyringBytes = 1 + 2 * kKeyBytes;
 constexpr std::size_t kTier1Bytes = 1 + 2 * kKeyBytes;
+constexpr std::size_t kTier1BytesOfTwo = kTier1Bytes + kKeyBytes;
 constexpr std::size_t kTier2FixedBytes = 1 + 3 * kKeyBytes + 1;
 constexpr std::size_t kRootBytes = 1 + kKeyBytes;
 constexpr std::size_t kRotationBytes = 1 + 3 * kKeyBytes;
@@ -98,10 +101,11 @@ Result<void> check_format(const SecretBuffer& plain, std::size_t size_min, const
 }
 
 Bytes seal_tier1(ByteView key, const Tier1& tier1, crypto::Random& random) {
-  SecretWriter out(kTier1Bytes);
-  out.byte(kFormat);
+  SecretWriter out(tier1.transport_other ? kTier1BytesOfTwo : kTier1Bytes);
+  out.byte(tier1.transport_other ? kFormatTier1 : kFormat);
   out.bytes(tier1.transport.view());
   out.bytes(tier1.store.view());
+  if (tier1.transport_other) out.bytes(tier1.transport_other->view());
   return crypto::seal(key, crypto::kLabelTier1, {}, out.done(), random);
 }
 
@@ -130,7 +134,7 @@ Result<SecretBuffer> open_file(const fs::path& path, ByteView key, crypto::Label
 }  // namespace
 
 Tier1 Tier1::generate(crypto::Random& random) {
-  return {crypto::TransportSecret::random(random), crypto::StoreKey::random(random)};
+  return {crypto::TransportSecret::random(random), crypto::StoreKey::random(random), std::nullopt};
 }
 
 Tier2 Tier2::generate(crypto::Random& random) {
@@ -189,6 +193,12 @@ Result<Keystore> Keystore::open_locked(const fs::path& folder, ByteView credenti
   }
   TOCSIN_ASSIGN(tier1, read_tier1(folder, first));
   return Keystore(folder, std::move(first), std::nullopt, std::move(tier1), std::nullopt);
+}
+
+Result<void> Keystore::save_tier1(Tier1 tier1, crypto::Random& random) {
+  TOCSIN_TRY(write_checked(folder_ / "tier1", seal_tier1(first_.view(), tier1, random)));
+  tier1_ = std::move(tier1);
+  return kOk;
 }
 
 Result<void> Keystore::save_tier2(Tier2 tier2, crypto::Random& random) {
@@ -275,8 +285,11 @@ Result<void> Keystore::write_keyring(const fs::path& folder, std::string_view pa
 Result<Tier1> Keystore::read_tier1(const fs::path& folder, const FileKey& key) {
   const fs::path path = folder / "tier1";
   TOCSIN_ASSIGN(plain, open_file(path, key.view(), crypto::kLabelTier1));
-  TOCSIN_TRY(check_format(plain, kTier1Bytes, path));
-  return Tier1{key_at<crypto::TransportSecret>(plain, 1), key_at<crypto::StoreKey>(plain, 1 + kKeyBytes)};
+  const bool two = plain.size() == kTier1BytesOfTwo && plain.view()[0] == kFormatTier1;
+  if (!two) TOCSIN_TRY(check_format(plain, kTier1Bytes, path));
+  Tier1 tier1{key_at<crypto::TransportSecret>(plain, 1), key_at<crypto::StoreKey>(plain, 1 + kKeyBytes)};
+  if (two) tier1.transport_other = key_at<crypto::TransportSecret>(plain, 1 + 2 * kKeyBytes);
+  return tier1;
 }
 
 Result<Tier2> Keystore::read_tier2(const fs::path& folder, const FileKey& key) {

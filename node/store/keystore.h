@@ -7,8 +7,9 @@
 //
 // Formats, integers little-endian, each followed by a checksum:
 //   keyring   key file of crypto/passphrase.h, label kLabelKeyring, over u8 1 ‖ file key 1 (32) ‖ file key 2 (32)
-//   tier1     sealed value of crypto/seal.h, label kLabelTier1, of u8 1 ‖ transport secret (32) ‖ store key (32)
-//   tier2     the same, label kLabelTier2, of u8 1 ‖ signing (32) ‖ encryption (32) ‖ reading key (32) ‖
+//   tier1     sealed value of crypto/seal.h, label kLabelTier1, of u8 1 ‖ transport secret (32) ‖ store key (32), or,
+//   once the transport key was to be changed, of u8 2 ‖ transport secret (32) ‖ store key (32) ‖ other transport secret
+//   (32) tier2     the same, label kLabelTier2, of u8 1 ‖ signing (32) ‖ encryption (32) ‖ reading key (32) ‖
 //             u8 count ‖ count × (u32 month ‖ secret (32)), months rising
 //   rotation  while keys are changed, and for some time after: sealed value, label kLabelRotation, under the second
 //   key, of
@@ -41,6 +42,9 @@ inline constexpr std::size_t kPrekeysKeptMax = 64;  // twelve ahead, three behin
 struct Tier1 {
   crypto::TransportSecret transport;
   crypto::StoreKey store;
+  // The next one, until the organisation has certified it; the one before, after that. Which of the two is in use is
+  // said by the organisation's log, so that no moment of a crash leaves a key in use that peers do not accept.
+  std::optional<crypto::TransportSecret> transport_other = {};
   static Tier1 generate(crypto::Random& random);
 };
 
@@ -88,6 +92,8 @@ class Keystore {
   const Tier2* tier2() const { return tier2_ ? &*tier2_ : nullptr; }
   bool locked() const { return !tier2_; }
 
+  // Replaces the whole first tier, first on disk; locked, too.
+  Result<void> save_tier1(Tier1 tier1, crypto::Random& random);
   // Replaces the whole reading tier, first on disk. kKeysLocked.
   Result<void> save_tier2(Tier2 tier2, crypto::Random& random);
   // Nothing: none was begun, or the last one is long done. kKeysLocked.

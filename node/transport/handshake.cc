@@ -65,7 +65,8 @@ awaitable<Result<protocol::Link>> shake_as_initiator(tcp::socket& socket, const 
                                                      crypto::Random& random) {
   const crypto::PairKey* psk = config.psk_for ? config.psk_for(target.transport) : nullptr;
   co_return co_await shake(
-      socket, protocol::Link::initiator(secrets, target.transport, config.network, psk, target.log_end, random),
+      socket,
+      protocol::Link::initiator(secrets, target.transport, config.network, psk, target.log_end, random, target.own),
       config.handshake_ms);
 }
 

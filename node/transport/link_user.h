@@ -59,6 +59,7 @@ struct DialTarget {
   std::vector<std::string> addresses;  // tried in this order until one gives a handshake
   crypto::TransportPublic transport;
   std::vector<Bytes> log_end;  // payload of message 3 (rule 43)
+  protocol::OwnKey own = protocol::OwnKey::kInUse;
 };
 
 class LinkUser {

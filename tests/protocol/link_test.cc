@@ -41,12 +41,14 @@ struct Two {
   std::optional<PairKey> callee_psk;
   std::string_view callee_network = kNetwork;
   std::vector<Bytes> log_end;
+  std::optional<TransportPublic> dialled;
+  OwnKey own = OwnKey::kInUse;
 
   std::optional<Link> a, b;
 
   void start() {
-    auto initiator = Link::initiator(caller, callee.transport.public_key(), kNetwork,
-                                     caller_psk ? &*caller_psk : nullptr, log_end, random);
+    auto initiator = Link::initiator(caller, dialled.value_or(callee.transport.public_key()), kNetwork,
+                                     caller_psk ? &*caller_psk : nullptr, log_end, random, own);
     auto responder = Link::responder(
         callee, callee_network, [this](const TransportPublic&) { return callee_psk ? &*callee_psk : nullptr; }, random);
     ASSERT_TRUE(initiator && responder);
@@ -187,6 +189,59 @@ TEST(Link, rule_44_every_failure_leaves_the_same_silence) {
       expect_dead(*to);
     }
   }
+}
+
+// A node whose transport key is being changed: the next one before its organisation's log names it, the one before
+// after that.
+TEST(Link, rule_18_a_responder_takes_both_of_its_transport_keys) {
+  for (const bool other : {false, true}) {
+    SCOPED_TRACE(other);
+    Two two;
+    two.callee.transport_other = crypto::TransportKeyPair::generate(two.random);
+    two.caller_psk = PairKey::random(two.random);
+    two.callee_psk = two.caller_psk->clone();
+    two.log_end.push_back(some_entry(5, 100));
+    two.dialled = other ? two.callee.transport_other->public_key() : two.callee.transport.public_key();
+    two.start();
+    ASSERT_TRUE(two.shake());
+    EXPECT_EQ(two.a->remote(), *two.dialled);
+    EXPECT_EQ(two.a->handshake_hash(), two.b->handshake_hash());
+    EXPECT_EQ(two.b->remote(), two.caller.transport.public_key());
+    EXPECT_EQ(two.b->remote_log_end(), two.log_end);
+    const Bytes frame(100, 7);
+    EXPECT_EQ(*pass(*two.a, *two.b, frame), frame);
+    EXPECT_EQ(*pass(*two.b, *two.a, frame), frame);
+  }
+}
+
+TEST(Link, rule_18_a_key_given_up_is_taken_no_more_and_gets_the_same_silence) {
+  Two two;
+  two.dialled = two.callee.transport.public_key();
+  for (int renewed = 0; renewed < 2; ++renewed) {
+    auto next = crypto::TransportKeyPair::generate(two.random);
+    two.callee.transport_other = std::exchange(two.callee.transport, std::move(next));
+  }
+  two.start();
+  const auto failed = Two::step(*two.a, *two.b);
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().origin, Origin::kPeer);
+  expect_dead(*two.b);
+}
+
+TEST(Link, rule_18_an_initiator_shows_the_key_in_use_or_the_other) {
+  Two two;
+  two.own = OwnKey::kOther;
+  two.start();
+  ASSERT_TRUE(two.shake());
+  EXPECT_EQ(two.b->remote(), two.caller.transport.public_key()) << "it has no other";
+  two.caller.transport_other = crypto::TransportKeyPair::generate(two.random);
+  two.start();
+  ASSERT_TRUE(two.shake());
+  EXPECT_EQ(two.b->remote(), two.caller.transport_other->public_key());
+  two.own = OwnKey::kInUse;
+  two.start();
+  ASSERT_TRUE(two.shake());
+  EXPECT_EQ(two.b->remote(), two.caller.transport.public_key());
 }
 
 TEST(Link, rule_44_authentic_but_malformed_log_end_fails_like_the_rest) {

@@ -267,6 +267,36 @@ TEST(OrgLog, rule_18_nodes_are_certified_and_found) {
   EXPECT_EQ(org.log.live_node_by_transport({}), nullptr);
 }
 
+TEST(OrgLog, rule_18_another_transport_key_takes_the_place_of_the_one_before) {
+  ExampleOrg org(1);
+  ExampleNode node = org.add_node("one");
+  const auto first = node.transport.public_key();
+  const auto held = [&] { return *org.log.live_node(node.certificate.node); };
+  const auto renew = [&] {
+    ++node.certificate.serial;
+    node.certificate.issued.ms += 1000;
+    return apply(org, org.log.make_certify(node.certificate, node.signing, kExampleTime, org.roots.signers()));
+  };
+  EXPECT_EQ(held().transport_before, std::nullopt);
+  ASSERT_EQ(renew(), "ok");
+  EXPECT_EQ(held().transport_before, std::nullopt) << "it is the same key";
+  EXPECT_EQ(held().transport_since, kExampleTime);
+
+  const auto second = node.certificate.transport = crypto::TransportKeyPair::generate(org.random).public_key();
+  ASSERT_EQ(renew(), "ok");
+  const Time changed = node.certificate.issued;
+  EXPECT_EQ(org.log.live_node_by_transport(first), nullptr) << "it begins nothing any more";
+  ASSERT_NE(org.log.live_node_by_transport(second), nullptr);
+  EXPECT_EQ(held().transport_before, first);
+  ASSERT_EQ(renew(), "ok");
+  EXPECT_EQ(held().transport_before, first);
+  EXPECT_EQ(held().transport_since, changed);
+
+  node.certificate.transport = crypto::TransportKeyPair::generate(org.random).public_key();
+  ASSERT_EQ(renew(), "ok");
+  EXPECT_EQ(held().transport_before, second) << "one before, no more";
+}
+
 TEST(OrgLog, rule_18_a_node_counter_signs_its_certificate) {
   ExampleOrg org(1);
   const ExampleNode node = test::make_node(org.log.id(), "one", org.random);

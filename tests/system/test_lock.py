@@ -123,7 +123,7 @@ class Lock(NodesTestCase):
         self.problem(node, "unlock", exit=4, code="wrong_passphrase")
         node.environment["TOCSIN_PASSPHRASE_FILE"] = new
         node.run("unlock")
-        self.assertEqual([k["name"] for k in node.run("key", "status")["items"]], ["node certificate", "last prekey"])
+        self.assertEqual([k["name"] for k in node.run("key", "status")["items"]], ["node certificate", "transport key", "last prekey"])
 
     def test_rule_48_wipe_destroys_both_tiers_at_once(self):
         ngo, region, channel = self.pair()

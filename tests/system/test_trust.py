@@ -358,6 +358,7 @@ class Trust(NodesTestCase):
         ngo.environment["TOCSIN_ROOT_PASSPHRASE_FILE"] = ngo.passphrase_file
         ngo.run("org", "certify", request)
         wait_until("the node signs with the new ones", lambda: self.logged(ngo, "keys_rotated"), 20)
+        self.assertTrue(self.logged(ngo, "transport_key_taken"))
         wait_until("the chair makes a new key", lambda: region.run("channel", "show", channel)["epoch"] > epoch, 30)
         ngo.run("report", "new", "--kind", "incident", "--title", "after", "--channel", channel)
         region.run("report", "new", "--kind", "incident", "--title", "theirs", "--channel", channel)
@@ -370,3 +371,86 @@ class Trust(NodesTestCase):
         self.assertEqual([n["node_id"] for n in ngo.run("org", "show")["nodes"]], [ngo.node_id])
         self.assertEqual(region.run("status")["refused"], refused)
         self.problem(ngo, "org", "certify", request, exit=1)
+
+    def transport_since(self, node):
+        return next(k["since"] for k in node.run("key", "status")["items"] if k["name"] == "transport key")
+
+    def renewed(self, node, folder_name):
+        """New keys, certified and taken into use."""
+        request, taken = os.path.join(self.folder, folder_name), self.log_count(node, "transport_key_taken")
+        node.run("key", "rotate", "--request-out", request)
+        node.environment["TOCSIN_ROOT_PASSPHRASE_FILE"] = node.passphrase_file
+        node.run("org", "certify", request)
+        wait_until("the new keys are taken", lambda: self.log_count(node, "transport_key_taken") > taken and self.logged(node, "keys_rotated"), 20)
+
+    def log_count(self, node, code):
+        with open(node.home + ".log") as log:
+            return log.read().count(code)
+
+    def connected(self, node, peer):
+        return any(p["connected"] for p in node.run("peer", "list")["items"] if p["org_id"] == peer.org_id)
+
+    def known_to(self, node, peer):
+        """Entries of the peer's organisation log that the node has: a renewal is one more."""
+        return node.run("peer", "show", peer.org_id)["entries"]
+
+    def test_rule_18_the_session_goes_on_when_a_node_gets_a_new_transport_key(self):
+        ngo, region = self.node("Watch"), self.node("Region")
+        introduce(ngo, region, self.folder)
+        wait_until("they are in session", lambda: self.connected(ngo, region) and self.connected(region, ngo), 30)
+        time.sleep(3)  # two calls that crossed have been settled
+        links, since = [self.log_count(n, "link_up") for n in (ngo, region)], self.transport_since(ngo)
+        known, refused = self.known_to(region, ngo), region.run("status")["refused"]
+        self.renewed(ngo, "renewal")
+        self.assertGreater(self.transport_since(ngo), since)
+        wait_until("the peer has the new certificate", lambda: self.known_to(region, ngo) != known, 30)
+        time.sleep(2)
+        self.assertTrue(self.connected(ngo, region) and self.connected(region, ngo))
+        self.assertEqual([self.log_count(n, "link_up") for n in (ngo, region)], links, "it is the session of before")
+        self.assertEqual(region.run("status")["refused"], refused)
+        for node in (ngo, region):
+            node.end()
+            node.start(node.listen)
+            wait_until("and the next one is", lambda: self.connected(ngo, region) and self.connected(region, ngo), 30)
+
+    def test_rule_18_peers_that_were_away_meet_a_node_with_a_new_transport_key(self):
+        ngo, caller, called = self.node("Watch"), self.node("Caller"), self.node("Called")
+        for peer in (caller, called):
+            introduce(ngo, peer, self.folder)
+        wait_until("all know each other", lambda: all(self.connected(ngo, p) for p in (caller, called)), 30)
+        known, at = [self.known_to(p, ngo) for p in (caller, called)], ngo.listen
+        for peer in (caller, called):
+            peer.end()
+        self.renewed(ngo, "renewal")
+        # One knows where the node is, and is itself elsewhere by now; then the other way round.
+        caller.start()
+        wait_until("the caller reaches it by the key before", lambda: self.connected(caller, ngo), 30)
+        ngo.end()
+        ngo.start()
+        called.start(called.listen)
+        wait_until("it reaches the one it calls", lambda: self.connected(called, ngo), 30)
+        for peer, before in zip((caller, called), known):
+            wait_until("the peer has the new certificate", lambda: self.known_to(peer, ngo) != before, 30)
+        ngo.end()
+        ngo.start(at)
+        wait_until("and all meet again", lambda: all(self.connected(p, ngo) for p in (caller, called)), 60)
+
+    def test_rule_48_a_locked_node_takes_its_new_transport_key(self):
+        ngo = self.node("Watch")
+        meet = lambda: ngo.run("status")["peers_connected"] == 1
+        second = self.node("Laptop", join=self.file("card", ngo.run("card", "show")["card"]))
+        ngo.environment["TOCSIN_ROOT_PASSPHRASE_FILE"] = ngo.passphrase_file
+        ngo.run("org", "certify", self.file("request", second.request))
+        wait_until("the laptop is certified and there", meet, 60)
+        request = os.path.join(self.folder, "renewal")
+        second.run("key", "rotate", "--request-out", request)
+        second.run("lock")
+        wait_until("it is locked", lambda: not second.run("status")["unlocked"], 20)
+        ngo.run("org", "certify", request)
+        wait_until("it takes the key that the log names", lambda: self.logged(second, "transport_key_taken"), 60)
+        self.assertFalse(self.logged(second, "keys_rotated"), "the others need the passphrase")
+        ngo.end()
+        ngo.start(ngo.listen)
+        wait_until("and they meet again", meet, 60)
+        second.run("unlock")
+        wait_until("the others follow", lambda: self.logged(second, "keys_rotated"), 30)

@@ -231,6 +231,19 @@ class TrustDoc(NodesTestCase):
         wait_until("and has what came before", lambda: self.titles("laptop") == ["Boats on the river", "Boats without lights", "Village burnt"], 60)
         self.epoch = self.ask("watch", "channel", "show", "river")["epoch"]
 
+    def transport_since(self):
+        return next(k["since"] for k in self.ask("laptop", "key", "status")["items"] if k["name"] == "transport key")
+
+    def before_renewal(self):
+        self.since = self.transport_since()
+
+    def renewed(self):
+        wait_until("the new transport key counts", lambda: self.transport_since() > self.since, 30)
+        wait_until("the chair makes a new key", lambda: self.ask("watch", "channel", "show", "river")["epoch"] > self.epoch, 60)
+        self.epoch = self.ask("watch", "channel", "show", "river")["epoch"]
+        self.assertEqual(self.states("watch"), {self.node_of("watch"): "live", self.node_of("laptop"): "live"})
+        wait_until("they go on talking", lambda: self.ask("laptop", "status")["peers_connected"] > 0, 30)
+
     def unlocked(self):
         for machine in ("laptop", "watch"):
             self.assertTrue(self.ask(machine, "status")["unlocked"])
@@ -297,11 +310,12 @@ class TrustDoc(NodesTestCase):
                 "Let somebody warn who is shown nobody": warned,
                 "Give a newcomer what was written before it joined": granted, "Remove a member, and see that it ended": removed,
                 "Make a new key for a channel": rotated, "Add a further node, signing on a machine without a network": further,
+                "Give a node new keys": renewed,
                 "Lock and unlock": unlocked, "Start again without a person": unlocked, "Back up, and prove the backup": backed_up,
                 "Someone has left": left, "Restore after a loss": restored, "The passphrase is lost": recovered,
                 "Our root keys were stolen: let the next roots take over": taken_over, "Wipe": wiped}
 
-    BEFORE = {"Our root keys were stolen: let the next roots take over": stolen}
+    BEFORE = {"Give a node new keys": before_renewal, "Our root keys were stolen: let the next roots take over": stolen}
 
     def test_every_command_of_the_document_runs_and_ends_as_it_says(self):
         with open(DOCUMENT) as file:

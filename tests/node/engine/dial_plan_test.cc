@@ -47,6 +47,36 @@ TEST_F(DialPlans, everybody_with_an_address_is_due_at_once_and_only_once) {
   EXPECT_FALSE(plan.next_deadline());
 }
 
+TEST_F(DialPlans, rule_18_who_does_not_answer_is_shown_the_other_transport_key_next_time) {
+  const Error silent = peer_error(transport::kNotAnswered);
+  plan.set_nodes({node(1, {"a:1"})});
+  const auto shown = [&](const Error& then) {
+    clock.ms = std::max(clock.ms, *plan.next_deadline());
+    const auto target = plan.poll();
+    plan.ended(id(1), &then);
+    return target->own;
+  };
+  EXPECT_EQ(shown(refused), protocol::OwnKey::kInUse);
+  EXPECT_EQ(shown(silent), protocol::OwnKey::kInUse) << "nobody was there: that says nothing of keys";
+  EXPECT_EQ(shown(refused), protocol::OwnKey::kOther);
+  EXPECT_EQ(shown(silent), protocol::OwnKey::kOther);
+  EXPECT_EQ(shown(silent), protocol::OwnKey::kInUse);
+}
+
+TEST_F(DialPlans, rule_18_a_node_with_a_new_transport_key_is_due_at_once) {
+  plan.set_nodes({node(1, {"a:1"})});
+  ASSERT_TRUE(plan.poll());
+  plan.ended(id(1), &refused);
+  plan.set_nodes({node(1, {"a:1"})});
+  EXPECT_FALSE(plan.poll());
+  auto renewed = node(1, {"a:1"});
+  renewed.transport.data()[1] = 9;
+  plan.set_nodes({renewed});
+  const auto target = plan.poll();
+  ASSERT_TRUE(target);
+  EXPECT_EQ(target->transport, renewed.transport);
+}
+
 TEST_F(DialPlans, the_wait_doubles_from_one_second_to_five_minutes_and_is_jittered) {
   for (std::uint32_t failures = 1; failures < 40; ++failures) {
     const std::int64_t base = failures < 10 ? std::min<std::int64_t>(1000ll << (failures - 1), 300'000) : 300'000;

@@ -208,19 +208,20 @@ class HubWorld {
       if (to == nullptr) to = at(address);
     }
     if (to == nullptr) return from.hub->dial_failed(target.node, environment_error(transport::kConnectRefused));
-    if (to->party->secrets().transport.public_key() != target.transport) {
+    const auto& theirs = to->party->secrets();
+    if (theirs.transport.public_key() != target.transport &&
+        (!theirs.transport_other || theirs.transport_other->public_key() != target.transport)) {
       return from.hub->dial_failed(target.node, peer_error(transport::kHandshakeClosed));
     }
+    const auto& ours = from.party->secrets();
+    const auto& shown =
+        target.own == protocol::OwnKey::kOther && ours.transport_other ? *ours.transport_other : ours.transport;
     const auto hash = crypto::random_fixed<crypto::HandshakeHash>(from.random);
     const auto a =
         from.hub->add_link({protocol::LinkRole::kInitiator, hash, target.transport, {}, to->address, target.node});
     if (!a) return;
-    const auto b = to->hub->add_link({protocol::LinkRole::kResponder,
-                                      hash,
-                                      from.party->secrets().transport.public_key(),
-                                      target.log_end,
-                                      from.address,
-                                      {}});
+    const auto b =
+        to->hub->add_link({protocol::LinkRole::kResponder, hash, shown.public_key(), target.log_end, from.address, {}});
     if (!b) return from.hub->link_closed(*a, peer_error(transport::kNotAnswered));
     Wire& wire = wires.emplace_back();
     wire.ends[0] = {&from, *a, true, {}};

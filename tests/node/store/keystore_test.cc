@@ -114,6 +114,29 @@ TEST_F(KeystoreTest, rule_48_no_secret_lies_on_the_disk_in_the_clear) {
   }
 }
 
+TEST_F(KeystoreTest, rule_18_a_home_holds_a_second_transport_key_once_there_is_one) {
+  const auto other = crypto::TransportSecret::random(random_);
+  const auto credential = open()->credential();
+  {
+    auto locked = Keystore::open_locked(folder_, credential.view());
+    ASSERT_TRUE(locked.ok());
+    EXPECT_FALSE(locked->tier1().transport_other) << "a home of before has none";
+    ASSERT_TRUE(
+        locked->save_tier1({locked->tier1().transport.clone(), locked->tier1().store.clone(), other.clone()}, random_)
+            .ok())
+        << "a locked node changes its first tier, too";
+    ASSERT_TRUE(locked->tier1().transport_other);
+  }
+  for (auto& keys : {open(), Keystore::open_locked(folder_, credential.view())}) {
+    ASSERT_TRUE(keys.ok());
+    EXPECT_EQ(to_bytes(keys->tier1().transport.view()), secrets_[0]);
+    EXPECT_EQ(to_bytes(keys->tier1().store.view()), secrets_[1]);
+    ASSERT_TRUE(keys->tier1().transport_other);
+    EXPECT_TRUE(keys->tier1().transport_other->equal(other));
+  }
+  EXPECT_FALSE(contains(*read_file(folder_ / "tier1", 10000), to_bytes(other.view())));
+}
+
 TEST_F(KeystoreTest, rule_48_the_credential_opens_the_first_tier_alone) {
   const auto credential = open()->credential();
   auto locked = Keystore::open_locked(folder_, credential.view());
