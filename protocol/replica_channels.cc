@@ -394,11 +394,7 @@ Result<void> Replica::accept(const ChannelId& id, Done<void> done) {
   TOCSIN_ASSIGN(invitation, decode_invitation(state.invitation));
   TOCSIN_ASSIGN(epoch_entry, decode_entry(invitation.epoch_entry));
   TOCSIN_ASSIGN(epoch_header, EntryHeader::decode(epoch_entry.header));
-  std::vector<EntryView> chair_log;
-  for (const Bytes& bytes : invitation.chair_org_log) {
-    TOCSIN_ASSIGN(entry, decode_entry(bytes));
-    chair_log.push_back(entry);
-  }
+  TOCSIN_ASSIGN(chair_log, org_entries(invitation.chair_org_log));
   Change change;
   if (auto extended = impl_->extend_org(change, chair_log); !extended) {
     // The end of a long log, of an organisation that is known here: what is held will do.

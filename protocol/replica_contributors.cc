@@ -196,15 +196,11 @@ Result<void> ReplicaCore::take_contributor_mail(const OrgId& from, ByteView mess
   }
   // A node of the chair's organisation that was certified since.
   Change change;
-  std::vector<EntryView> chair_log;
-  for (const Bytes& bytes : mail.chair_org_log) {
-    TOCSIN_ASSIGN(entry, decode_entry(bytes));
-    if (entry.header.size() != kEntryHeaderBytes || !equal(peek_log(entry.header), notice.chair_org.view())) {
-      return notice_refused("it brings another organisation's log");
-    }
-    chair_log.push_back(entry);
+  const auto chair_log = org_entries(mail.chair_org_log, &notice.chair_org);
+  if (!chair_log) return notice_refused("it brings no log of the chair's organisation: " + chair_log.error().detail);
+  if (find_org(notice.chair_org) != nullptr && !chair_log->empty() && !extend_org(change, *chair_log)) {
+    change = Change();
   }
-  if (find_org(notice.chair_org) != nullptr && !chair_log.empty() && !extend_org(change, chair_log)) change = Change();
   auto taken = take_notice_of(change, channel, from, message, mail, std::move(notice), std::move(profile));
   if (!change.batch.empty() || !change.logs.empty() || !change.channels.empty()) commit_for(std::move(change), nullptr);
   return taken;

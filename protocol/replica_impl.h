@@ -766,8 +766,10 @@ inline constexpr Code kChairRevoked{"chair_revoked"};
 inline constexpr std::size_t kInvitationsPerChairMax = 8;  // unanswered or refused, of one organisation (rule 15)
 inline constexpr std::size_t kInvitationsMax = 64;         // of all
 inline constexpr std::size_t kOrgLogInAnswerBytesMax = 24 * 1024;
-// An organisation log as it comes along with something else. Errors (peer): bad_invitation (it is missing), those of
-// OrgLog.
+// Entries of an organisation log as they come along with something else; views of `entries`. Errors (peer): those of
+// decode_entry; with `org`: wrong_log (another organisation's).
+Result<std::vector<EntryView>> org_entries(const std::vector<Bytes>& entries, const OrgId* org = nullptr);
+// All of it, verified. Errors (peer): bad_invitation (it is missing), those of OrgLog.
 Result<OrgLog> open_org_log(const std::vector<Bytes>& entries, crypto::Verifier& verifier);
 inline constexpr std::size_t kCarriedPerOrgMax = 4;         // answers to one invitation in the own feed
 inline constexpr std::size_t kErasuresPerOrgMax = 200'000;  // entries of one organisation in one channel, taken back
