@@ -2,9 +2,13 @@
 // 22).
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "crypto/wrap.h"
 #include "protocol/stewards.h"
 #include "tests/support/channel_world.h"
 #include "tests/support/expect.h"
+#include "tests/support/forged_control.h"
 #include "tests/support/further_nodes.h"
 
 namespace tocsin::protocol {
@@ -62,6 +66,111 @@ TEST_F(SingleSteward, rule_22_the_next_node_leads_on_when_the_chair_is_revoked) 
   c.store.sync();
   sync_all({&second, &b, &c});
   EXPECT_EQ(b.texts(id), std::vector<std::string>{"hello"});
+}
+
+TEST_F(SingleSteward, rule_33_who_comes_in_a_later_term_gets_the_keys_of_those_that_are_over) {
+  Party third{a, "Alpha 3", 12, clock};
+  Party further{b, "Bravo 2", 13, clock};
+  const ChannelId id = test::make_channel(a, {&b});
+  const auto write = [&](Party& party, std::string_view text) {
+    party.write(id, text);
+    party.store.sync();
+  };
+  write(b, "in the first term");
+  test::certify(a, second);
+  test::certify(a, third);
+  sync_all({&a, &b, &second, &third});
+  write(a, "by the chair that is lost");
+  sync_all({&a, &b, &second, &third});
+  Party& next = second.node() < third.node() ? second : third;
+  Party& last = &next == &second ? third : second;
+  test::revoke(a, a, next);
+  sync_all({&next, &b, &last});
+  clock.advance_ms(61'000);
+  sync_all({&next, &b, &last});
+  write(b, "in the second");
+  sync_all({&next, &b, &last});
+  test::revoke(a, next, last);
+  sync_all({&last, &b});
+  clock.advance_ms(61'000);
+  sync_all({&last, &b});
+  ASSERT_EQ(b.replica().channel(id)->term, 3u);
+  write(b, "in the third");
+  test::certify(b, further);
+  // Term by term, as each log is complete.
+  for (int i = 0; i < 4; ++i) {
+    clock.advance_ms(1'000);
+    sync_all({&last, &b, &further});
+  }
+  EXPECT_EQ(further.text_set(id), (std::multiset<std::string>{"in the first term", "by the chair that is lost",
+                                                              "in the second", "in the third"}));
+  EXPECT_EQ(further.replica().frontier(id).digest(), b.replica().frontier(id).digest());
+  further.crash();
+  EXPECT_EQ(further.text_set(id).size(), 4u) << "also after a start";
+}
+
+// A chair names in its roster which terms are over. What it names there need not be the log of one.
+TEST_F(SingleSteward, rule_15_a_roster_that_names_something_else_as_the_log_of_a_term_keeps_nobody_from_it) {
+  test::certify(a, second);
+  const ChannelId id = test::make_channel(a, {&b});
+  sync_all({&a, &b, &second});
+  test::revoke(a, a, second);
+  sync_all({&second, &b});
+  clock.advance_ms(61'000);
+  sync_all({&second, &b});
+  ASSERT_EQ(b.replica().channel(id)->term, 2u);
+  // As if it were the end of the first term: an organisation that Charlie does not know yet.
+  Party d{"Delta", 4, clock};
+  test::introduce(second, c);
+  must(second.replica().invite(id, c.org(), Role::kMember, nullptr));
+  second.store.sync();
+  sync_all({&second, &c});
+  const auto forged = test::forge_epoch(second, id, {&second, &b, &c}, [&](ControlState& state) {
+    RosterMember charlie;
+    charlie.org = c.org();
+    charlie.role = Role::kMember;
+    charlie.log_number = c.log().head();
+    charlie.log_hash = c.log().head_hash();
+    charlie.name = "Charlie";
+    charlie.kind = c.log().profile().kind;
+    charlie.country = c.log().profile().country;
+    charlie.since = state.roster.front().since;  // so that it asks for keys of the first term
+    for (const RosterMember& member : state.roster) charlie.since = std::min(charlie.since, member.since);
+    state.roster.push_back(charlie);
+    std::ranges::sort(state.roster, {}, &RosterMember::org);
+    std::erase_if(state.invited, [&](const RosterMember& member) { return member.org == c.org(); });
+    for (Term& term : state.terms) {
+      if (term.number == 1) term.log = LogKey{d.org().bytes()};
+    }
+  });
+  must(c.replica().accept(id, nullptr));
+  c.store.sync();
+  std::vector<Entry> entries;
+  const LogKey control = c.replica().channel(id)->control_log;
+  for (Number n = c.replica().accepted_head(control).next(); n <= second.replica().accepted_head(control); n = n.next())
+    entries.push_back(must(second.replica().read_entry(control, n)));
+  entries.insert(entries.end(), forged.begin(), forged.end());
+  must(test::give_control(c, id, entries));
+  c.store.sync();
+  ASSERT_EQ(c.replica().channel(id)->standing, ChannelStanding::kJoined);
+  // Its key answers for an epoch of that term.
+  Bytes answer{1};
+  append(answer, id.view());
+  answer.push_back(1);
+  std::array<std::uint8_t, 8> epoch;
+  store_le64(epoch.data(), 1);
+  append(answer, ByteView(epoch));
+  append(answer, Bytes(32, 7));
+  const Bytes sealed = must(crypto::seal_to(c.secrets().tier2->encryption.public_key(), crypto::kLabelKeyAnswer,
+                                            c.node().view(), answer, second.random()));
+  must(c.replica().handle_mail(second.org(), MailKind::kKeyAnswer, kCertificateKeyMonth, sealed));
+  c.store.sync();
+  // Charlie takes Delta's card, and starts again.
+  test::introduce(c, d);
+  c.crash();
+  ASSERT_TRUE(c.replica().peer(d.org()));
+  EXPECT_EQ(c.replica().peer(d.org())->nodes.size(), 1u);
+  EXPECT_EQ(c.replica().channel(id)->standing, ChannelStanding::kJoined);
 }
 
 // Of two further nodes the one with the lower id leads on.

@@ -243,8 +243,8 @@ inline std::size_t transfer_below(Party& from, Party& to, const protocol::Channe
   const std::set<LogKey> logs = to.replica().short_logs(channel);
   for (const LogKey& log : logs) {
     while (to.replica().is_short(log) && from.replica().may_serve(to.node(), channel, log)) {
-      const auto theirs = from.replica().log_record(log), ours = to.replica().log_record(log);
-      if (!theirs || theirs->low >= ours->low) break;
+      const auto theirs = from.replica().log_record(log), ours = to.replica().short_record(channel, log);
+      if (!theirs || !ours || theirs->low >= ours->low) break;
       const Number last{ours->low.value - 1};
       const Number first{std::max(theirs->low.value, last.value >= most ? last.value - most + 1 : 1)};
       std::optional<LowerReceiver> lower;
