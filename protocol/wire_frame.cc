@@ -141,8 +141,10 @@ void FrameWriter::finish() {
     target = with_header <= kFrameBytesMax ? target_of(with_header) : used_;
   }
   if (used_ != 0 && target != used_) {
-    begin(MessageType::kPadding, target - used_ - kMessageHeaderBytes);
-    std::fill(out_.begin() + static_cast<std::ptrdiff_t>(used_), out_.begin() + static_cast<std::ptrdiff_t>(target),
+    // By hand: where a header fits and nothing more, there is no room for any other message.
+    begun_ = used_;
+    out_[used_] = static_cast<std::uint8_t>(MessageType::kPadding);
+    std::fill(out_.begin() + static_cast<std::ptrdiff_t>(used_ + 1), out_.begin() + static_cast<std::ptrdiff_t>(target),
               std::uint8_t{0});
     used_ = target;
     end();

@@ -172,7 +172,10 @@ TEST(WireFrame, PaddingIsZero) {
 }
 
 TEST(WireFrame, rule_46_frames_are_padded_to_padme_lengths) {
-  for (std::size_t payload = 0; payload <= kPayloadBytesMax; payload += payload < 2000 ? 1 : 61) {
+  const auto step = [](std::size_t payload) {
+    return payload < 2000 || payload + 2000 > kPayloadBytesMax ? std::size_t{1} : std::size_t{61};
+  };
+  for (std::size_t payload = 0; payload <= kPayloadBytesMax; payload += step(payload)) {
     Bytes frame;
     FrameWriter writer(frame);
     ASSERT_TRUE(writer.begin(MessageType::kMail, payload));
