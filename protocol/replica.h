@@ -126,6 +126,7 @@ struct FeedItem {
 };
 // An alert goes although the home is in doubt (rules 21, 52).
 enum class Haste : std::uint8_t { kOrdinary, kAlert };
+inline constexpr Code kNotCertified{"not_certified"};  // this node, by its own organisation's log
 inline constexpr Code kHomeUnconfirmed{"home_unconfirmed"};
 struct EntryRef {
   LogKey log;
@@ -386,6 +387,7 @@ class Replica {
   std::optional<std::uint32_t> prekey_month_of(const NodeId& node) const;  // first month of the list held
 
   // ---- channels
+  // Error (caller): not_certified.
   Result<ChannelId> create_channel(const NewChannel& channel, Done<ChannelId> done);
   std::vector<ChannelInfo> channels() const;  // invitations too; ordered by name; the private one first
   std::optional<ChannelInfo> channel(const ChannelId& id) const;

@@ -166,6 +166,13 @@ bool is_answered(const ChannelState& state) { return state.joined() || state.sta
 
 }  // namespace
 
+bool ReplicaCore::is_unanswered(const Channel& channel) {
+  const ChannelState& state = channel.accepted;
+  return channel.logs.empty() && state.newest_epoch().value == 0 &&
+         (state.standing == ChannelStanding::kInvited || state.standing == ChannelStanding::kRefused ||
+          state.standing == ChannelStanding::kRemoved);
+}
+
 bool ReplicaCore::drop_unanswered_contribution(const ChannelId& id) {
   const Channel* channel = find_channel(id);
   const bool open = channel != nullptr && channel->accepted.contribution != nullptr && channel->logs.empty() &&
@@ -191,6 +198,10 @@ Result<void> ReplicaCore::take_contributor_mail(const OrgId& from, ByteView mess
     return notice_refused("nothing can be sealed to its key");
   }
   Channel* channel = find_channel(notice.channel);
+  if (channel != nullptr && channel->accepted.contribution == nullptr && is_unanswered(*channel) &&
+      notice.standing == ContributorStanding::kInvited) {
+    channel = nullptr;  // the chair wants it as something else by now: that takes the place of the invitation
+  }
   if (channel != nullptr && channel->accepted.contribution == nullptr) {
     return notice_refused("this organisation was invited to that channel, or is in it, as a member");
   }

@@ -698,6 +698,8 @@ struct ReplicaCore {
   Result<void> take_claim(Change& change, Channel& channel, const OrgId& from, ByteView message,
                           const ContributorMail& mail, ContributorNotice notice, ContributorProfile profile);
   std::optional<OrgId> claimed_chair(const ChannelState& state) const;
+  // Invited, never answered with yes, never in it.
+  static bool is_unanswered(const Channel& channel);
   // An invitation that nobody answered yields to what the channel itself says. True: it is gone, with its Channel.
   bool drop_unanswered_contribution(const ChannelId& id);
   // Yes or no to the invitation; of one that was answered, to another chair.
@@ -770,7 +772,9 @@ inline constexpr std::size_t kOrgLogInAnswerBytesMax = 24 * 1024;
 // decode_entry; with `org`: wrong_log (another organisation's).
 Result<std::vector<EntryView>> org_entries(const std::vector<Bytes>& entries, const OrgId* org = nullptr);
 // All of it, verified. Errors (peer): bad_invitation (it is missing), those of OrgLog.
-Result<OrgLog> open_org_log(const std::vector<Bytes>& entries, crypto::Verifier& verifier);
+// `look`: at the log after each entry.
+Result<OrgLog> open_org_log(const std::vector<Bytes>& entries, crypto::Verifier& verifier,
+                            const std::function<void(const OrgLog&)>& look = {});
 inline constexpr std::size_t kCarriedPerOrgMax = 4;         // answers to one invitation in the own feed
 inline constexpr std::size_t kErasuresPerOrgMax = 200'000;  // entries of one organisation in one channel, taken back
 inline constexpr std::size_t kFollowedPerTick = 1'000;      // orders looked at, so that no tick takes long

@@ -69,13 +69,19 @@ Result<Lead> check_chair(const ReplicaCore& core, const std::vector<Bytes>& chai
     return bad_invitation("the chair's node is revoked");
   }
   if (core.signed_by_node(lead.term.chair_org, lead.term.chair_node, verifies)) return lead;
-  TOCSIN_ASSIGN(log, open_org_log(chair_org_log, core.verifier));
+  // What a node signed with keys that it had before stands (rule 18).
+  bool is_signed = false;
+  const auto look = [&](const OrgLog& so_far) {
+    const auto known = so_far.nodes().find(lead.term.chair_node);
+    is_signed = is_signed || (known != so_far.nodes().end() && verifies(known->second.certificate.signing));
+  };
+  TOCSIN_ASSIGN(log, open_org_log(chair_org_log, core.verifier, look));
   const auto chair = log.nodes().find(lead.term.chair_node);
   if (log.id() != lead.term.chair_org || chair == log.nodes().end()) {
     return bad_invitation("the organisation log does not certify the chair's node");
   }
   if (revoked(log)) return bad_invitation("the chair's node is revoked");
-  if (!verifies(chair->second.certificate.signing)) {
+  if (!is_signed) {
     return peer_error(kBadSignature, "neither genesis nor term is signed by the chair's node");
   }
   return lead;
@@ -142,7 +148,8 @@ Result<std::vector<EntryView>> org_entries(const std::vector<Bytes>& entries, co
   return out;
 }
 
-Result<OrgLog> open_org_log(const std::vector<Bytes>& entries, crypto::Verifier& verifier) {
+Result<OrgLog> open_org_log(const std::vector<Bytes>& entries, crypto::Verifier& verifier,
+                            const std::function<void(const OrgLog&)>& look) {
   std::optional<OrgLog> log;
   TOCSIN_ASSIGN(views, org_entries(entries));
   for (const EntryView& entry : views) {
@@ -152,6 +159,7 @@ Result<OrgLog> open_org_log(const std::vector<Bytes>& entries, crypto::Verifier&
       TOCSIN_ASSIGN(first, OrgLog::from_genesis(entry, verifier));
       log = std::move(first);
     }
+    if (look) look(*log);
   }
   if (!log) return bad_invitation("the chair's organisation log is missing");
   return std::move(*log);

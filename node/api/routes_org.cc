@@ -158,6 +158,7 @@ Json change_json(App& app, const desk::OrgChangeText& text) {
            {"says", text.says},
            {"entry", text.entry},
            {"signatures_needed", text.signatures_needed}};
+  if (text.node) out["node_id"] = hex(*text.node);
   if (text.change == "rotate_roots" && text.org == app.replica().own_org().id()) {
     out["supersedes"] = superseded_json(app.replica().own_entries_above({text.entry - 1}));
   }

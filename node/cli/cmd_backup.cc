@@ -145,7 +145,8 @@ void add_backup_commands(std::vector<Command>& out) {
                  {{"file", "the new file; - for standard output"}},
                  {},
                  "tocsin backup create /media/stick/tocsin.backup",
-                 backup_create});
+                 backup_create,
+                 false});
   out.push_back({"backup",
                  "verify",
                  "Put a backup back into a scratch home and compare every hash",
@@ -162,7 +163,8 @@ void add_backup_commands(std::vector<Command>& out) {
                   {"listen", "ADDR:PORT", "where `run` will listen (default: as before)"},
                   {"advertise", "HOST:PORT", "address for the card; may be repeated", Arity::kMany}},
                  "tocsin --home /srv/tocsin backup restore tocsin.backup",
-                 backup_restore});
+                 backup_restore,
+                 false});
 }
 
 }  // namespace tocsin::cli

@@ -22,7 +22,10 @@ int exit_for_keys(const Error& error) {
 // The node begins anew: until it answers as it is to be, or for two minutes.
 int wait_until(Context& c, bool unlocked) {
   for (int i = 0; i < kWaitSeconds * 20; ++i) {
-    const auto status = c.ask("/status");
+    int refused = 0;
+    const auto status = c.ask("/status", &refused);
+    // A locked node knows no users: who asked it with a token hears that it is locked.
+    if (!unlocked && refused == 403) return c.show_object(Json{{"unlocked", false}}, {});
     if (status.is_object() && !status.value("restarting", false) && status.value("unlocked", !unlocked) == unlocked)
       return c.show_object(Json{{"unlocked", unlocked}}, {});
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -145,16 +148,24 @@ void add_lock_commands(std::vector<Command>& out) {
                  {},
                  {},
                  "",
-                 node_lock});
-  out.push_back(
-      {"", "unlock", "Give the signing and reading keys back; asks for the passphrase", {}, {}, "", node_unlock});
+                 node_lock,
+                 false});
+  out.push_back({"",
+                 "unlock",
+                 "Give the signing and reading keys back; asks for the passphrase",
+                 {},
+                 {},
+                 "",
+                 node_unlock,
+                 false});
   out.push_back({"",
                  "wipe",
                  "Destroy every key of this home, at once and for good",
                  {},
                  {{"confirm", "NODE_ID", "this node's id in full; nothing else is a yes", Arity::kOne, true}},
                  "tocsin wipe --confirm $(tocsin status --output json | jq -r .node_id)",
-                 node_wipe});
+                 node_wipe,
+                 false});
   out.push_back({"key",
                  "status",
                  "Show the node's keys, since when they are in use and until when they are good",
@@ -170,14 +181,15 @@ void add_lock_commands(std::vector<Command>& out) {
                  "tocsin key rotate --request-out request",
                  key_rotate});
   out.push_back(
-      {"key", "passphrase", "Change the node's passphrase; a running node goes on", {}, {}, "", key_passphrase});
+      {"key", "passphrase", "Change the node's passphrase; a running node goes on", {}, {}, "", key_passphrase, false});
   out.push_back({"key",
                  "credential",
                  "Write the credential that lets a restart open the first tier by itself, and stay locked",
                  {},
                  {{"out", "FILE", "where to write it; must not exist", Arity::kOne, true}},
                  "tocsin key credential --out tocsin.storage",
-                 key_credential});
+                 key_credential,
+                 false});
 }
 
 }  // namespace tocsin::cli

@@ -366,7 +366,8 @@ void add_node_commands(std::vector<Command>& out) {
         {"next-roots-out", "DIR", "the same for the next root keys, which take over when these are lost", Arity::kMany},
         {"network", "NAME", "network of its own, for exercises and tests (default tocsin)"}},
        "tocsin init --org \"River Watch\" --kind ngo --country BGD",
-       node_init});
+       node_init,
+       false});
   out.push_back({"",
                  "run",
                  "Run the node in the foreground; says when it is ready, ends cleanly on SIGTERM",

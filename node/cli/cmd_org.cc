@@ -111,6 +111,30 @@ int write_request(Context& c, Json change) {
   return kExitOk;
 }
 
+// What these signatures change, where that is what was asked for: they may be of another day, or another node.
+std::optional<Json> is_for(Context& c, const Json& signed_by, const std::function<std::optional<Json>()>& body) {
+  auto would =
+      c.call("POST", c.dry_run() ? "/org/entries" : "/org/entries?dry_run=true", Json{{"signatures", signed_by}});
+  if (!would) return std::nullopt;
+  const auto change = would->json.value("change", std::string());
+  const std::string verb = change == "rotate_roots" ? "rotate-roots" : change;
+  const auto refuse = [&](const std::string& named) {
+    c.set_exit(c.fail("wrong_signature", "These signatures are for something else than " + named + ".", kExitFailure,
+                      "they sign: " + would->json.value("says", std::string())));
+    return std::nullopt;
+  };
+  if (verb != c.command().verb) return refuse("tocsin org " + std::string(c.command().verb));
+  if (change == "rotate_roots") return would->json;
+  // What is named has to be there, and the same node; why it was revoked, or until when it is certified, they say.
+  auto asked = body();
+  if (!asked) return std::nullopt;
+  auto named = c.call("POST", "/org/requests", *asked);
+  if (!named) return std::nullopt;
+  if (named->json.value("node_id", std::string()) != would->json.value("node_id", std::string()))
+    return refuse("the node " + named->json.value("node_id", std::string()).substr(0, 12));
+  return would->json;
+}
+
 // The three ways of a change: a request out; signatures in; or both at once where root files are at hand.
 int change(Context& c, const std::function<std::optional<Json>()>& body,
            const std::vector<std::string>& default_roots) {
@@ -123,6 +147,9 @@ int change(Context& c, const std::function<std::optional<Json>()>& body,
     auto given = signatures(c, {}, {});
     if (!given) return c.exit_code();
     signed_by = std::move(*given);
+    const auto would = is_for(c, signed_by, body);
+    if (!would) return c.exit_code();
+    if (!c.dry_run() && !c.confirm(would->value("says", std::string()) + " Go on?")) return c.exit_code();
   } else {
     auto asked = body();
     if (!asked) return c.exit_code();
@@ -352,7 +379,8 @@ void add_org_commands(std::vector<Command>& out) {
                   {"out", "S", "where the signature goes", Arity::kOne, true},
                   qr},
                  "tocsin org sign revoke.txt --root /media/stick/root-1.key --out revoke.1",
-                 org_sign});
+                 org_sign,
+                 false});
 }
 
 }  // namespace tocsin::cli

@@ -69,7 +69,8 @@ int text_man(Context&) {
 std::string option_words(const Command& command) {
   std::string out;
   for (const auto* list : {&command.options, &global_options()})
-    for (const auto& option : *list) out += " --" + std::string(option.name);
+    for (const auto& option : *list)
+      if (command.dry_run || option.name != "dry-run") out += " --" + std::string(option.name);
   return out;
 }
 

@@ -105,8 +105,9 @@ void Context::say(std::string_view text) const {
   if (mode_ == OutputMode::kTable) print(wrap(printable(text), wrap_width(STDOUT_FILENO)) + "\n");
 }
 
-Json Context::ask(const std::string& path) const {
+Json Context::ask(const std::string& path, int* status) const {
   auto response = http_call(home_, {.method = "GET", .path = "/api/v1" + path});
+  if (status != nullptr) *status = response ? static_cast<int>(response->status) : 0;
   if (!response || response->status != 200) return nullptr;
   auto json = Json::parse(response->body, nullptr, false);
   return json.is_discarded() ? Json(nullptr) : json;

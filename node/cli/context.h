@@ -44,7 +44,8 @@ class Context {
   // Its path begins with /api/v1. `on_piece` as in http_call.
   std::optional<Answer> call(HttpRequest request, const std::function<bool(std::string_view)>& on_piece = {});
   // The same where a table would like to know more: without an answer there is simply nothing (null).
-  Json ask(const std::string& path) const;
+  // `status`: of the answer; 0 where none came.
+  Json ask(const std::string& path, int* status = nullptr) const;
   int exit_code() const { return exit_; }
   void set_exit(int code) { exit_ = code; }
 

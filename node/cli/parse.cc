@@ -109,7 +109,8 @@ std::string help_command(const Command& command) {
   };
   for (const auto& option : command.options) out += option_line(option);
   out += "\nFor every command:\n";
-  for (const auto& option : global_options()) out += option_line(option);
+  for (const auto& option : global_options())
+    if (command.dry_run || option.name != "dry-run") out += option_line(option);
   if (!command.example.empty()) out += "\nExample:\n  " + std::string(command.example) + "\n";
   return out;
 }

@@ -50,6 +50,7 @@ struct Command {
   std::vector<Option> options;
   std::string_view example;
   Handler handler;
+  bool dry_run = true;  // false: it acts without the node, and --dry-run is refused
 };
 
 // All commands, in the order in which help shows them. Each noun's file adds its own.

@@ -10,16 +10,20 @@ using namespace protocol;
 struct Words {
   std::string_view change;
   std::string says;
+  std::optional<NodeId> node = {};
 };
 
 Words words(const CertifyChange& c) {
-  return {"certify", "Certify the node " + to_hex(c.certificate.node.view()) + ", called \"" + c.certificate.name +
-                         "\", until " + reports::format_time(c.certificate.expires).substr(0, 10) +
-                         ": it will speak for the organisation."};
+  return {"certify",
+          "Certify the node " + to_hex(c.certificate.node.view()) + ", called \"" + c.certificate.name + "\", until " +
+              reports::format_time(c.certificate.expires).substr(0, 10) + ": it will speak for the organisation.",
+          c.certificate.node};
 }
 Words words(const RevokeChange& c) {
-  return {"revoke", "Revoke the node " + to_hex(c.node.view()) + " for good" +
-                        (c.reason.empty() ? std::string(".") : ", because: " + c.reason)};
+  return {"revoke",
+          "Revoke the node " + to_hex(c.node.view()) + " for good" +
+              (c.reason.empty() ? std::string(".") : ", because: " + c.reason),
+          c.node};
 }
 Words words(const RotateRootsChange& c) {
   return {"rotate_roots",
@@ -35,8 +39,8 @@ Words words(const RotateRootsChange& c) {
 Result<OrgChangeText> describe_change(const OrgRequest& request) {
   TOCSIN_ASSIGN(open, open_org_request(request));
   auto said = std::visit([](const auto& change) { return words(change); }, open.change);
-  return OrgChangeText{open.org.id,         open.org.name, said.change, open.number.value, request.signers.threshold,
-                       std::move(said.says)};
+  return OrgChangeText{open.org.id,          open.org.name, said.change, open.number.value, request.signers.threshold,
+                       std::move(said.says), said.node};
 }
 
 }  // namespace tocsin::desk

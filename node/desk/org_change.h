@@ -17,6 +17,7 @@ struct OrgChangeText {
   std::uint64_t entry = 0;  // its number in the log
   std::size_t signatures_needed = 0;
   std::string says;
+  std::optional<protocol::NodeId> node;  // that is certified or revoked
 };
 // Error: bad_request.
 Result<OrgChangeText> describe_change(const protocol::OrgRequest& request);

@@ -94,6 +94,27 @@ struct ContributorWorld : testing::Test {
   }
 };
 
+TEST_F(ContributorWorld, rule_24_who_was_invited_as_a_member_and_did_not_answer_can_be_made_a_contributor) {
+  introduce(a, c);
+  for (const bool refuses : {false, true}) {
+    must(a.replica().invite(id, c.org(), Role::kMember, nullptr));
+    a.store.sync();
+    meet(a, c);
+    ASSERT_EQ(info(c).standing, ChannelStanding::kInvited);
+    if (!refuses) continue;
+    must(c.replica().refuse(id, nullptr));
+    c.store.sync();
+    meet(a, c);
+  }
+  contribute(c);
+  EXPECT_EQ(info(c).own_role, Role::kContributor);
+  write(c, "as a contributor");
+  meet(a, c);
+  EXPECT_EQ(a.texts(id), std::vector<std::string>{"as a contributor"});
+  c.crash();
+  EXPECT_EQ(info(c).standing, ChannelStanding::kJoined);
+}
+
 TEST_F(ContributorWorld, rule_24_a_contributor_warns_the_members_and_sees_none_of_them) {
   write(b, "what members say");
   contribute(c);

@@ -47,6 +47,8 @@ TEST_F(FurtherNode, rule_18_it_is_nobody_until_the_roots_have_signed) {
   sync_all({&a, &b, &second});
   EXPECT_TRUE(second.replica().channels().empty());
   EXPECT_EQ(code_of(second.replica().append(id, {}, nullptr)), "unknown_channel");
+  EXPECT_EQ(code_of(second.replica().create_channel({"of nobody"}, nullptr)), "not_certified");
+  EXPECT_TRUE(second.replica().channels().empty());
   certify();
   sync_all({&b, &second});
   EXPECT_TRUE(second.replica().is_certified());

@@ -125,6 +125,16 @@ class Lock(NodesTestCase):
         node.run("unlock")
         self.assertEqual([k["name"] for k in node.run("key", "status")["items"]], ["node certificate", "transport key", "last prekey"])
 
+    def test_rule_48_an_admin_with_a_token_locks_and_is_told_at_once(self):
+        node = self.node("Watch")
+        node.run("user", "add", "Ann", "--role", "admin")
+        path = os.path.join(self.folder, "token")
+        with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as out:
+            out.write(node.run("user", "token", "Ann")["token"])
+        done = node.raw("lock", environment={"TOCSIN_TOKEN_FILE": path}, timeout=60)
+        self.assertEqual((done.returncode, json.loads(done.stdout)), (0, {"unlocked": False}), done.stderr)
+        self.assertFalse(node.run("status")["unlocked"])
+
     def test_rule_48_wipe_destroys_both_tiers_at_once(self):
         ngo, region, channel = self.pair()
         self.problem(ngo, "wipe", exit=2, code="usage")
@@ -141,5 +151,7 @@ class Lock(NodesTestCase):
         region.end()
         region.environment.pop("TOCSIN_PASSPHRASE_FILE")
         self.problem(region, "wipe", "--confirm", ngo.node_id, exit=1, code="wrong_node")
+        self.problem(region, "wipe", "--confirm", region.node_id, "--dry-run", exit=2, code="no_dry_run")
+        self.assertNotEqual(os.listdir(os.path.join(region.home, "keys")), [], "there is no trying it")
         region.run("wipe", "--confirm", region.node_id)
         self.assertEqual(os.listdir(os.path.join(region.home, "keys")), [])

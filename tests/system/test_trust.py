@@ -309,6 +309,28 @@ class Trust(NodesTestCase):
         self.assertNotIn("by the thief", [r["title"] for r in region.run("report", "list")["items"]])
         self.assertNotIn("by the thief", [r["title"] for r in first.run("report", "list")["items"]])
 
+    def test_signatures_of_another_change_than_the_one_that_was_named_are_refused_and_nothing_goes_unasked(self):
+        first = self.node("Watch")
+        card = self.file("card", first.run("card", "show")["card"])
+        second, third = self.node("Laptop", join=card), self.node("Office", join=card)
+        request, other = self.file("second", second.request), self.file("third", third.request)
+        root = os.path.join(first.home, "roots", "root.key")
+        first.environment["TOCSIN_ROOT_PASSPHRASE_FILE"] = first.passphrase_file
+        out, signed = os.path.join(self.folder, "out"), os.path.join(self.folder, "signed")
+        first.run("org", "certify", request, "--request-out", out)
+        self.problem(first, "org", "sign", out, "--root", root, "--out", signed, "--dry-run", exit=2, code="no_dry_run")
+        self.assertFalse(os.path.exists(signed))
+        first.run("org", "sign", out, "--root", root, "--out", signed)
+        self.problem(first, "org", "revoke", first.node_id, "--signature", signed, exit=1, code="wrong_signature")
+        self.problem(first, "org", "certify", other, "--signature", signed, exit=1, code="wrong_signature")
+        self.problem(first, "org", "certify", os.path.join(self.folder, "none"), "--signature", signed, exit=1, code=None)
+        unasked = subprocess.run([PROGRAM, "--output", "json", "org", "certify", request, "--signature", signed], text=True,
+                                 stdin=subprocess.DEVNULL, capture_output=True, env=first.environment)
+        self.assertNotEqual(unasked.returncode, 0)
+        self.assertEqual([n["state"] for n in first.run("org", "show")["nodes"]], ["live"])
+        first.run("org", "certify", request, "--signature", signed)
+        self.assertEqual(sorted(n["state"] for n in first.run("org", "show")["nodes"]), ["live", "live"])
+
     def test_rule_18_of_three_nodes_two_go_on_alone_once_they_have_each_others_cards(self):
         first = self.node("Watch")
         card = self.file("card", first.run("card", "show")["card"])
@@ -370,6 +392,11 @@ class Trust(NodesTestCase):
         wait_until("it arrives", lambda: region.count() == 5, 30)
         self.assertEqual([n["node_id"] for n in ngo.run("org", "show")["nodes"]], [ngo.node_id])
         self.assertEqual(region.run("status")["refused"], refused)
+        # A further node of a member takes the channel by what its chair signed with the keys before.
+        laptop = self.node("Laptop", join=self.file("card", region.run("card", "show")["card"]))
+        self.certified(region, laptop)
+        wait_until("it is in the channel", lambda: "joined" in [
+            c["state"] for c in laptop.run("channel", "list")["items"] if c["channel_id"] == channel], 60)
         self.problem(ngo, "org", "certify", request, exit=1)
 
     def transport_since(self, node):

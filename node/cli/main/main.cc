@@ -29,5 +29,7 @@ int main(int argc, char** argv) {
     return context.fail("usage", parsed.text, cli::kExitUsage);
   }
   cli::Context context(*parsed.command, std::move(parsed.words));
+  if (context.dry_run() && !parsed.command->dry_run)
+    return context.fail("no_dry_run", "This command has no --dry-run: nothing was done.", cli::kExitUsage);
   return parsed.command->handler(context);
 }
