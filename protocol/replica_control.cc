@@ -38,7 +38,12 @@ Result<void> ReplicaCore::add_control(Change& change, Channel& channel, std::spa
     }
   }
   ChannelState next = channel.accepted;
-  for (const Entry& entry : entries) TOCSIN_TRY(apply_control(next, entry.view(), control_context(channel)));
+  std::map<ProposalId, std::pair<Number, Epoch>> decided;
+  for (const Entry& entry : entries) {
+    const std::size_t before = next.decisions.size();
+    TOCSIN_TRY(apply_control(next, entry.view(), control_context(channel)));
+    if (next.decisions.size() > before) decided[next.decisions.back().id] = {next.head, next.head_epoch};
+  }
   LogState* log = find_log(next.control_log());
   if (log == nullptr) log = &add_log(next.control_log(), LogType::kControl, next.id());
   for (const Entry& entry : entries) add_entry(change, *log, entry.view(), Checked::kSigned);
@@ -58,6 +63,13 @@ Result<void> ReplicaCore::add_control(Change& change, Channel& channel, std::spa
   const bool first_of_term = term_of(next.newest_epoch()) != term_of(channel.accepted.newest_epoch());
   if (next.joined() && (!channel.accepted.joined() || first_of_term)) change.mail = true;
   channel.accepted = std::move(next);
+  // The roster forgets what a set of stewards decided when there is another one: what was decided stays so here.
+  for (const auto& [id, place] : decided) {
+    const auto held = channel.proposals.find(id);
+    if (held == channel.proposals.end() || held->second.decided.value != 0) continue;
+    std::tie(held->second.decided, held->second.decided_epoch) = place;
+    put_proposal(change, channel, id);
+  }
   change.channels.push_back(channel.accepted.id());
   return kOk;
 }

@@ -147,6 +147,9 @@ TEST_F(Stewards, rule_22_proposals_lapse_with_the_stewards_that_they_were_made_f
   EXPECT_EQ(info(c).stewards, (std::vector<OrgId>{a.org(), b.org(), d.org()}));
   EXPECT_EQ(info(c).own_role, Role::kMember);
   EXPECT_EQ(info(d).own_role, Role::kSteward);
+  for (Party* party : {&a, &b, &c}) EXPECT_EQ(state_of(*party, change), ProposalState::kDecided) << party->name();
+  b.crash();
+  EXPECT_EQ(state_of(b, change), ProposalState::kDecided) << "also after a start";
   EXPECT_EQ(state_of(a, lapses), ProposalState::kLapsed);
   EXPECT_EQ(code_of(a.replica().answer_proposal(lapses, true, "", nullptr)), "not_open");
   // Back to the set of before: what was approved under it stays worthless.
