@@ -165,7 +165,7 @@ void add_names_of(const Response& response, std::vector<std::string>& names) {
   if (response.body.size() > kAnswerBytesMax) return;
   const auto json = Json::parse(response.body, nullptr, false);
   if (!json.is_object()) return;
-  for (const auto* key : {"name", "id", "org_id", "channel_id"}) {
+  for (const auto* key : {"change", "name", "id", "org_id", "node_id", "channel_id", "report_id"}) {
     const auto found = json.find(key);
     if (found == json.end() || !found->is_string()) continue;
     if (const auto name = found->get<std::string>(); std::ranges::find(names, name) == names.end())
@@ -184,7 +184,10 @@ class AuditingResponder final : public Responder {
   void send(Response response) override {
     if (response.status < 200 || response.status > 299) return next_->send(std::move(response));
     if (has_names_) add_names_of(response, names_);
-    const auto outcome = response.status == 207 ? protocol::AuditOutcome::kPartial : protocol::AuditOutcome::kDone;
+    // 202: others decide about it, or it goes on.
+    const auto outcome = response.status == 207   ? protocol::AuditOutcome::kPartial
+                         : response.status == 202 ? protocol::AuditOutcome::kBegun
+                                                  : protocol::AuditOutcome::kDone;
     audit(app_, actor_, act_, names_, outcome,
           [next = next_, response = std::move(response)]() mutable { next->send(std::move(response)); });
   }

@@ -12,7 +12,7 @@ constexpr Field kUserFields[] = {
     {"name", "name"}, {"role", "role"}, {"user_id", "id"}, {"has_password", "password", Show::kYesNo}};
 constexpr Column kAuditColumns[] = {{"at", "AT", Show::kTime},
                                     {"user", "USER"},
-                                    {"act", "ACT"},
+                                    {"act", "ACT", Show::kText, 30},
                                     {"names", "WHAT", Show::kList, 0, true},
                                     {"outcome", "OUTCOME", Show::kText, 0, false, "done"}};
 
@@ -72,6 +72,16 @@ int audit_list(Context& c) {
   const auto query = query_string(
       {{"since", c.get("since")}, {"user", c.get("user")}, {"limit", c.get("limit")}, {"after", c.get("after")}});
   auto answer = c.call("GET", "/audit" + query);
+  if (answer && c.mode() == OutputMode::kTable) {
+    // Whole ids would leave no room for the act and the time.
+    for (auto& item : answer->json["items"]) {
+      for (auto& name : item["names"]) {
+        const auto text = name.is_string() ? name.get<std::string>() : std::string();
+        if (text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos)
+          name = text.substr(0, 12);
+      }
+    }
+  }
   return answer ? c.show_list(*answer, kAuditColumns, "Nothing was done yet that is written down.") : c.exit_code();
 }
 
