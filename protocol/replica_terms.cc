@@ -116,7 +116,9 @@ Result<void> ReplicaCore::take_term(Change& change, Channel& channel, std::span<
   if (!at_end) {
     // More is wanted first: of the log before, though its chair may be revoked, or a term that is not known here. By
     // the word of the stewards that are known here alone.
-    if (at_end.error().code == kUnknownEpoch && now.newest != nullptr &&
+    // The rest of the present one comes first: a term after the next names another log, again and again.
+    const bool first_things = certificate.last_log == now.control_log() || channel.named_log != now.control_log();
+    if (at_end.error().code == kUnknownEpoch && now.newest != nullptr && first_things &&
         check_term(certificate, *now.newest, control_context(channel).signed_by, verifier)) {
       channel.named_log = certificate.last_log;
       channel.named_end = certificate.last;
