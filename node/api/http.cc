@@ -30,6 +30,8 @@ constexpr CodeStatus kStatuses[] = {
     {"nothing_for_peer", 409},
     {"not_joined", 409},
     {"already_revoked", 409},
+    {"own_card", 409},
+    {"not_certified", 409},
     {"readers_changed", 409},
     {"signatures_missing", 409},
     {"signatures_differ", 409},
