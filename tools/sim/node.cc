@@ -54,7 +54,6 @@ void Node::found() {
 
 void Node::join(const Node& sibling) {
   start();
-  late = true;
   if (auto made = replica->create_further(org->entries, id, sibling.id, {sibling.address}, [](Result<void>) {}); !made)
     impossible("create_further", made.error());
   store.sync();
@@ -62,7 +61,6 @@ void Node::join(const Node& sibling) {
 
 // As node/host does it: the records under this node's own reading key, then what was the old node's to do left out.
 void Node::restore(const MemoryStore& backup, const NodeSecrets& lost) {
-  late = true;
   store = backup;
   store.crash();
   Batch batch;

@@ -84,7 +84,6 @@ struct Node {
   bool failed = false;          // it did not come back: a broken invariant
   std::string failure;
   std::string request;                  // of one that asks to be certified
-  bool late = false;                    // it came after its organisation: further, or restored
   const Node* restored_from = nullptr;  // whose backup it began with
   bool hostile = false;                 // from now on
   std::unique_ptr<Mischief> mischief;

@@ -120,7 +120,6 @@ Node& World::add_twin(Node& node) {
   Node& twin = add_node(node.name + "-twin", *node.org, node.secrets);
   twin.id = node.id;
   twin.address = node.address;
-  twin.late = node.late;
   node.side = 0;
   twin.side = 1;
   turn_hostile(twin);
