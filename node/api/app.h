@@ -80,6 +80,7 @@ struct App {
   Tiers tiers;
   // A request for `org certify`, for new keys of this node. Errors: node_not_certified, those of the key files.
   std::function<Result<std::string>()> rotate_keys;
+  std::function<void()> take_key_acts;  // into the audit: what was done to the key files beside the node
   std::function<void(crypto::SecretBuffer passphrase, BackupStarted)> backup;  // errors as of Tiers::unlock
   std::shared_ptr<Bundles> bundles = {};                                       // those that are being read or written
 

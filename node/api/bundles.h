@@ -8,6 +8,7 @@
 #include <string>
 
 #include "node/api/http.h"
+#include "node/desk/users.h"
 #include "protocol/bundle.h"
 
 namespace tocsin::api {
@@ -21,6 +22,7 @@ inline constexpr std::size_t kBundleWriteBytes = 256 * 1024;  // of an export, a
 struct BundleImport {
   std::unique_ptr<protocol::BundleReader> reader;
   bool look = false;
+  desk::Actor actor;        // who began it
   std::uint64_t taken = 0;  // bytes
   std::int64_t used_ms = 0;
   ResponderPtr waits;  // for the end of the piece at hand

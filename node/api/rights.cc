@@ -61,6 +61,7 @@ constexpr Right kRights[] = {
     {"GET", "/peers/{peer}", Least::kAnalyst},
     {"GET", "/sync", Least::kAnalyst},
     {"GET", "/sync/explain", Least::kAnalyst},
+    {"POST", "/keys/acts", Least::kOwner},
     // Rule 51: who a source is, is answered on the unix socket and nowhere else.
     {"GET", "/sources", Least::kOwner},
     {"POST", "/sources", Least::kOwner},
@@ -70,10 +71,21 @@ constexpr Right kRights[] = {
 
 // They leave nothing behind that was not there before, or write it down themselves.
 constexpr std::string_view kNoActs[] = {
-    "/reports/{report}/release", "/sync/now", "/peers/{peer}/connect", "/index/rebuild", "/org/requests",
+    "/reports/{report}/release",
+    "/sync/now",
+    "/peers/{peer}/connect",
+    "/index/rebuild",
+    "/org/requests",
+    "/keys/acts",
+    "/bundles/exports",
     "/bundles/imports",
-    "/bundles/imports/{import}",  // the end of an import is the act
+    "/bundles/imports/{import}",
+    "/bundles/imports/{import}/end",
 };
+
+// Of the owner of the home, too, though users below an admin may do them. What else the owner does there is an entry
+// that says so itself.
+constexpr std::string_view kOwnersActs[] = {"/reports/{report}/withdraw", "/reports/{report}/recall"};
 
 Least of_role(UserRole role) {
   switch (role) {
@@ -116,7 +128,8 @@ Least least_of(std::string_view method, std::string_view path) {
 bool is_act(const Route& route, const desk::Actor& actor) {
   if (route.method == "GET" || actor.nobody() || std::ranges::find(kNoActs, route.path) != std::end(kNoActs))
     return false;
-  return route.least >= Least::kAdmin || actor.user;
+  return route.least >= Least::kAdmin || actor.user ||
+         std::ranges::find(kOwnersActs, route.path) != std::end(kOwnersActs);
 }
 
 Result<desk::Actor> actor_of(const App& app, const Caller& caller) {
@@ -127,6 +140,8 @@ Result<desk::Actor> actor_of(const App& app, const Caller& caller) {
                         "say who calls, by Authorization: Bearer TOKEN; POST /api/v1/login gives one for a password, "
                         "an admin by: tocsin user token NAME");
   }
+  // What knows the users may be gone for a moment; who asks again soon hears how it came out.
+  if (app.tiers.restarting) return environment_error(Code{"restarting"}, "the node begins anew; ask again in a moment");
   if (app.tiers.locked || !app.users)
     return caller_error(Code{"locked"}, "the node is locked, and knows no users: its owner gives it its passphrase");
   if (!caller.authorization.starts_with(kScheme))

@@ -108,7 +108,11 @@ void open_export(App& app, const Request& request, ResponderPtr responder) {
   const auto id = new_id(bundles);
   bundles.exports[id] = {std::move(*plans), app.desk.clock().steady_ms()};
   out["id"] = id;
-  responder->json(out, 201);
+  std::vector<std::string> audited;
+  for (const auto& channel : wanted.channels) audited.push_back(hex(channel));
+  if (wanted.recipient) audited.push_back(hex(*wanted.recipient));
+  audit(app, request.actor, "Export a bundle", std::move(audited), AuditOutcome::kDone,
+        [responder, out = std::move(out)] { responder->json(out, 201); });
 }
 
 // After a failure in the middle the connection is cut without its end: the reader sees that the file is not whole.
@@ -225,6 +229,18 @@ void answer_end(App& app, const BundleImport& import, Responder& responder) {
   responder.json(more, 207);
 }
 
+// Who brought it, and for which channels: what was taken stays in any case. Then `then`.
+void audit_import(App& app, const BundleImport& import, std::function<void()> then) {
+  const BundleSummary& summary = import.reader->summary();
+  if (import.look || summary.openings.empty()) return then();
+  std::vector<std::string> names;
+  for (const BundleOpening& opening : summary.openings) names.push_back(hex(opening.org));
+  for (const auto& [id, counted] : summary.channels) names.push_back(hex(id));
+  const bool whole = !summary.error && summary.refused.empty();
+  audit(app, import.actor, "Import a bundle", std::move(names), whole ? AuditOutcome::kDone : AuditOutcome::kPartial,
+        std::move(then));
+}
+
 // As far as it goes now. `id` may be gone.
 void go_on(App& app, const std::string& id) {
   auto& imports = bundles_of(app).imports;
@@ -236,26 +252,26 @@ void go_on(App& app, const std::string& id) {
   const auto responder = std::exchange(import.waits, nullptr);
   import.used_ms = app.desk.clock().steady_ms();
   if (state == BundleReader::State::kMore) return responder->json({{"taken", import.taken}});
-  answer_end(app, import, *responder);
-  imports.erase(id);
+  // Out of the list first: what is written down meanwhile takes its time.
+  const auto ended = std::make_shared<BundleImport>(std::move(import));
+  imports.erase(found);
+  audit_import(app, *ended, [&app, ended, responder] { answer_end(app, *ended, *responder); });
 }
 
 void open_import(App& app, const Request& request, ResponderPtr responder) {
   auto& bundles = bundles_of(app);
   if (auto room = make_room(app, bundles.imports); !room) return responder->problem(room.error());
   const auto id = new_id(bundles);
-  BundleImport import;
-  import.look = request.dry_run || request.get("look") == "true";
-  import.used_ms = app.desk.clock().steady_ms();
-  import.reader = std::make_unique<BundleReader>(
-      app.replica(), import.look ? BundleReader::Use::kLook : BundleReader::Use::kTake,
-      [&app, id] { app.post([&app, id] { go_on(app, id);
-});
-}  // namespace
-);
-bundles.imports[id] = std::move(import);
-responder->json({{"id", id}, {"taken", 0}}, 201);
-}  // namespace tocsin::api
+  BundleImport begun;  // a line that begins with "import" is a module's to clang-format
+  begun.actor = request.actor;
+  begun.look = request.dry_run || request.get("look") == "true";
+  begun.used_ms = app.desk.clock().steady_ms();
+  const auto use = begun.look ? BundleReader::Use::kLook : BundleReader::Use::kTake;
+  begun.reader =
+      std::make_unique<BundleReader>(app.replica(), use, [&app, id] { app.post([&app, id] { go_on(app, id); }); });
+  bundles.imports[id] = std::move(begun);
+  responder->json({{"id", id}, {"taken", 0}}, 201);
+}
 
 BundleImport* free_import(App& app, const Request& request, const ResponderPtr& responder) {
   auto& imports = bundles_of(app).imports;

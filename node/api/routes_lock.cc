@@ -42,6 +42,11 @@ void post_rotate(App& app, const Request&, ResponderPtr responder) {
   responder->json(Json{{"node_id", hex(app.replica().own_node())}, {"request", *request}});
 }
 
+void post_key_acts(App& app, const Request&, ResponderPtr responder) {
+  app.take_key_acts();
+  responder->json(Json{{"unlocked", !app.tiers.locked}}, 202);
+}
+
 void post_wipe(App& app, const Request& request, ResponderPtr responder) {
   auto body = body_object(request);
   if (!body) return responder->problem(body.error());
@@ -94,6 +99,11 @@ void add_lock_routes(std::vector<Route>& out) {
                  .path = "/keys/rotate",
                  .summary = "New keys for this node, which the organisation has to certify",
                  .handler = post_rotate});
+  out.push_back({.method = "POST",
+                 .path = "/keys/acts",
+                 .summary = "Write into the audit what was done to the key files beside the node",
+                 .handler = post_key_acts,
+                 .when_locked = true});
   out.push_back({.method = "POST",
                  .path = "/backup",
                  .summary = "A backup of everything that can be read here; the body is the passphrase",

@@ -80,6 +80,9 @@ int node_wipe(Context& c) {
   return kExitOk;
 }
 
+// A node that runs writes down at once what was done to its key files; any other at its next start.
+void have_it_audited(Context& c) { (void)http_call(c.home(), {.method = "POST", .path = "/api/v1/keys/acts"}); }
+
 int key_passphrase(Context& c) {
   if (auto there = home_is_there(c.home()); !there) return c.fail(there.error());
   auto before = node_passphrase(false);
@@ -88,6 +91,7 @@ int key_passphrase(Context& c) {
   if (!after) return c.fail(after.error());
   if (auto changed = host::change_passphrase(c.home(), *before, *after); !changed)
     return c.fail(changed.error(), exit_for_keys(changed.error()));
+  have_it_audited(c);
   c.show_object(Json{{"changed", true}}, {});
   c.say(
       "The passphrase is changed. A backup or a copy of the key files from before still opens with the old one: make a "
@@ -101,6 +105,7 @@ int key_credential(Context& c) {
   if (!passphrase) return c.fail(passphrase.error());
   if (auto written = host::write_credential(c.home(), *passphrase, c.get("out")); !written)
     return c.fail(written.error(), exit_for_keys(written.error()));
+  have_it_audited(c);
   c.show_object(Json{{"credential", c.get("out")}}, {});
   c.say(
       "With this file the node starts by itself, locked: it takes and passes on, and who has the file and the disk "

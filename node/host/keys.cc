@@ -7,6 +7,7 @@
 
 #include "crypto/hash.h"
 #include "node/host/host.h"
+#include "node/host/key_acts.h"
 #include "node/store/codes.h"
 #include "node/store/home.h"
 #include "node/store/keystore.h"
@@ -63,8 +64,11 @@ Result<void> change_passphrase(const std::string& home, const crypto::SecretBuff
                                const crypto::SecretBuffer& to) {
   if (to.size() < kPassphraseBytesMin) return weak_passphrase();
   TOCSIN_ASSIGN(keystore, store::Keystore::open(keys_of(home), as_text(from.view())));
+  TOCSIN_ASSIGN(note, note_key_act(keys_of(home), KeyAct::kPassphrase));
   crypto::SystemRandom random;
-  return keystore.change_passphrase(as_text(to.view()), random);
+  auto changed = keystore.change_passphrase(as_text(to.view()), random);
+  if (!changed) drop_key_act(note);
+  return changed;
 }
 
 Result<void> write_credential(const std::string& home, const crypto::SecretBuffer& passphrase, const std::string& out) {
@@ -72,8 +76,11 @@ Result<void> write_credential(const std::string& home, const crypto::SecretBuffe
   if (fs::exists(fs::symlink_status(out, error)))
     return caller_error(store::kKeysExist, out + " is there already; choose another name, or remove it");
   TOCSIN_ASSIGN(keystore, store::Keystore::open(keys_of(home), as_text(passphrase.view())));
+  TOCSIN_ASSIGN(note, note_key_act(keys_of(home), KeyAct::kCredential));
   const auto credential = keystore.credential();
-  return store::write_file(out, credential.view());
+  auto written = store::write_file(out, credential.view());
+  if (!written) drop_key_act(note);
+  return written;
 }
 
 Error weak_passphrase() {

@@ -23,6 +23,7 @@
 #include "node/host/end_signals.h"
 #include "node/host/home_watch.h"
 #include "node/host/identity.h"
+#include "node/host/key_acts.h"
 #include "node/host/keys.h"
 #include "node/host/notify.h"
 #include "node/host/transport_keys.h"
@@ -96,9 +97,14 @@ std::vector<std::string> advertised(const Config& config, const std::vector<std:
 // One life of the node, locked or not: what `lock` and `unlock` end, so that nothing of the old one is left.
 class Node {
  public:
-  // All outlive it. `log` goes on from one life to the next.
-  Node(store::Home& home, store::Keystore& keystore, const Config& config, Log& log)
-      : home_(home), keystore_(keystore), secrets_(secrets_of(keystore)), config_(config), log_(&log) {}
+  // All outlive it. `log` goes on from one life to the next. `was_locked`: the life before ended by an unlocking.
+  Node(store::Home& home, store::Keystore& keystore, const Config& config, Log& log, bool was_locked)
+      : home_(home),
+        keystore_(keystore),
+        secrets_(secrets_of(keystore)),
+        config_(config),
+        log_(&log),
+        was_locked_(was_locked) {}
 
   // `listen` overrides the configuration.
   Result<void> start(const RunRequest& request, const std::vector<std::string>& listen,
@@ -111,6 +117,7 @@ class Node {
   }
   // Ended to begin anew, with what the keystore holds then; these are the addresses that it had.
   bool again() const { return then_ == Then::kAgain; }
+  bool locked() const { return secrets_.locked(); }
   const std::vector<std::string>& listening() const { return listening_; }
   const std::string& api_address() const { return api_address_; }
 
@@ -133,6 +140,7 @@ class Node {
   void watch_rotation();
   void home_confirmed(const std::optional<protocol::NodeId>& by);
   void release_waiting();
+  void audit_beginning();
   void keep_watch(std::chrono::microseconds every);
   void fed(const index::FeedOutcome& outcome);
   void save_snapshot(std::function<void()> then);
@@ -145,6 +153,7 @@ class Node {
   protocol::NodeSecrets secrets_;
   const Config& config_;
   Log* log_;
+  bool was_locked_;
   crypto::SystemRandom random_;
   protocol::ReadingTable table_;
   engine::Loop loop_;
@@ -209,6 +218,14 @@ void Node::home_confirmed(const std::optional<protocol::NodeId>& by) {
                    [](Result<void>) {});
   }
   release_waiting();
+}
+
+// What nobody could write down while the node was locked or not running.
+void Node::audit_beginning() {
+  if (secrets_.locked()) return;
+  if (was_locked_)
+    users_->record(desk::owner_actor(), "Unlock this node", {}, protocol::AuditOutcome::kDone, [](Result<void>) {});
+  take_key_acts(home_.keys(), *users_);
 }
 
 // Once the index has what is here: what waits is looked up in it. A turn that could not send everything is followed by
@@ -581,6 +598,9 @@ Result<std::string> Node::open_api(const RunRequest& request) {
   app_->log = log_;
   app_->tiers = tiers();
   app_->rotate_keys = [this] { return rotate_keys(); };
+  app_->take_key_acts = [this] {
+    if (users_) take_key_acts(home_.keys(), *users_);
+  };
   app_->backup = [this](crypto::SecretBuffer passphrase, api::BackupStarted started) {
     backup(std::move(passphrase), std::move(started));
   };
@@ -615,6 +635,7 @@ Result<void> Node::start(const RunRequest& request, const std::vector<std::strin
     feeder_->start();
     // What a node that ended too early left behind (rule 21).
     release_waiting();
+    loop_.post([this] { audit_beginning(); });
   }
   const auto& listening = engine_->listening();
   listening_ = listening;
@@ -689,8 +710,8 @@ Result<void> run(RunRequest request, const std::function<void(const Ready&)>& on
   std::function<void(const Ready&)> say_ready = on_ready;
   std::vector<std::string> listen;
   if (!request.listen.empty()) listen.push_back(request.listen);
-  for (;;) {
-    auto node = std::make_unique<Node>(home, keystore, loaded.config, *log);
+  for (bool was_locked = false;;) {
+    auto node = std::make_unique<Node>(home, keystore, loaded.config, *log, was_locked);
     auto started = node->start(request, listen, say_ready);
     if (started) {
       signals.listen([&node] { node->end(); });
@@ -703,6 +724,7 @@ Result<void> run(RunRequest request, const std::function<void(const Ready&)>& on
     listen = node->listening();
     if (!node->api_address().empty()) request.api_address = node->api_address();
     say_ready = [](const Ready&) {};
+    was_locked = node->locked();
     node.reset();
     ::malloc_trim(0);
   }

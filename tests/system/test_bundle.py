@@ -66,6 +66,9 @@ class Bundle(NodesTestCase):
         raised = a.run("alert", "raise", "--title", "Now", "--country", "MMR", "--severity", "Extreme", "--urgency", "Immediate")
         exported, imported = self.carry(a, b, [channel, alerts])
         self.assertEqual(sorted(c["name"] for c in imported["channels"]), ["by stick alert", "by stick shared"])
+        said = lambda node, act: [set(i["names"]) for i in node.run("audit", "list")["items"] if i["act"] == act][0]
+        self.assertEqual(said(a, "Export a bundle"), {channel, alerts, b.org_id})
+        self.assertEqual(said(b, "Import a bundle"), {channel, alerts, a.org_id})
         self.assertEqual(imported["refused"], [])
         wait_until("Bravo reads them", lambda: self.titles(b) == ["Now", "of Alpha", "of Bravo"], 20)
         wait_until("the alert heads the inbox", lambda: [i["report_id"] for i in b.run("inbox", "list")["items"]][:1] == [raised["id"]], 20)

@@ -93,6 +93,7 @@ class Lock(NodesTestCase):
         region.environment["TOCSIN_PASSPHRASE_FILE"] = passphrase
         region.run("unlock")
         wait_until("both are read", lambda: region.count() == 2, 30)
+        wait_until("what was done to its keys is written down", lambda: {"Unlock this node", "Write the credential that starts this node locked"} <= set(self.acts(region)), 20)
         region.end()
         # Another home's credential, and a passphrase that goes before a credential.
         region.run("key", "credential", "--out", os.path.join(self.folder, "other"))
@@ -124,6 +125,17 @@ class Lock(NodesTestCase):
         node.environment["TOCSIN_PASSPHRASE_FILE"] = new
         node.run("unlock")
         self.assertEqual([k["name"] for k in node.run("key", "status")["items"]], ["node certificate", "transport key", "last prekey"])
+        # A node that does not run writes it down at its next start.
+        node.end()
+        newer = self.secret("newer", "yet another passphrase")
+        self.assertEqual(node.raw("key", "passphrase", environment={"TOCSIN_NEW_PASSPHRASE_FILE": newer}).returncode, 0)
+        node.environment["TOCSIN_PASSPHRASE_FILE"] = newer
+        node.start()
+        change = "Change the passphrase of this node"
+        wait_until("all of it is written down", lambda: self.acts(node) == [change, "Unlock this node", "Forget the signing and reading keys now", change], 20)
+
+    def acts(self, node):
+        return [item["act"] for item in node.run("audit", "list")["items"] if item["user"] == "owner"]
 
     def test_rule_48_an_admin_with_a_token_locks_and_is_told_at_once(self):
         node = self.node("Watch")
