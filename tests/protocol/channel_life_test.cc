@@ -354,6 +354,12 @@ TEST_F(ChannelLife, rule_27_a_revoked_node_loses_the_channel_and_its_feed_is_pin
   c.store.sync();
   write(b, id, "after");
   EXPECT_EQ(sync_once(b, c), 0u) << "a revocation overtakes what it revokes";
+  std::vector<Entry> after;
+  must(b.replica().serve(feed, {2}, {2}, 1 << 20, [&](const StoredEntry& stored) {
+    after.emplace_back(stored.entry.header, stored.entry.signature, stored.entry.body);
+    return true;
+  }));
+  EXPECT_EQ(code_of(give(c, id, after)), "not_acceptable") << "and before the chair's pin is there, whoever brings it";
   EXPECT_EQ(c.replica().accepted_head(feed), Number{1});
   sync_all({&a, &c});
   EXPECT_EQ(info(a, id).epoch, before.next());

@@ -391,8 +391,8 @@ TEST_F(Stewards, rule_22_a_term_without_the_stewards_is_nobodys) {
   // Charlie takes the chair with its own yes alone.
   const ChannelState held = test::stored_channel(c, id);
   const auto key = crypto::SigningKey::generate(c.random());
-  const auto forge = [&](std::vector<Party*> said_yes, Number last, const EntryHash& hash, std::uint32_t number,
-                         Party& chair) {
+  const auto forge_of = [&](std::vector<Party*> said_yes, Number last, const EntryHash& hash, std::uint32_t number,
+                            Party& chair, Number seen, const EntryHash& seen_hash) {
     Proposal proposal;
     proposal.channel = id;
     proposal.steward_set = steward_set_hash(id, *held.newest);
@@ -409,7 +409,7 @@ TEST_F(Stewards, rule_22_a_term_without_the_stewards_is_nobodys) {
     certificate.proposal = proposal;
     for (Party* party : said_yes) {
       certificate.approvals.push_back(sign_approval({id, proposal.id, proposal.steward_set, party->org(), party->node(),
-                                                     true, "", held.control_log(), held.head, held.head_hash},
+                                                     true, "", held.control_log(), seen, seen_hash},
                                                     party->secrets().tier2->signing));
     }
     const Bytes signed_certificate = sign_control_certificate(certificate, chair.secrets().tier2->signing);
@@ -436,11 +436,22 @@ TEST_F(Stewards, rule_22_a_term_without_the_stewards_is_nobodys) {
     }
     return code_of(test::give_control(b, id, out));
   };
+  const auto forge = [&](std::vector<Party*> said_yes, Number last, const EntryHash& hash, std::uint32_t number,
+                         Party& chair) {
+    return forge_of(std::move(said_yes), last, hash, number, chair, held.head, held.head_hash);
+  };
   EXPECT_EQ(forge({&c}, held.head, held.head_hash, 2, c), "not_approved");
   EXPECT_EQ(forge({&c, &d}, held.head, held.head_hash, 2, c), "not_approved") << "a member is no steward";
   EXPECT_EQ(forge({&a, &c}, held.head, held.head_hash, 3, c), "bad_term") << "not its turn";
   EXPECT_NE(forge({&a, &c}, {held.head.value - 1}, held.head_hash, 2, c), "ok") << "an end that no steward names";
   EXPECT_EQ(forge({&a, &c}, held.head, held.head_hash, 1, c), "not_acceptable") << "terms rise";
+  // They agree to forget what Delta's invitation shows that Alpha had seen.
+  EntryHash early;
+  must(b.replica().serve(held.control_log(), {2}, {2}, 1 << 20, [&](const StoredEntry& stored) {
+    early = hash_entry(stored.entry.header, stored.entry.signature);
+    return true;
+  }));
+  EXPECT_EQ(forge_of({&a, &c}, {2}, early, 2, c, {2}, early), "bad_term");
   EXPECT_EQ(info(b).term, 1u);
   EXPECT_EQ(forge({&a, &c}, held.head, held.head_hash, 2, c), "ok");
   EXPECT_EQ(info(b).term, 2u);
