@@ -14,8 +14,7 @@ namespace {
 
 using namespace internal;
 
-constexpr std::string_view kMagic = "TOCSINK1";
-constexpr std::size_t kKeyFileSuiteAt = kMagic.size();
+constexpr std::size_t kKeyFileSuiteAt = kPassphraseFileMagic.size();
 constexpr std::size_t kOpsAt = kKeyFileSuiteAt + 1;
 constexpr std::size_t kMemAt = kOpsAt + 4;
 constexpr std::size_t kKeyFileSaltAt = kMemAt + 4;
@@ -32,7 +31,8 @@ struct FileHeader {
 };
 
 Result<FileHeader> read_header(ByteView file) {
-  if (file.size() < kMagic.size() + 1 || as_text(file.first(kMagic.size())) != kMagic) {
+  if (file.size() < kPassphraseFileMagic.size() + 1 ||
+      as_text(file.first(kPassphraseFileMagic.size())) != kPassphraseFileMagic) {
     return caller_error(kNotAKeyFile, "this is not a key file of Tocsin");
   }
   if (file[kKeyFileSuiteAt] != kSuiteClassic) {
@@ -98,7 +98,7 @@ Result<PassphraseBox> PassphraseBox::for_file(std::string_view passphrase, ByteV
 Bytes PassphraseBox::seal(Label purpose, ByteView secret, Random& random) const {
   assert(secret.size() <= kPassphraseSecretMax);
   Bytes file(kPassphraseFileOverhead + secret.size());
-  std::copy(kMagic.begin(), kMagic.end(), file.begin());
+  std::copy(kPassphraseFileMagic.begin(), kPassphraseFileMagic.end(), file.begin());
   file[kKeyFileSuiteAt] = kSuiteClassic;
   store_le32(file.data() + kOpsAt, params_.ops);
   store_le32(file.data() + kMemAt, params_.mem_kib);

@@ -26,6 +26,7 @@ struct PassphraseParams {
 inline constexpr PassphraseParams kPassphraseModerate{
     3, 256 * 1024};                                        // crypto_pwhash_*_MODERATE: 256 MiB, about half a second
 inline constexpr PassphraseParams kPassphraseTests{1, 8};  // for tests alone: named as the minimum by who opens
+inline constexpr std::string_view kPassphraseFileMagic = "TOCSINK1";
 inline constexpr std::uint32_t kPassphraseMemKibMax = 1024 * 1024;  // 1 GiB: a hostile file must not take more
 inline constexpr std::uint32_t kPassphraseOpsMax = 16;              // nor more than some ten seconds
 inline constexpr std::size_t kPassphraseSaltSize = 16;

@@ -12,7 +12,6 @@
 namespace tocsin::protocol {
 namespace {
 
-constexpr std::string_view kBundleMagic = "tocsinBB";
 constexpr std::uint8_t kBundleVersion = 1;
 constexpr std::uint8_t kBundleSuite = 1;
 constexpr std::size_t kBundleEphemeralAt = kBundleMagic.size() + 1 + 1 + 2;

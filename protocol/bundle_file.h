@@ -19,6 +19,7 @@
 
 namespace tocsin::protocol {
 
+inline constexpr std::string_view kBundleMagic = "tocsinBB";
 inline constexpr std::size_t kBundleSlotsMin = 8;  // rule 31, as in an epoch entry
 inline constexpr std::size_t kBundleSlotsMax = 1024;
 // Plaintext of a chunk: small, so that a cut costs little; all of one size, so that a file shows nothing but its own.

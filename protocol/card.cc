@@ -9,11 +9,11 @@
 #include "protocol/canonical.h"
 #include "protocol/identity.capnp.h"
 #include "protocol/limits.h"
+#include "protocol/names.h"
 
 namespace tocsin::protocol {
 namespace {
 
-constexpr std::string_view kTextPrefix = "tocsin1";
 constexpr std::uint8_t kCardFormat = 1;  // first byte; says how the rest is laid out
 constexpr std::size_t kCardHeadBytes = 1 + kSignatureBytes;
 
@@ -96,22 +96,17 @@ Result<std::string> encode_card(const Card& card, const crypto::SigningKey& node
   Bytes bytes{kCardFormat};
   append(bytes, node_key.sign(crypto::kLabelCard, {message}).view());
   append(bytes, message);
-  return crypto::encode_text(kTextPrefix, bytes);
+  return crypto::encode_text(kCardPrefix, bytes);
 }
 
-Result<OpenCard> open_card(std::string_view text, std::string_view network, crypto::Verifier& verifier) {
-  TOCSIN_ASSIGN(bytes, crypto::decode_text(kTextPrefix, text));
+Result<OpenCard> open_any_card(std::string_view text, crypto::Verifier& verifier) {
+  TOCSIN_ASSIGN(bytes, crypto::decode_text(kCardPrefix, text));
   if (bytes.size() <= kCardHeadBytes) return bad_card("the card is cut");
   if (bytes[0] != kCardFormat) return bad_card("the card has a format unknown here; a newer version may read it");
   const auto signature = *crypto::Signature::from(ByteView(bytes).subspan(1, kSignatureBytes));
   const ByteView message = ByteView(bytes).subspan(kCardHeadBytes);
   TOCSIN_ASSIGN(card, canonical::decode<schema::Card>(message, crypto::kTextCodeBytesMax, read_card));
-  if (card.network != network) return peer_error(kWrongNetwork, "the card is for another network");
-
   TOCSIN_ASSIGN(org, replay(card.org_log, verifier));
-  if (org.profile().network != network) {
-    return peer_error(kWrongNetwork, "the organisation in the card is of another network");
-  }
   const CertifiedNode* certified = org.live_node(card.node);
   if (certified == nullptr) {
     return peer_error(kNodeNotCertified, "the organisation in the card does not certify the node, or has revoked it");
@@ -127,6 +122,15 @@ Result<OpenCard> open_card(std::string_view text, std::string_view network, cryp
     prekeys = std::move(list);
   }
   return OpenCard{std::move(card), std::move(org), node, std::move(prekeys)};
+}
+
+Result<OpenCard> open_card(std::string_view text, std::string_view network, crypto::Verifier& verifier) {
+  TOCSIN_ASSIGN(open, open_any_card(text, verifier));
+  for (const std::string_view of :
+       {std::string_view(open.card.network), std::string_view(open.org.profile().network)}) {
+    if (of != network) return peer_error(kWrongNetwork, networks_differ("the card", of, network));
+  }
+  return open;
 }
 
 std::array<std::string, 8> card_words(const OrgId& org, const NodeId& node) {

@@ -11,6 +11,8 @@
 
 namespace tocsin::protocol {
 
+inline constexpr std::string_view kCardPrefix = "tocsin1";
+
 struct Card {
   std::string network;
   NodeId node;
@@ -35,6 +37,8 @@ Result<std::string> encode_card(const Card& card, const crypto::SigningKey& node
 // bad_address, bad_entry, node_not_certified (also when revoked), bad_signature; those of OrgLog and open_prekeys. No
 // clock: an expired certificate opens, and the caller shows it as STALE.
 Result<OpenCard> open_card(std::string_view text, std::string_view network, crypto::Verifier& verifier);
+// The same of whatever network it is: to say what it is, not to take it.
+Result<OpenCard> open_any_card(std::string_view text, crypto::Verifier& verifier);
 
 // Eight words to read out over another line; equal for every card of this node, whatever its addresses and keys are by
 // now.

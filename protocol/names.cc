@@ -60,6 +60,26 @@ bool is_network_name(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
 }
 
+std::string networks_differ(std::string_view what, std::string_view theirs, std::string_view own) {
+  if (!is_network_name(theirs)) return std::string(what) + " is of another network than " + std::string(own);
+  return std::string(what) + " is of the network " + std::string(theirs) + ", and this home of the network " +
+         std::string(own) + ": two networks never meet. Get one of " + std::string(own) + ", or make a home for " +
+         std::string(theirs) + ": tocsin init --network " + shell_word(theirs);
+}
+
+std::string shell_word(std::string_view text) {
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("-_./:@%+=,").find(c) != std::string_view::npos;
+  };
+  if (!text.empty() && std::all_of(text.begin(), text.end(), plain)) return std::string(text);
+  // What stays special between double quotes, `!` at a prompt too.
+  if (text.find_first_of("\"$`\\!") == std::string_view::npos) return '"' + std::string(text) + '"';
+  std::string out = "'";
+  for (const char c : text) c == '\'' ? out += "'\\''" : out += c;
+  return out + "'";
+}
+
 bool is_country_code(std::string_view text) {
   return text.size() == 3 && std::all_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace tocsin::protocol {
@@ -18,6 +19,13 @@ bool is_readable_text(std::string_view text, std::size_t bytes_max);
 
 // 1 to 64 printable ASCII characters, no blank: it stands in the handshake's prologue.
 bool is_network_name(std::string_view text);
+
+// Why `what` ("the card") of the network `theirs` is not taken in `own`, and what to do. Names `theirs` only where it
+// is a network's name.
+std::string networks_differ(std::string_view what, std::string_view theirs, std::string_view own);
+
+// A name as it has to be typed in a command that is given as advice: quoted for a shell where it needs that.
+std::string shell_word(std::string_view text);
 
 // Three letters A to Z, as ISO 3166-1 alpha-3 has them. Whether the code is assigned is not checked: the list changes.
 bool is_country_code(std::string_view text);

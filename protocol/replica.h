@@ -391,6 +391,8 @@ class Replica {
   Result<ChannelId> create_channel(const NewChannel& channel, Done<ChannelId> done);
   std::vector<ChannelInfo> channels() const;  // invitations too; ordered by name; the private one first
   std::optional<ChannelInfo> channel(const ChannelId& id) const;
+  // What an invitation that is open, or was accepted without a key so far, makes of this organisation; kUnknown: none.
+  Role invited_role(const ChannelId& id) const;
   // Invites a verified peer. Errors (caller): unknown_channel, not_chair (name who is), unknown_peer,
   // peer_not_verified, already_member, role_not_supported, channel_full.
   Result<void> invite(const ChannelId& channel, const OrgId& org, Role role, Done<void> done);

@@ -269,6 +269,10 @@ Result<Replica::Chosen> Replica::may_pin(const ChannelId& id, const LogKey& feed
     const auto held = impl_->hash_at(*log, last);
     const bool other = fork.parted() && last >= fork.number;
     const bool named = last != fork.seen || hash == fork.entries[0] || hash == fork.entries[1];
+    if (const auto elsewhere = held && *held == hash ? std::nullopt : find(); elsewhere && *elsewhere != last) {
+      return caller_error("unknown_entry", "the entry of that hash has the number " + std::to_string(elsewhere->value) +
+                                               ", and not " + std::to_string(last.value) + ": nothing is chosen");
+    }
     if (hash.is_zero() || !named || (!(held && *held == hash) && !other)) {
       return caller_error("unknown_entry", "that feed has no such entry under that number; see: tocsin fork show LOG");
     }

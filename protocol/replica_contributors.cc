@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "protocol/entry_peek.h"
+#include "protocol/names.h"
 #include "protocol/replica_impl.h"
 
 namespace tocsin::protocol {
@@ -190,7 +191,8 @@ Result<void> ReplicaCore::take_contributor_mail(const OrgId& from, ByteView mess
   if (profile.channel != notice.channel || contributor_profile_digest(mail.profile) != notice.profile) {
     return notice_refused("what it says of the channel is not what the chair signed");
   }
-  if (profile.network != own_log().profile().network) return notice_refused("the channel is of another network");
+  if (profile.network != own_log().profile().network)
+    return notice_refused(networks_differ("the channel", profile.network, own_log().profile().network));
   if (profile.channel_class == ChannelClass::kPrivate) return notice_refused("a private channel has no contributors");
   if (notice.standing == ContributorStanding::kUnknown) return kOk;  // of a later version (rule 16)
   if (notice.standing == ContributorStanding::kContributor &&

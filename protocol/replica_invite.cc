@@ -4,6 +4,7 @@
 
 #include "protocol/entry_peek.h"
 #include "protocol/entry_sign.h"
+#include "protocol/names.h"
 #include "protocol/replica_impl.h"
 
 namespace tocsin::protocol {
@@ -20,6 +21,7 @@ struct CheckedInvitation {
   std::vector<Term> terms;  // the one in force, where it is not term 1
   EntryHash adding_entry;
   Number adding_number;
+  Role role = Role::kUnknown;
 };
 
 // One entry of one of these control logs, by its own signature.
@@ -88,13 +90,13 @@ Result<Lead> check_chair(const ReplicaCore& core, const std::vector<Bytes>& chai
 }
 
 // Whom an event invites, if it does.
-std::optional<OrgId> invited_by(const ControlEvent& event) {
-  if (const auto* invite = std::get_if<InviteEvent>(&event)) return invite->member.org;
+std::optional<RosterMember> invited_by(const ControlEvent& event) {
+  if (const auto* invite = std::get_if<InviteEvent>(&event)) return invite->member;
   const auto* decision = std::get_if<DecisionEvent>(&event);
   if (decision == nullptr) return std::nullopt;
   const auto proposal = decode_proposal(decision->proposal);
   const auto* change = proposal ? std::get_if<InviteChange>(&proposal->change) : nullptr;
-  return change == nullptr ? std::nullopt : std::optional(change->member.org);
+  return change == nullptr ? std::nullopt : std::optional(change->member);
 }
 
 Result<CheckedInvitation> check_invitation(const ReplicaCore& core, ByteView message) {
@@ -103,7 +105,7 @@ Result<CheckedInvitation> check_invitation(const ReplicaCore& core, ByteView mes
   TOCSIN_ASSIGN(genesis, decode_channel_genesis(invitation.genesis, invitation.genesis_signature.view()));
   out.genesis = std::move(genesis);
   if (out.genesis.network != core.own_log().profile().network)
-    return bad_invitation("the channel is of another network");
+    return bad_invitation(networks_differ("the channel", out.genesis.network, core.own_log().profile().network));
   TOCSIN_ASSIGN(lead, check_chair(core, invitation.chair_org_log, out.genesis, invitation.certificate));
   out.terms = lead.terms();
 
@@ -124,9 +126,11 @@ Result<CheckedInvitation> check_invitation(const ReplicaCore& core, ByteView mes
   const auto key = crypto::EntryKey::from(invitation.adding_entry_key);
   TOCSIN_ASSIGN(plain, open_control_entry(*key, out.genesis.id, header.epoch, header.log, header.number, body.sealed));
   TOCSIN_ASSIGN(event, decode_control_event(plain));
-  if (invited_by(event) != core.own_org) {
+  const auto invited = invited_by(event);
+  if (!invited || invited->org != core.own_org) {
     return peer_error(kNotForUs, "the invitation is for another organisation");
   }
+  out.role = invited->role;
   out.adding_entry = hash_entry(adding.header, adding.signature);
   out.adding_number = header.number;
   out.adding_log = header.log;
@@ -365,7 +369,8 @@ std::optional<Bytes> ReplicaCore::introduction_to(const Channel& channel) const 
 Result<void> ReplicaCore::take_introduction(const OrgId& from, ByteView message) {
   TOCSIN_ASSIGN(introduction, decode_introduction(message));
   TOCSIN_ASSIGN(genesis, decode_channel_genesis(introduction.genesis, introduction.genesis_signature.view()));
-  if (genesis.network != own_log().profile().network) return bad_invitation("the channel is of another network");
+  if (genesis.network != own_log().profile().network)
+    return bad_invitation(networks_differ("the channel", genesis.network, own_log().profile().network));
   const ChannelId id = genesis.id;
   drop_unanswered_contribution(id);
   Channel* channel = find_channel(id);
@@ -439,6 +444,18 @@ Result<void> ReplicaCore::take_introduction(const OrgId& from, ByteView message)
   change.channels.push_back(id);
   commit_for(std::move(change), nullptr);
   return kOk;
+}
+
+Role Replica::invited_role(const ChannelId& id) const {
+  const Channel* channel = impl_->find_channel(id);
+  if (channel == nullptr || channel->durable == nullptr) return Role::kUnknown;
+  const ChannelState& state = *channel->durable;
+  if (state.standing != ChannelStanding::kInvited && state.standing != ChannelStanding::kAccepting)
+    return Role::kUnknown;
+  if (state.contribution != nullptr) return Role::kContributor;
+  if (state.invitation.empty()) return Role::kUnknown;
+  const auto invitation = check_invitation(*impl_, state.invitation);
+  return invitation ? invitation->role : Role::kUnknown;
 }
 
 }  // namespace tocsin::protocol

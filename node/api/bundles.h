@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "node/api/http.h"
@@ -26,6 +27,8 @@ struct BundleImport {
   std::uint64_t taken = 0;  // bytes
   std::int64_t used_ms = 0;
   ResponderPtr waits;  // for the end of the piece at hand
+  // Where it begins like no bundle: what it is instead.
+  std::optional<Error> other_kind = {};
 };
 struct BundleExport {
   std::vector<protocol::BundlePlan> plans;

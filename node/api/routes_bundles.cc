@@ -2,6 +2,7 @@
 #include "node/api/bundles.h"
 #include "node/api/router.h"
 #include "node/api/views.h"
+#include "node/desk/file_kind.h"
 
 namespace tocsin::api {
 namespace {
@@ -220,6 +221,7 @@ void answer_end(App& app, const BundleImport& import, Responder& responder) {
     return responder.json(out, summary.refused.empty() ? 200 : 207);
   }
   const Error& error = *summary.error;
+  if (error.code == kNotABundle && import.other_kind) return responder.problem(*import.other_kind);
   // Whom it is for, and what is in it, is not for this node to know.
   if (error.code == kBundleForOthers) return responder.problem(error);
   auto more = summary_json(app, import);
@@ -293,6 +295,9 @@ void put_piece(App& app, const Request& request, ResponderPtr responder) {
   if (request.get("offset") != std::to_string(import->taken))
     return responder->problem(caller_error(
         Code{"wrong_offset"}, "the next piece begins at byte " + std::to_string(import->taken) + " of the file"));
+  if (import->taken == 0)
+    if (auto fine = desk::expect_kind(desk::FileKind::kBundle, as_bytes(*request.body)); !fine)
+      import->other_kind = fine.error();
   import->waits = std::move(responder);
   import->taken += request.body->size();
   import->reader->give(as_bytes(*request.body));

@@ -165,6 +165,8 @@ void show_channel(App& app, const Request& request, ResponderPtr responder) {
       {"org_id", hex(c.chair_org)}, {"node_id", hex(c.chair_node)}, {"name", app.desk.org_name(c.chair_org)}};
   out["terms"] = c.terms;
   out["retention_days"] = c.retention_days;
+  const auto invited_as = app.replica().invited_role(*id);
+  out["invited_as"] = invited_as == Role::kUnknown ? Json(nullptr) : Json(to_string(invited_as));
   Json members = Json::array(), invited = Json::array();
   for (const auto& member : c.members) members.push_back(member_json(member));
   for (const auto& member : c.invited) invited.push_back(member_json(member));

@@ -103,11 +103,18 @@ void pin_feed(App& app, const Request& request, ResponderPtr responder) {
         caller_error(Code{"bad_parameter"}, "entry is the whole hash of the last good entry, 64 digits"));
   auto chosen = app.replica().may_pin(*channel, fork->log, number, *hash);
   if (!chosen) return responder->problem(chosen.error());
-  const Json out{{"channel_id", hex(*channel)},
-                 {"log", hex(fork->log)},
-                 {"number", chosen->last.value},
-                 {"entry", hex(*hash)},
-                 {"dropped", chosen->dropped}};
+  const auto held = app.replica().entry_hash(fork->log, chosen->last);
+  const bool entry_held = held && *held == *hash;
+  Json out{{"channel_id", hex(*channel)}, {"log", hex(fork->log)},      {"number", chosen->last.value},
+           {"entry", hex(*hash)},         {"dropped", chosen->dropped}, {"held", fork->head.value},
+           {"entry_held", entry_held},    {"warnings", Json::array()}};
+  if (!entry_held)
+    out["warnings"].push_back("this node holds that feed up to entry " + std::to_string(fork->head.value) +
+                              ", and not the entry that was named: whether entry " +
+                              std::to_string(chosen->last.value) +
+                              " with that hash exists cannot be seen here. Compare both with tocsin fork show at a "
+                              "node that holds it: with a "
+                              "wrong number or hash no member takes either branch, until a lower pin is set");
   if (request.dry_run) return responder->json(out);
   if (app.replica().channel(*channel)->stewards.size() > 1)
     return propose(app, *channel, PinChange{{fork->log, chosen->last, *hash, chosen->node}}, {}, out, responder);

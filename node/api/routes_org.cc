@@ -1,6 +1,7 @@
 // org: the own organisation's nodes and roots. What changes them is asked for here, signed elsewhere, and brought back.
 #include "node/api/router.h"
 #include "node/api/views.h"
+#include "node/desk/file_kind.h"
 #include "node/desk/id_prefix.h"
 #include "node/desk/org_change.h"
 
@@ -131,6 +132,7 @@ Result<OrgRequest> revoke_request(App& app, const Json& body) {
 Result<OrgRequest> rotate_request(App& app, const Json& body) {
   TOCSIN_TRY(only_fields(body, {"change", "roots", "next_roots", "last_good"}));
   TOCSIN_ASSIGN(text, text_field(body, "roots"));
+  TOCSIN_TRY(desk::expect_kind(desk::FileKind::kRootSet, as_bytes(text)));
   TOCSIN_ASSIGN(roots, decode_root_set(text));
   TOCSIN_ASSIGN(next_text, text_field(body, "next_roots"));
   TOCSIN_ASSIGN(next, decode_root_set(next_text));
@@ -147,6 +149,7 @@ Result<OrgRequest> rotate_request(App& app, const Json& body) {
 Result<OrgRequest> certify_request(App& app, const Json& body) {
   TOCSIN_TRY(only_fields(body, {"change", "request"}));
   TOCSIN_ASSIGN(text, text_field(body, "request"));
+  TOCSIN_TRY(desk::expect_kind(desk::FileKind::kNodeRequest, as_bytes(text)));
   crypto::Verifier verifier;
   TOCSIN_ASSIGN(node, decode_node_request(text, verifier));
   return app.replica().request_certify(node);
@@ -206,7 +209,9 @@ Result<std::vector<OrgSignature>> signatures_from(const Json& body) {
   std::vector<OrgSignature> out;
   for (const auto& item : *list) {
     if (!item.is_string()) return caller_error(Code{"wrong_type"}, "signatures is a list of at most 32 texts");
-    TOCSIN_ASSIGN(signature, decode_org_signature(item.get<std::string>()));
+    const auto text = item.get<std::string>();
+    TOCSIN_TRY(desk::expect_kind(desk::FileKind::kOrgSignature, as_bytes(text)));
+    TOCSIN_ASSIGN(signature, decode_org_signature(text));
     out.push_back(std::move(signature));
   }
   return out;

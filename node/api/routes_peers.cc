@@ -3,6 +3,7 @@
 
 #include "node/api/router.h"
 #include "node/api/views.h"
+#include "node/desk/file_kind.h"
 #include "node/desk/id_prefix.h"
 
 namespace tocsin::api {
@@ -54,6 +55,8 @@ void add_peer(App& app, const Request& request, ResponderPtr responder) {
   if (auto fine = only_fields(*body, {"card"}); !fine) return responder->problem(fine.error());
   auto card = text_field(*body, "card");
   if (!card) return responder->problem(card.error());
+  if (auto fine = desk::expect_kind(desk::FileKind::kCard, as_bytes(*card)); !fine)
+    return responder->problem(fine.error());
   crypto::Verifier verifier;
   const auto open = protocol::open_card(*card, app.replica().network(), verifier);
   if (!open) return responder->problem(open.error());

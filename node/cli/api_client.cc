@@ -7,6 +7,7 @@
 #include <boost/beast/http.hpp>
 
 #include "node/cli/passphrase.h"
+#include "protocol/names.h"
 
 namespace tocsin::cli {
 namespace {
@@ -20,8 +21,8 @@ constexpr std::uint64_t kAnswerBytesMax =
 constexpr std::size_t kPieceBytes = 64 * 1024;
 
 Error not_running(const std::string& home) {
-  return environment_error(kNotRunning,
-                           "no node is running for " + home + "; start one with: tocsin run --home " + home);
+  return environment_error(kNotRunning, "no node is running for " + home + "; start one with: tocsin run --home " +
+                                            protocol::shell_word(home));
 }
 
 Result<void> connect(Socket& socket, const std::string& home) {

@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "node/cli/context.h"
+#include "node/cli/given_text.h"
 #include "node/cli/new_file.h"
 #include "node/cli/passphrase.h"
 #include "node/host/host.h"
@@ -23,6 +24,7 @@ int exit_of_backup(const Error& error) {
 // The text in the file of --recovery-key; empty without that.
 Result<std::string> recovery_key(Context& c) {
   if (!c.has("recovery-key")) return std::string();
+  TOCSIN_TRY(expect_file(c.get("recovery-key"), desk::FileKind::kRecoveryKey));
   TOCSIN_ASSIGN(text, read_file(c.get("recovery-key"), kRecoveryFileBytesMax));
   std::string out;
   for (const char ch : text)
@@ -59,6 +61,7 @@ int backup_create(Context& c) {
 }
 
 int backup_verify(Context& c) {
+  if (auto fine = expect_file(c.get("file"), desk::FileKind::kBackup); !fine) return c.fail(fine.error());
   auto recovery = recovery_key(c);
   if (!recovery) return c.fail(recovery.error(), exit_of_backup(recovery.error()));
   host::VerifyRequest request{.file = c.get("file"), .recovery_key = std::move(*recovery)};
@@ -97,6 +100,7 @@ int backup_restore(Context& c) {
   const std::filesystem::path home = c.home();
   if (std::filesystem::exists(home, error) && !std::filesystem::is_empty(home, error))
     return c.fail(caller_error(store::kHomeExists, home.string() + " exists already and is not an empty folder"));
+  if (auto fine = expect_file(c.get("file"), desk::FileKind::kBackup); !fine) return c.fail(fine.error());
   auto recovery = recovery_key(c);
   if (!recovery) return c.fail(recovery.error(), exit_of_backup(recovery.error()));
   auto passphrase = node_passphrase(!recovery->empty());

@@ -3,6 +3,7 @@
 
 #include "node/cli/context.h"
 #include "node/cli/readers.h"
+#include "protocol/names.h"
 
 namespace tocsin::cli {
 namespace {
@@ -72,6 +73,14 @@ int channel_list(Context& c) {
   return answer ? c.show_list(*answer, columns, "No channels.") : c.exit_code();
 }
 
+// What it makes of those who accept.
+std::string as_what(const Json& role) {
+  if (role == "member") return " to join as a member, who reads and writes";
+  if (role == "reader") return " to join as a reader, who writes nothing";
+  if (role == "contributor") return " to contribute: to write, and read nothing but answers";
+  return {};
+}
+
 int channel_show(Context& c) {
   auto answer = c.call("GET", channel_path(c));
   if (!answer) return c.exit_code();
@@ -80,6 +89,8 @@ int channel_show(Context& c) {
                                      {"class", "class"},
                                      {"state", "state"},
                                      {"role", "own role"},
+                                     {"invited_as", "invited as"},
+                                     {"chair_text", "chair"},
                                      {"epoch", "epoch", Show::kSome},
                                      {"epoch_created", "key made", Show::kTime},
                                      {"height", "control height", Show::kSome},
@@ -91,8 +102,14 @@ int channel_show(Context& c) {
                                      {"retention_days", "kept for (days)", Show::kSome},
                                      {"terms", "terms"},
                                      {"warnings", "warnings", Show::kList}};
-  if (c.mode() == OutputMode::kTable && answer->json.value("role", std::string()) == "unknown")
+  const auto invited_as = answer->json.value("invited_as", Json());
+  if (c.mode() == OutputMode::kTable &&
+      (answer->json.value("role", std::string()) == "unknown" || invited_as.is_string()))
     answer->json.erase("role");
+  // Its name alone could be that of another.
+  if (const auto chair = answer->json.value("chair", Json()); c.mode() == OutputMode::kTable && chair.is_object())
+    answer->json["chair_text"] =
+        chair.value("name", std::string()) + " (" + chair.value("org_id", std::string()).substr(0, 12) + ")";
   c.show_object(*answer, fields);
   if (c.mode() != OutputMode::kTable) return kExitOk;
   static constexpr Column columns[] = {{"name", "WHO CAN READ THIS", Show::kText, 0, true},
@@ -102,13 +119,12 @@ int channel_show(Context& c) {
                                        {"nodes", "NODES", Show::kSize},
                                        {"org_id", "ORGANISATION", Show::kId}};
   const auto members = answer->json.value("members", Json::array());
+  const auto word = protocol::shell_word(c.get("channel"));
   if (answer->json.value("state", std::string()) == "invited") {
     std::puts("");
-    c.say(
-        "This is an invitation. Who the members are is told to members only. To agree to the terms and join: tocsin "
-        "channel "
-        "accept " +
-        c.get("channel") + "; to decline: tocsin channel refuse " + c.get("channel"));
+    c.say("This is an invitation" + as_what(invited_as) +
+          ". Who the members are is told to members only. To agree to the terms and join: tocsin channel accept " +
+          word + "; to decline: tocsin channel refuse " + word);
   } else if (answer->json.value("readers_hidden", false)) {
     std::puts("");
     c.say(
@@ -161,7 +177,8 @@ int channel_add(Context& c) {
   if (c.dry_run()) return show_would_be(c, *answer);
   if (answer->status == 202) return show_act(c, *answer);
   c.show_object(*answer, kActFields);
-  c.say("It gets no key before it accepts. Over there: tocsin channel accept " + c.get("channel"));
+  c.say("It gets no key before it accepts. Over there: tocsin channel accept " +
+        protocol::shell_word(c.get("channel")));
   return kExitOk;
 }
 

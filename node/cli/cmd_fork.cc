@@ -1,4 +1,5 @@
 // fork, and the pin by which a channel's chair chooses.
+#include <charconv>
 #include <cstdio>
 
 #include "node/cli/context.h"
@@ -52,22 +53,34 @@ int fork_show(Context& c) {
 int channel_pin(Context& c) {
   Json body{{"feed", c.get("feed")}, {"entry", c.get("entry")}};
   if (c.has("at")) {
-    try {
-      body["number"] = std::stoull(c.get("at"));
-    } catch (const std::exception&) {
+    const auto text = c.get("at");
+    std::uint64_t number = 0;
+    const auto* end = text.data() + text.size();
+    if (std::from_chars(text.data(), end, number) != std::from_chars_result{end, std::errc{}})
       return c.fail("usage", "--at takes the number of an entry", kExitUsage);
-    }
+    body["number"] = number;
   }
-  if (!c.dry_run() &&
-      !c.confirm("End this feed with that entry, for every member? What is held of another branch goes everywhere, and "
-                 "nothing above is taken. This cannot be undone."))
-    return c.exit_code();
-  auto answer = c.call("POST", "/channels/" + url_encode(c.get("channel")) + "/pins", body);
+  const auto path = "/channels/" + url_encode(c.get("channel")) + "/pins";
+  if (!c.dry_run() && !c.has("yes")) {
+    // Nothing is asked that would be refused anyway; and what the node cannot check is said before the yes.
+    const auto would = c.call("POST", path + "?dry_run=true", body);
+    if (!would) return c.exit_code();
+    std::string question =
+        "End this feed with entry " + std::to_string(would->json.value("number", std::uint64_t{0})) +
+        ", for every member? What is held of another branch goes everywhere, and nothing above is taken. This cannot "
+        "be undone.";
+    for (const auto& warning : would->json.value("warnings", Json::array()))
+      question += " Mind: " + warning.get<std::string>() + ".";
+    if (!c.confirm(question)) return c.exit_code();
+  }
+  auto answer = c.call("POST", path, body);
   static constexpr Field fields[] = {{"channel_id", "channel"},
                                      {"log", "feed"},
                                      {"number", "last good entry"},
                                      {"entry", "with hash"},
+                                     {"held", "held here up to"},
                                      {"dropped", "entries dropped here"},
+                                     {"warnings", "mind", Show::kList},
                                      {"what", "proposed"},
                                      {"state", "state"},
                                      {"approved", "yes"},

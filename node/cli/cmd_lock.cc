@@ -7,6 +7,7 @@
 #include "node/host/host.h"
 #include "node/store/codes.h"
 #include "node/store/files.h"
+#include "protocol/names.h"
 
 namespace tocsin::cli {
 namespace {
@@ -126,7 +127,7 @@ int key_rotate(Context& c) {
     return c.fail(written.error());
   static constexpr Field fields[] = {{"node_id", "node"}, {"request_file", "request file"}};
   c.show_object(Json{{"node_id", answer->json["node_id"]}, {"request_file", file}}, fields);
-  c.say("Have it certified: tocsin org certify " + file +
+  c.say("Have it certified: tocsin org certify " + protocol::shell_word(file) +
         ". Until then the node goes on under its keys of before, and afterwards what they signed stays good, and "
         "peers that have not heard of it yet still reach it.");
   return kExitOk;

@@ -9,12 +9,13 @@
 #include <iostream>
 
 #include "node/cli/api_client.h"
-#include "node/cli/card_text.h"
 #include "node/cli/context.h"
+#include "node/cli/given_text.h"
 #include "node/cli/passphrase.h"
 #include "node/host/host.h"
 #include "node/reports/vocab.h"
 #include "node/store/codes.h"
+#include "node/store/home.h"
 
 namespace tocsin::cli {
 namespace {
@@ -79,12 +80,12 @@ int node_join(Context& c) {
   const std::filesystem::path home = c.home();
   if (std::filesystem::exists(home, error) && !std::filesystem::is_empty(home, error))
     return c.fail(caller_error(store::kHomeExists, home.string() + " exists already and is not an empty folder"));
-  auto card = read_file(c.get("join"), kCardFileBytesMax);
+  auto card = read_card(c.get("join"));
   if (!card) return c.fail(card.error());
   auto passphrase = node_passphrase(true);
   if (!passphrase) return c.fail(passphrase.error());
   auto made = host::join_home({.home = c.home(),
-                               .card = card_in(*card),
+                               .card = std::move(*card),
                                .name = c.get("name", "further node"),
                                .network = c.get("network", "tocsin"),
                                .listen = c.get("listen"),
@@ -279,19 +280,27 @@ int node_doctor(Context& c) {
     static constexpr Field fields[] = {{"home", "home"}};
     return c.show_object(*answer, fields);
   }
-  auto answer = c.ask("/doctor");
+  int status = 0;
+  auto answer = c.ask("/doctor", &status);
+  // The node is there, and says no to who asks: what the home shows from outside is not what was asked for.
+  if (status == 401 || status == 403) {
+    c.call("GET", "/doctor");
+    return c.exit_code();
+  }
   if (answer.is_object() && answer.contains("checks")) {
     if (const auto status = c.ask("/status"); status.is_object()) add_key_checks(status, answer["checks"]);
   } else {
+    if (auto fine = store::check_not_wiped(c.home()); !fine) return c.fail(fine.error());
+    const auto alive = http_call(c.home(), {.method = "GET", .path = "/api/v1/doctor"});
+    if (!alive && alive.error().origin == Origin::kCaller) return c.fail(alive.error());  // such as its token's file
     answer = Json{{"checks", Json::array()}};
     auto& checks = answer["checks"];
     for (const auto& check : host::check_home(c.home()))
       checks.push_back({{"name", check.name}, {"state", check.state}, {"detail", check.detail}, {"fix", check.fix}});
-    const auto alive = http_call(c.home(), {.method = "GET", .path = "/api/v1/doctor"});
     checks.push_back({{"name", "node"},
                       {"state", "warning"},
                       {"detail", alive ? "the node did not answer" : alive.error().detail},
-                      {"fix", "tocsin run"}});
+                      {"fix", !alive && alive.error().code != kNotRunning ? "" : "tocsin run"}});
   }
   std::string failed;
   for (const auto& check : answer["checks"])

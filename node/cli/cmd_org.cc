@@ -5,16 +5,17 @@
 #include <functional>
 
 #include "node/cli/context.h"
+#include "node/cli/given_text.h"
 #include "node/cli/passphrase.h"
 #include "node/cli/qr.h"
 #include "node/desk/org_change.h"
 #include "node/host/root_files.h"
 #include "node/store/files.h"
+#include "protocol/names.h"
 
 namespace tocsin::cli {
 namespace {
 
-constexpr std::size_t kTextFileBytesMax = 256 * 1024;
 constexpr Field kChangeFields[] = {{"says", "change"},
                                    {"warnings", "mind", Show::kList},
                                    {"request_file", "request file"},
@@ -75,11 +76,13 @@ int fail_to_sign(Context& c, const Error& error) {
 std::optional<Json> signatures(Context& c, const std::string& request, const std::vector<std::string>& root_files) {
   Json out = Json::array();
   for (const auto& file : c.all("signature")) {
-    auto text = read_file(file, kTextFileBytesMax);
+    auto text = read_given(file, desk::FileKind::kOrgSignature);
     if (!text) return c.set_exit(c.fail(text.error())), std::nullopt;
     out.push_back(*text);
   }
   for (std::size_t i = 0; i < root_files.size(); ++i) {
+    if (auto fine = expect_file(root_files[i], desk::FileKind::kRootKey); !fine)
+      return c.set_exit(c.fail(fine.error())), std::nullopt;
     auto passphrase = known_root_passphrase(i, root_files[i]);
     if (!passphrase) return c.set_exit(c.fail(passphrase.error())), std::nullopt;
     auto signature = host::sign_request(request, root_files[i], *passphrase);
@@ -105,7 +108,7 @@ int write_request(Context& c, Json change) {
   }
   c.say("");
   c.say("Take it to " + std::string(needed == 1 ? "a root key" : std::to_string(needed) + " of the root keys") +
-        ": tocsin org sign " + file +
+        ": tocsin org sign " + protocol::shell_word(file) +
         " --root KEYFILE --out SIGNATURE. Then bring the signature back: the same command with "
         "--signature in the place of --request-out. Until then nothing has changed.");
   return kExitOk;
@@ -188,7 +191,7 @@ int change(Context& c, const std::function<std::optional<Json>()>& body,
 int org_certify(Context& c) {
   return change(c,
                 [&]() -> std::optional<Json> {
-                  auto text = read_file(c.get("request"), kTextFileBytesMax);
+                  auto text = read_node_request(c.get("request"));
                   if (!text) return c.set_exit(c.fail(text.error())), std::nullopt;
                   return Json{{"change", "certify"}, {"request", *text}};
                 },
@@ -247,6 +250,8 @@ int org_rotate_roots(Context& c) {
                             "Say where the new next root keys are to be written: --next-roots-out DIR", kExitUsage));
           return std::nullopt;
         }
+        if (auto fine = expect_file(set_file, desk::FileKind::kRootSet); !fine)
+          return c.set_exit(c.fail(fine.error())), std::nullopt;
         auto roots = host::read_root_set(set_file);
         if (!roots) {
           c.set_exit(
@@ -297,8 +302,9 @@ int org_rotate_roots(Context& c) {
 
 int org_sign(Context& c) {
   if (!may_draw_qr(c)) return c.exit_code();
-  auto text = read_file(c.get("request"), kTextFileBytesMax);
+  auto text = read_given(c.get("request"), desk::FileKind::kOrgRequest);
   if (!text) return c.fail(text.error());
+  if (auto fine = expect_file(c.get("root"), desk::FileKind::kRootKey); !fine) return c.fail(fine.error());
   auto request = protocol::decode_org_request(*text);
   if (!request) return c.fail(request.error());
   auto said = desk::describe_change(*request);

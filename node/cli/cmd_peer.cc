@@ -1,8 +1,8 @@
 // card, peer.
 #include <cstdio>
 
-#include "node/cli/card_text.h"
 #include "node/cli/context.h"
+#include "node/cli/given_text.h"
 #include "node/cli/qr.h"
 
 namespace tocsin::cli {
@@ -53,9 +53,9 @@ int card_show(Context& c) {
 }
 
 int peer_add(Context& c) {
-  auto text = read_file(c.get("file"), kCardFileBytesMax);
-  if (!text) return c.fail(text.error());
-  auto answer = c.call("POST", "/peers", Json{{"card", card_in(*text)}});
+  auto card = read_card(c.get("file"));
+  if (!card) return c.fail(card.error());
+  auto answer = c.call("POST", "/peers", Json{{"card", *card}});
   if (!answer) return c.exit_code();
   c.show_object(*answer, kPeerFields);
   if (c.mode() == OutputMode::kTable && answer->json.value("state", std::string()) == "introduced") {

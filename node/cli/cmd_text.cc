@@ -60,7 +60,10 @@ int text_man(Context&) {
       ".SH ENVIRONMENT\n.TP\nTOCSIN_HOME\nthe node's home folder\n.TP\nTOCSIN_PASSPHRASE_FILE\nfile whose first line "
       "is the node's passphrase\n"
       ".TP\nTOCSIN_ROOT_PASSPHRASE_FILE\nfile with the passphrase of the root key file, and of the next one in the "
-      "second line\n";
+      "second line: a line for each key, in the order in which they are asked for\n"
+      ".TP\nTOCSIN_NEW_PASSPHRASE_FILE\nfile whose first line is the new passphrase, for key passphrase\n"
+      ".TP\nTOCSIN_USER_PASSWORD_FILE\nfile whose first line is the password of the user that is added\n"
+      ".TP\nTOCSIN_TOKEN_FILE\nfile whose first line is a token: the call is made under the name of its user\n";
   std::fputs(out.c_str(), stdout);
   return kExitOk;
 }

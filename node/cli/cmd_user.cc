@@ -1,6 +1,7 @@
 // user, audit.
 #include "node/cli/context.h"
 #include "node/cli/passphrase.h"
+#include "protocol/names.h"
 
 namespace tocsin::cli {
 namespace {
@@ -28,7 +29,8 @@ int user_add(Context& c) {
   auto answer = c.call("POST", "/users", body);
   if (!answer) return c.exit_code();
   c.show_object(*answer, kUserFields);
-  c.say("Every node of this organisation learns of it. A token for programs: tocsin user token " + c.get("name"));
+  c.say("Every node of this organisation learns of it. A token for programs: tocsin user token " +
+        protocol::shell_word(c.get("name")));
   return kExitOk;
 }
 

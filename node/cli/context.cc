@@ -10,6 +10,7 @@
 #include <iterator>
 
 #include "node/store/codes.h"
+#include "node/store/home.h"
 #include "protocol/bundle_file.h"
 #include "protocol/channel.h"
 #include "protocol/entry_store.h"
@@ -93,7 +94,8 @@ bool Context::confirm(std::string_view question) {
   // A script that has our standard error reads one problem object there and nothing else.
   std::ofstream terminal;
   if (mode_ != OutputMode::kTable) terminal.open("/dev/tty");
-  (terminal.is_open() ? static_cast<std::ostream&>(terminal) : std::cerr) << question << " [y/N] " << std::flush;
+  (terminal.is_open() ? static_cast<std::ostream&>(terminal) : std::cerr)
+      << wrap(printable(question), wrap_width(STDERR_FILENO)) << " [y/N] " << std::flush;
   std::string answer;
   std::getline(std::cin, answer);
   if (answer == "y" || answer == "Y" || answer == "yes") return true;
@@ -123,6 +125,11 @@ std::optional<Context::Answer> Context::call(HttpRequest request,
     request.path += (request.path.find('?') == std::string::npos ? "?" : "&") + std::string("dry_run=true");
   auto response = http_call(home_, std::move(request), on_piece);
   if (!response) {
+    // Why none runs may stand in the home itself.
+    if (const auto fine = store::check_not_wiped(home_); response.error().code == kNotRunning && !fine) {
+      exit_ = fail(fine.error());
+      return std::nullopt;
+    }
     exit_ = fail(response.error(), exit_for(response.error().code.text(), 0));
     return std::nullopt;
   }
@@ -218,13 +225,17 @@ std::string query_string(std::initializer_list<std::pair<std::string_view, std::
 
 Result<void> home_is_there(const std::string& home) {
   std::error_code error;
-  if (std::filesystem::exists(home, error) || error) return kOk;  // what else may be wrong is found when it is opened
+  // What else may be wrong is found when it is opened.
+  if (std::filesystem::exists(home, error) || error) return store::check_not_wiped(home);
   return caller_error(store::kHomeMissing, "there is no home at " + home + "; make one with: tocsin init");
 }
 
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {
   std::ifstream file;
   if (path != "-") {
+    std::error_code error;
+    if (std::filesystem::is_directory(path, error))
+      return caller_error(Code{"file_not_readable"}, "cannot read " + path + ": it is a folder");
     file.open(path, std::ios::binary);
     if (!file) return caller_error(Code{"file_not_readable"}, "cannot read " + path);
   }

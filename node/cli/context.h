@@ -81,7 +81,7 @@ bool is_damage(std::string_view code);
 std::string url_encode(std::string_view text);
 // "?a=b&c=d" from pairs whose value is not empty.
 std::string query_string(std::initializer_list<std::pair<std::string_view, std::string>> pairs);
-// Before anything is asked. Error: home_missing.
+// Before anything is asked. Errors: home_missing, home_wiped.
 Result<void> home_is_there(const std::string& home);
 // Whole file, or standard input for "-". Errors: file_not_readable, file_too_large.
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max);

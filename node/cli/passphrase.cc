@@ -14,6 +14,7 @@
 #include <string>
 
 #include "node/host/keys.h"
+#include "protocol/names.h"
 
 namespace tocsin::cli {
 namespace {
@@ -22,6 +23,16 @@ constexpr std::size_t kFileBytesMax = 64 * 1024;
 constexpr std::size_t kPassphraseBytesMax = 1024;
 using host::kPassphraseBytesMin;
 constexpr std::size_t kCredentialBytesMax = 256;
+constexpr const char* kNodeVariable = "TOCSIN_PASSPHRASE_FILE";
+constexpr const char* kNewVariable = "TOCSIN_NEW_PASSPHRASE_FILE";
+constexpr const char* kRootVariable = "TOCSIN_ROOT_PASSPHRASE_FILE";
+constexpr const char* kUserVariable = "TOCSIN_USER_PASSWORD_FILE";
+
+// Empty: it is not set.
+std::string file_in(const char* variable) {
+  const char* path = std::getenv(variable);
+  return path ? path : "";
+}
 
 // The terminal as it was, for a signal that ends the program while it asks.
 int asked_fd = -1;
@@ -69,6 +80,7 @@ class EchoOff {
 };
 
 Result<crypto::SecretBuffer> line_of(ByteView text, std::size_t index, const std::string& path) {
+  const auto line = std::to_string(index + 1);
   std::size_t begin = 0;
   for (;; --index) {
     std::size_t end = begin;
@@ -81,17 +93,18 @@ Result<crypto::SecretBuffer> line_of(ByteView text, std::size_t index, const std
     if (end >= text.size()) break;
     begin = end + 1;
   }
-  return caller_error(Code{"no_passphrase"}, path + " has no such line");
+  return caller_error(Code{"no_passphrase"}, "line " + line + " of " + path + " is empty, or not there");
 }
 
 Result<crypto::SecretBuffer> from_file(const std::string& path, std::size_t index) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return caller_error(Code{"file_not_readable"}, "cannot read the passphrase file " + path);
+  if (fd < 0) return caller_error(Code{"file_not_readable"}, "cannot read the file " + path);
   struct stat info {};
   ::fstat(fd, &info);
   if (S_ISREG(info.st_mode) && (info.st_mode & 077)) {
     ::close(fd);
-    return caller_error(Code{"exposed_file"}, path + " can be read by others; run: chmod 600 " + path);
+    return caller_error(Code{"exposed_file"},
+                        path + " can be read by others; run: chmod 600 " + protocol::shell_word(path));
   }
   crypto::SecretBuffer buffer(kFileBytesMax);
   std::size_t have = 0;
@@ -102,20 +115,31 @@ Result<crypto::SecretBuffer> from_file(const std::string& path, std::size_t inde
   return line_of(buffer.view().first(have), index, path);
 }
 
-Result<crypto::SecretBuffer> ask(const std::string& prompt) {
+// What is asked for: the prompt on a terminal; without one the line of the file that stands in its place.
+struct Question {
+  std::string prompt;
+  const char* variable;
+  std::size_t line = 0;
+};
+
+Error cannot_ask(std::string_view why, const Question& question) {
+  return caller_error(Code{"no_passphrase"}, std::string(why) + ": \"" + question.prompt +
+                                                 "\"; put the answer into line " + std::to_string(question.line + 1) +
+                                                 " of a file, and name that in " + question.variable);
+}
+
+Result<crypto::SecretBuffer> ask(const Question& question) {
   const int fd = ::open("/dev/tty", O_RDWR | O_CLOEXEC);
-  if (fd < 0)
-    return caller_error(Code{"no_passphrase"}, "there is no terminal to ask on; name a file in TOCSIN_PASSPHRASE_FILE");
+  if (fd < 0) return cannot_ask("there is no terminal to ask on", question);
   crypto::SecretBuffer buffer(kPassphraseBytesMax);
   std::size_t have = 0;
   {
     EchoOff quiet(fd);
     if (!quiet.off()) {
       ::close(fd);
-      return caller_error(Code{"no_passphrase"},
-                          "this terminal would show what is typed; name a file in TOCSIN_PASSPHRASE_FILE");
+      return cannot_ask("this terminal would show what is typed", question);
     }
-    dprintf(fd, "%s: ", prompt.c_str());
+    dprintf(fd, "%s: ", question.prompt.c_str());
     std::uint8_t c = 0;
     while (::read(fd, &c, 1) == 1 && c != '\n' && have < kPassphraseBytesMax) buffer.mutable_view()[have++] = c;
   }
@@ -125,33 +149,30 @@ Result<crypto::SecretBuffer> ask(const std::string& prompt) {
 }
 
 // Twice; a short one is refused before it has to be typed again.
-Result<crypto::SecretBuffer> ask_twice(const std::string& prompt) {
-  TOCSIN_ASSIGN(first, ask(prompt));
+Result<crypto::SecretBuffer> ask_twice(const Question& question) {
+  TOCSIN_ASSIGN(first, ask(question));
   if (first.size() < kPassphraseBytesMin) return host::weak_passphrase();
-  TOCSIN_ASSIGN(second, ask("The same again"));
+  TOCSIN_ASSIGN(second, ask({"The same again", question.variable, question.line}));
   if (!first.equal(second.view())) return caller_error(Code{"passphrases_differ"}, "the two passphrases differ");
   return first;
 }
 
 }  // namespace
 
-std::string passphrase_file() {
-  const char* path = std::getenv("TOCSIN_PASSPHRASE_FILE");
-  return path ? path : "";
-}
+std::string passphrase_file() { return file_in(kNodeVariable); }
 
 Result<crypto::SecretBuffer> new_passphrase() {
-  if (const char* path = std::getenv("TOCSIN_NEW_PASSPHRASE_FILE"); path && *path) return from_file(path, 0);
-  return ask_twice("New passphrase (at least 8 characters)");
+  if (const auto path = file_in(kNewVariable); !path.empty()) return from_file(path, 0);
+  return ask_twice({"New passphrase (at least 8 characters)", kNewVariable});
 }
 
 Result<crypto::SecretBuffer> user_password(const std::string& user) {
-  if (const char* path = std::getenv("TOCSIN_USER_PASSWORD_FILE"); path && *path) return from_file(path, 0);
-  return ask_twice("Password for " + user + " (at least 8 characters)");
+  if (const auto path = file_in(kUserVariable); !path.empty()) return from_file(path, 0);
+  return ask_twice({"Password for " + user + " (at least 8 characters)", kUserVariable});
 }
 
 Result<crypto::SecretBuffer> token() {
-  if (const char* path = std::getenv("TOCSIN_TOKEN_FILE"); path && *path) return from_file(path, 0);
+  if (const auto path = file_in("TOCSIN_TOKEN_FILE"); !path.empty()) return from_file(path, 0);
   return crypto::SecretBuffer();
 }
 
@@ -171,23 +192,24 @@ Result<crypto::SecretBuffer> storage_credential() {
 
 Result<crypto::SecretBuffer> node_passphrase(bool fresh) {
   if (const auto path = passphrase_file(); !path.empty()) return from_file(path, 0);
-  return fresh ? ask_twice("Passphrase for this node (at least 8 characters)") : ask("Passphrase");
+  return fresh ? ask_twice({"Passphrase for this node (at least 8 characters)", kNodeVariable})
+               : ask({"Passphrase", kNodeVariable});
 }
 
 Result<std::optional<crypto::SecretBuffer>> root_passphrase(std::size_t index, std::string_view what,
                                                             bool fallback_allowed) {
-  if (const char* path = std::getenv("TOCSIN_ROOT_PASSPHRASE_FILE"); path && *path) {
+  if (const auto path = file_in(kRootVariable); !path.empty()) {
     TOCSIN_ASSIGN(line, from_file(path, index));
     return std::optional<crypto::SecretBuffer>(std::move(line));
   }
   if (fallback_allowed) return std::optional<crypto::SecretBuffer>();
-  TOCSIN_ASSIGN(typed, ask_twice("Passphrase for the " + std::string(what)));
+  TOCSIN_ASSIGN(typed, ask_twice({"Passphrase for the " + std::string(what), kRootVariable, index}));
   return std::optional<crypto::SecretBuffer>(std::move(typed));
 }
 
 Result<crypto::SecretBuffer> known_root_passphrase(std::size_t index, const std::string& file) {
-  if (const char* path = std::getenv("TOCSIN_ROOT_PASSPHRASE_FILE"); path && *path) return from_file(path, index);
-  return ask("Passphrase of " + file);
+  if (const auto path = file_in(kRootVariable); !path.empty()) return from_file(path, index);
+  return ask({"Passphrase of " + file, kRootVariable, index});
 }
 
 }  // namespace tocsin::cli

@@ -17,7 +17,7 @@ namespace {
 
 using namespace protocol;
 
-constexpr std::string_view kMagic = "tocsin backup 1\n";
+constexpr auto kMagic = desk::kBackupMagic;
 constexpr std::size_t kSlotMax = 4096;
 constexpr std::uint32_t kVersion = 1;
 constexpr std::size_t kBeginBytes = 4 + 8 + 2 * 32;

@@ -99,6 +99,8 @@ Result<void> wipe_files(const fs::path& home) {
   auto snapshot = destroy(home / "index.snapshot");
   for (const auto* each : {&keyring, &keys, &roots, &snapshot})
     if (!*each) return each->error();
+  // Without room for it the home is as good as wiped; it only cannot say so.
+  [[maybe_unused]] const auto marked = store::mark_wiped(home);
   return kOk;
 }
 
@@ -108,8 +110,7 @@ Result<void> wipe_home(const std::string& path, const std::string& confirm) {
   const auto bytes = from_hex(confirm);
   const auto node = bytes ? protocol::NodeId::from(*bytes) : std::nullopt;
   if (!note)
-    return caller_error(Code{"wrong_node"},
-                        "this home does not say which node it is (a wiped one does not); start it, and wipe it then");
+    return caller_error(Code{"wrong_node"}, "this home does not say which node it is; start it, and wipe it then");
   if (!node || crypto::Hash::from(*note) != crypto::hash256(crypto::kPersonalNodeNote, {node->view()}))
     return caller_error(Code{"wrong_node"}, "that is not this node's id, and nothing was destroyed");
   return wipe_files(home.path());

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "node/desk/file_kind.h"
 #include "node/host/host.h"
 #include "node/store/codes.h"
 #include "node/store/home.h"
@@ -12,7 +13,7 @@
 
 namespace tocsin::host {
 
-inline constexpr std::string_view kRecoveryPrefix = "tocsinrecovery";
+using desk::kRecoveryPrefix;
 
 // The public half of the recovery key stays in the home, so that backups can be sealed to it; the key itself is only
 // printed: its text is the answer.

@@ -9,6 +9,7 @@ namespace tocsin::store {
 inline constexpr Code kHomeMissing{"home_missing"};          // caller: no home at that place
 inline constexpr Code kHomeExists{"home_exists"};            // caller: something is there already
 inline constexpr Code kHomeIncomplete{"home_incomplete"};    // caller: its creation never finished
+inline constexpr Code kHomeWiped{"home_wiped"};              // caller: its keys were destroyed
 inline constexpr Code kHomeInUse{"home_in_use"};             // caller: another process has it open
 inline constexpr Code kHomeNotOurs{"home_not_ours"};         // caller: belongs to another user
 inline constexpr Code kHomePermissions{"home_permissions"};  // caller: others may read it; the detail names the fix

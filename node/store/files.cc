@@ -9,6 +9,7 @@
 
 #include "node/store/codes.h"
 #include "protocol/entry_store.h"
+#include "protocol/names.h"
 
 namespace tocsin::store {
 namespace {
@@ -53,8 +54,8 @@ Result<void> check_ours(const struct stat& info, const std::filesystem::path& pa
     return caller_error(kHomeNotOurs, path.string() + " belongs to another user; run as that user");
   }
   if ((info.st_mode & 077) != 0) {
-    return caller_error(kHomePermissions,
-                        path.string() + " can be read by others; run: chmod " + fix + " '" + path.string() + "'");
+    return caller_error(kHomePermissions, path.string() + " can be read by others; run: chmod " + fix + " " +
+                                              protocol::shell_word(path.string()));
   }
   return kOk;
 }

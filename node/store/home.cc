@@ -16,6 +16,8 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kHomeMark = "tocsin home 1\n";
 constexpr std::string_view kHomeMarkStart = "tocsin home ";
+constexpr std::string_view kWipedFile = "wiped";
+constexpr std::string_view kWipedMark = "tocsin home wiped\n";
 constexpr std::size_t kSmallFileMax = 4096;  // mark, machine record, lock: a few lines
 
 // Text of the lock file, "" when it holds no process id. For the message only: what counts is the lock.
@@ -65,6 +67,18 @@ Result<void> check_mark(const fs::path& path) {
 
 }  // namespace
 
+Result<void> mark_wiped(const fs::path& home) { return write_file(home / kWipedFile, as_bytes(kWipedMark)); }
+
+Result<void> check_not_wiped(const fs::path& home) {
+  std::error_code error;
+  if (!fs::exists(fs::symlink_status(home / kWipedFile, error))) return kOk;
+  return caller_error(kHomeWiped,
+                      "this home was wiped: no key is left in it, and what is stored here cannot be read again. Have "
+                      "the organisation revoke its node, on another of its nodes: tocsin org revoke NODE; then remove "
+                      "this folder. A new home is made in another one: tocsin --home DIR init --join CARD, or tocsin "
+                      "--home DIR backup restore FILE");
+}
+
 Result<Home> Home::create(const fs::path& given) {
   std::error_code error;
   const fs::path path = fs::absolute(given, error);
@@ -93,6 +107,7 @@ Result<Home> Home::open(const fs::path& given) {
   if (error) return file_error(error.value(), "cannot find", given);
   TOCSIN_TRY(check_private_folder(path));
   TOCSIN_TRY(check_mark(path));
+  TOCSIN_TRY(check_not_wiped(path));
   TOCSIN_ASSIGN(lock, take_lock(path / "lock"));
   Home home(path, std::move(lock));
   for (const fs::path& folder : {home.keys(), home.store()}) TOCSIN_TRY(check_private_folder(folder));

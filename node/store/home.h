@@ -9,6 +9,7 @@
 //   store/          entries and records, see store.h
 //   index.snapshot  sealed copy of the query index; may be missing (rule 50)
 //   api.sock        the API, while the node runs
+//   wiped           after `wipe`: the keys were destroyed, and nothing opens this home any more
 //
 // Errors are named in codes.h; those of origin caller say in the detail what to do.
 #pragma once
@@ -37,6 +38,10 @@ std::vector<std::string> differences(const MachineRecord& recorded, const Machin
 // Reads the machine under a folder. `system`: where /dev, /etc, /proc, /run and /sys stand.
 Result<MachineRecord> read_machine(const std::filesystem::path& home, const std::filesystem::path& system = "/");
 
+// Once every key of a home is destroyed; and what is said of it from then on. Error of check_not_wiped: kHomeWiped.
+Result<void> mark_wiped(const std::filesystem::path& home);
+Result<void> check_not_wiped(const std::filesystem::path& home);
+
 // Move-only. Holds the lock until destroyed; outlives everything that was opened from it.
 class Home {
  public:
@@ -47,7 +52,8 @@ class Home {
   static Result<Home> create(const std::filesystem::path& path);
   Result<void> complete();
 
-  // Errors: kHomeMissing, kHomeIncomplete, kHomeTooNew, kHomeNotOurs, kHomePermissions, kHomeInUse (names the process).
+  // Errors: kHomeMissing, kHomeIncomplete, kHomeWiped, kHomeTooNew, kHomeNotOurs, kHomePermissions, kHomeInUse (names
+  // the process).
   static Result<Home> open(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return path_; }

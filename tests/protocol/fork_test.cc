@@ -344,6 +344,8 @@ TEST_F(ForkPinned, rule_12_the_chairs_own_branch_may_be_the_one_that_is_not_chos
   sync(b, c);
   sync(c, d);
   expect_parted(d, {4});
+  EXPECT_EQ(code_of(d.replica().may_pin(channel, feed, {head_of(d).value + 5}, last_of(d))), "unknown_entry")
+      << "that entry is held, under another number";
   const auto may = must(d.replica().may_pin(channel, feed, head_of(c), last_of(c)));
   EXPECT_EQ(may.last, Number{5});
   EXPECT_EQ(may.dropped, 1u);

@@ -54,5 +54,23 @@ TEST(Names, networks_and_countries) {
   EXPECT_FALSE(is_country_code("KENY"));
 }
 
+TEST(Names, are_quoted_where_a_shell_would_take_them_apart) {
+  for (const std::string_view plain : {"rakhine", "3f09a1c2", "/media/stick/a_b-1.txt", "ngo.example:4870"})
+    EXPECT_EQ(shell_word(plain), plain);
+  EXPECT_EQ(shell_word(""), "\"\"");
+  EXPECT_EQ(shell_word("two rivers"), "\"two rivers\"");
+  EXPECT_EQ(shell_word("O'Hara & sons"), "\"O'Hara & sons\"");
+  EXPECT_EQ(shell_word("$(rm -r /)"), "'$(rm -r /)'");
+  EXPECT_EQ(shell_word("it's `off`!"), "'it'\\''s `off`!'");
+}
+
+TEST(Names, both_networks_are_named_where_they_differ) {
+  EXPECT_EQ(
+      networks_differ("the card", "drill", "tocsin"),
+      "the card is of the network drill, and this home of the network tocsin: two networks never meet. Get one of "
+      "tocsin, or make a home for drill: tocsin init --network drill");
+  EXPECT_EQ(networks_differ("the card", "no name", "tocsin"), "the card is of another network than tocsin");
+}
+
 }  // namespace
 }  // namespace tocsin::protocol

@@ -37,6 +37,42 @@ class BadInput(NodesTestCase):
         words = b.run("card", "show")["words"].split()
         self.problem(a, "peer", "verify", b.org_id, " ".join(reversed(words)), exit=1, code="wrong_words")
         self.problem(a, "peer", "show", "ffffffff", exit=1, code="unknown_peer")
+        self.other_kinds(a, b)
+
+    def other_kinds(self, a, b):
+        """A file of another kind: what it is, and what takes it."""
+        at = lambda name, text: open(os.path.join(self.folder, name), "w").write(text) and os.path.join(self.folder, name)
+        card = at("b.card", b.run("card", "show")["card"])
+        request, backup = os.path.join(self.folder, "revoke"), os.path.join(self.folder, "backup")
+        a.run("org", "revoke", a.node_id, "--request-out", request)
+        a.run("backup", "create", backup)
+        root = os.path.join(a.home, "roots", "root.key")
+        recovery = self.secret("recovery", a.recovery_key)
+        with open(backup, "rb") as file:
+            head = file.read(300_000).decode("latin1")
+        is_card = f"the card of a node of the organisation {b.org_id[:12]};"
+        for words, code, what, command in (
+                (("peer", "add", request), "bad_prefix", f"to revoke the node {a.node_id[:12]};", "tocsin org sign FILE"),
+                (("peer", "add", root), "bad_prefix", "a key file", "tocsin org sign REQUEST --root FILE"),
+                (("peer", "add", backup), "bad_prefix", "a backup", "tocsin backup verify FILE"),
+                (("peer", "add", recovery), "bad_prefix", "a recovery key", "tocsin backup restore"),
+                (("org", "certify", card), "bad_prefix", is_card, "tocsin peer add FILE"),
+                (("org", "certify", request), "bad_prefix", f"to revoke the node {a.node_id[:12]};", "tocsin org sign FILE"),
+                (("org", "revoke", a.node_id, "--signature", request), "bad_prefix", "a request to the root keys", "tocsin org sign FILE"),
+                (("org", "revoke", a.node_id, "--root", card), "not_a_key_file", is_card, "tocsin peer add FILE"),
+                (("org", "rotate-roots", "--next-set", root, "--dry-run"), "bad_prefix", "a key file", "tocsin org sign REQUEST --root FILE"),
+                (("org", "sign", card, "--root", root, "--out", request + "2"), "bad_prefix", is_card, "tocsin peer add FILE"),
+                (("bundle", "import", backup), "not_a_bundle", "a backup", "tocsin backup verify FILE"),
+                (("bundle", "show", card), "not_a_bundle", is_card, "tocsin peer add FILE"),
+                (("backup", "verify", card), "not_a_backup", is_card, "tocsin peer add FILE"),
+                (("--home", a.home + "x", "backup", "restore", request), "not_a_backup", "a request to the root keys", "tocsin org sign FILE"),
+                (("--home", a.home + "x", "init", "--join", request), "bad_prefix", "a request to the root keys", "tocsin org sign FILE")):
+            detail = self.problem(a, *words, exit=1, code=code)["detail"]
+            self.assertTrue(detail.startswith("this is ") and what in detail and " with: " + command in detail, f"{words}: {detail}")
+        self.problem(a, "backup", "verify", backup, "--recovery-key", card, exit=4, code="wrong_recovery_key")
+        self.assertIn("here a card is wanted", self.problem(a, "peer", "add", "-", stdin=head, exit=1)["detail"])
+        self.assertIn("it is a folder", self.problem(a, "peer", "add", self.folder, exit=1, code="file_not_readable")["detail"])
+        self.assertFalse(os.path.exists(a.home + "x"))
 
     def test_imports_are_all_or_nothing_and_name_line_and_column(self):
         node = self.node("A")
@@ -334,6 +370,17 @@ class BadInput(NodesTestCase):
             self.assertEqual(a.run("peer", "add", path)["org_id"], b.org_id)
         self.problem(a, "card", "show", "--qr", exit=2, code="usage")
         introduce(a, b, self.folder)
+
+        # Who leads a channel, as what one is invited, and commands that can be copied as they stand.
+        a.run("channel", "create", "two rivers")
+        self.assertIn('tocsin channel accept "two rivers"', " ".join(self.table(a, "channel", "add", "two rivers", b.org_id, "--role", "reader").stdout.split()))
+        wait_until("it is invited", lambda: [c for c in b.run("channel", "list")["items"] if c["name"] == "two rivers"], 30)
+        shown = self.table(b, "channel", "show", "two rivers").stdout
+        self.assertRegex(shown, r"(?m)^invited as +reader$")
+        self.assertRegex(shown, rf"(?m)^chair +A \({a.org_id[:12]}\)$")
+        self.assertIn('This is an invitation to join as a reader, who writes nothing. Who the members are is told to members only. To agree to '
+                      'the terms and join: tocsin channel accept "two rivers"; to decline: tocsin channel refuse "two rivers"', shown)
+        self.assertRegex(self.table(a, "channel", "show", "two rivers").stdout, rf"(?m)^chair +A \({a.org_id[:12]}\)$")
 
         target = os.path.join(self.folder, "out.csv")
         would = a.run("report", "export", "--format", "csv", "--out", target, "--dry-run")

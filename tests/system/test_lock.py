@@ -118,6 +118,22 @@ class Lock(NodesTestCase):
         environment = {"TOCSIN_NEW_PASSPHRASE_FILE": short}
         done = node.raw("key", "passphrase", environment=environment)
         self.assertEqual((done.returncode, json.loads(done.stderr)["code"]), (1, "weak_passphrase"))
+        # Without a terminal each says the name of its own file.
+        unasked = lambda *words, **files: json.loads(subprocess.run(
+            [node.program, "--output", "json", *words], env=dict(node.environment, **files), text=True, capture_output=True,
+            start_new_session=True, timeout=60).stderr)
+        root = os.path.join(node.home, "roots", "root.key")
+        node.run("org", "revoke", node.node_id, "--request-out", short + ".request")
+        for words, files, name, line in (
+                (("key", "passphrase"), {}, "TOCSIN_NEW_PASSPHRASE_FILE", 1),
+                (("key", "passphrase"), {"TOCSIN_PASSPHRASE_FILE": ""}, "TOCSIN_PASSPHRASE_FILE", 1),
+                (("user", "add", "Ann", "--role", "reader", "--password"), {}, "TOCSIN_USER_PASSWORD_FILE", 1),
+                (("org", "sign", short + ".request", "--root", root, "--out", short + ".1", "--yes"), {}, "TOCSIN_ROOT_PASSPHRASE_FILE", 1),
+                (("--home", node.home + "2", "init", "--org", "Aid", "--kind", "ngo", "--country", "BGD", "--roots", "2", "--roots-out", "a",
+                  "--next-roots-out", "b"), {"TOCSIN_ROOT_PASSPHRASE_FILE": ""}, "TOCSIN_ROOT_PASSPHRASE_FILE", 1)):
+            problem = unasked(*words, **files)
+            self.assertEqual(problem["code"], "no_passphrase", words)
+            self.assertIn(f"line {line} of a file, and name that in {name}", problem["detail"])
         done = node.raw("key", "passphrase", environment={"TOCSIN_NEW_PASSPHRASE_FILE": new})
         self.assertEqual(done.returncode, 0, done.stderr)
         node.run("lock")
@@ -156,9 +172,9 @@ class Lock(NodesTestCase):
         self.assertEqual(ngo.run("wipe", "--confirm", ngo.node_id), {"wiped": True})
         self.assertEqual(ngo.process.wait(20), 0, "and the node ends")
         self.assertEqual([f for f in glob.glob(ngo.home + "/keys/*") + glob.glob(ngo.home + "/roots/*")], [])
-        self.problem(ngo, "wipe", "--confirm", ngo.node_id, exit=1, code="wrong_node")
-        done = ngo.raw("fsck")
-        self.assertNotEqual(done.returncode, 0)
+        # It says so itself from then on, and what to do.
+        for words in (("wipe", "--confirm", ngo.node_id), ("run",), ("status",), ("fsck",), ("doctor",), ("report", "list"), ("migrate",)):
+            self.assertIn("tocsin org revoke NODE", self.problem(ngo, *words, exit=1, code="home_wiped")["detail"])
         # A node that does not run, and whose passphrase nobody knows.
         region.end()
         region.environment.pop("TOCSIN_PASSPHRASE_FILE")

@@ -360,7 +360,9 @@ class Trust(NodesTestCase):
         self.problem(first, "--home", home, "init", "--join", good, "--kind", "ngo", exit=2, code="usage")
         self.problem(first, "--home", home, "init", "--org", "x", exit=2, code="missing_option")
         self.problem(first, "init", "--join", good, exit=1, code="home_exists")
-        self.problem(first, "--home", home, "init", "--join", good, "--network", "drill", exit=1, code="wrong_network")
+        differ = self.problem(first, "--home", home, "init", "--join", good, "--network", "drill", exit=1, code="wrong_network")
+        self.assertIn("the card is of the network tocsin, and this home of the network drill", differ["detail"])
+        self.assertIn("tocsin init --network tocsin", differ["detail"])
         self.assertFalse(os.path.exists(home))
 
     def test_rule_18_a_node_gets_new_keys_and_nobody_notices(self):

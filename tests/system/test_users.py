@@ -57,6 +57,15 @@ class Users(NodesTestCase):
             for path in ("/status", "/reports", "/inbox", "/channels", "/alerts"):
                 self.assertEqual(self.http(node, "GET", path, token=good)[0], 200, (role, path))
             self.assertEqual(self.code(node, "GET", "/sources", token=good), (403, "denied"), role)
+        # A doctor that may not ask says so, and who may: the node is there.
+        asks = {"TOCSIN_TOKEN_FILE": self.secret("token", token["reader"])}
+        done = node.raw("doctor", environment=asks)
+        self.assertEqual((done.returncode, done.stdout, json.loads(done.stderr)["code"]), (4, "", "denied"))
+        self.assertEqual(json.loads(done.stderr)["detail"], "this takes the role admin, and reader one is reader")
+        done = node.raw("doctor", environment={"TOCSIN_TOKEN_FILE": self.secret("token", token["admin"])})
+        self.assertTrue(json.loads(done.stdout)["checks"], done.stderr)
+        done = node.raw("doctor", environment={"TOCSIN_TOKEN_FILE": "/missing"})
+        self.assertEqual((done.returncode, json.loads(done.stderr)["code"]), (1, "file_not_readable"))
         draft = {"report": dict(self.REPORT["report"], status="Exercise")}
         allowed = lambda method, path, body=None: [r for r in token if self.http(node, method, path, body, token[r])[0] < 300]
         self.assertEqual(allowed("POST", "/reports", self.REPORT), ["admin", "analyst"])
