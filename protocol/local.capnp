@@ -138,6 +138,9 @@ struct ProposalRecord {
   seen @3 :Int64;                  # when it came, milliseconds since 1970 UTC
   decided @4 :UInt64;              # control entry that enacted it; 0: none did
   decidedEpoch @5 :UInt64;         # of that entry
+  needed @6 :UInt16;               # of how many stewards the yes, when it came; 0: not known
+  approved @7 :UInt16;             # yes that stand in the decision; 0: not decided, or not known
+  lapsed @8 :UInt16;               # LapseCause, where it could not take effect once; 0: none
 }
 
 struct FeedRecord {
@@ -164,5 +167,7 @@ struct ReceiptRecord {
   struct Head {
     log @0 :Data;                  # 32 bytes
     number @1 :UInt64;             # newest entry that it holds, with its body
+    named @2 :UInt64;              # head that it named last; 0: not known
+    hash @3 :Data;                 # 32 bytes: of that head; empty: not known
   }
 }

@@ -100,12 +100,19 @@ struct OwnReceipt {
   std::uint64_t newest_counter = 0;  // given out so far: checkpoints take theirs from the same row
 };
 // Newest statement of one node about one channel, merged over its receipts.
+struct NamedEntry {
+  Number number;
+  EntryHash hash;
+};
 struct ReceiptInfo {
   OrgId org;
   NodeId node;
   std::uint64_t counter = 0;
   Time created;  // as claimed
   std::map<LogKey, Number> heads;
+  // The head of each that it named last: of another history under the same number, where the writer showed two. Nothing
+  // of a log that only receipts taken by an earlier version named.
+  std::map<LogKey, NamedEntry> named;
 };
 
 // ---- Local acts ----

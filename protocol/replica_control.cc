@@ -38,11 +38,17 @@ Result<void> ReplicaCore::add_control(Change& change, Channel& channel, std::spa
     }
   }
   ChannelState next = channel.accepted;
-  std::map<ProposalId, std::pair<Number, Epoch>> decided;
+  struct Decided {
+    Number number;
+    Epoch epoch;
+    std::size_t quorum;
+  };
+  std::map<ProposalId, Decided> decided;
   for (const Entry& entry : entries) {
     const std::size_t before = next.decisions.size();
     TOCSIN_TRY(apply_control(next, entry.view(), control_context(channel)));
-    if (next.decisions.size() > before) decided[next.decisions.back().id] = {next.head, next.head_epoch};
+    if (next.decisions.size() > before)
+      decided[next.decisions.back().id] = {next.head, next.head_epoch, next.newest->quorum};
   }
   LogState* log = find_log(next.control_log());
   if (log == nullptr) log = &add_log(next.control_log(), LogType::kControl, next.id());
@@ -67,9 +73,12 @@ Result<void> ReplicaCore::add_control(Change& change, Channel& channel, std::spa
   for (const auto& [id, place] : decided) {
     const auto held = channel.proposals.find(id);
     if (held == channel.proposals.end() || held->second.decided.value != 0) continue;
-    std::tie(held->second.decided, held->second.decided_epoch) = place;
+    held->second.decided = place.number;
+    held->second.decided_epoch = place.epoch;
+    held->second.needed = held->second.approved = place.quorum;
     put_proposal(change, channel, id);
   }
+  note_lapsed(change, channel);
   change.channels.push_back(channel.accepted.id());
   return kOk;
 }

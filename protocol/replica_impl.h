@@ -132,6 +132,9 @@ struct HeldProposal {
   Time seen;
   Number decided;  // control entry that enacted it; 0: none
   Epoch decided_epoch;
+  std::size_t needed = 0;                 // of how many stewards the yes, when it came; 0: not known
+  std::size_t approved = 0;               // once decided: yes that stand in the decision; 0: not known
+  LapseCause lapsed = LapseCause::kNone;  // seen once, it stays: whom it is about may come back, and was not meant
 };
 // Epochs whose keys this node lacks and may have (rule 33), and how often it has asked for them.
 struct KeyRange {
@@ -470,7 +473,14 @@ struct ReplicaCore {
   std::size_t open_proposals_of(const Channel& channel, const OrgId& org) const;
   void put_proposal(Change& change, Channel& channel, const ProposalId& id) const;
   void load_proposal(Channel& channel, const ProposalId& id, ByteView value) const;
-  ProposalState state_of(const Channel& channel, const HeldProposal& held) const;
+  std::pair<ProposalState, LapseCause> standing_of(const Channel& channel, const HeldProposal& held) const;
+  ProposalState state_of(const Channel& channel, const HeldProposal& held) const {
+    return standing_of(channel, held).first;
+  }
+  // Notes which proposals can take effect no more, by the control log as it is here.
+  void note_lapsed(Change& change, Channel& channel) const;
+  // Error: already_proposed, with the open one of the same change.
+  Result<void> check_new_change(const Channel& channel, const ProposedChange& wanted) const;
   // The signed yes of each steward, by a node that is certified now; at most `count`.
   std::vector<Bytes> approvals_of(const Channel& channel, const HeldProposal& held, std::size_t count) const;
   Result<void> check_change(const Channel& channel, const ProposedChange& change) const;

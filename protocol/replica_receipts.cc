@@ -139,15 +139,23 @@ void ReplicaCore::merge_receipt(Change& change, Channel& channel, const OrgId& o
       info.heads.emplace(log, number);
     }
   };
+  const bool newest = receipt.counter >= info.counter;
+  const auto name_entry = [&](const LogKey& log, Number number, const EntryHash& hash) {
+    if (newest && !hash.is_zero() && info.heads.contains(log)) info.named[log] = {number, hash};
+  };
   for (const ReceiptHead& head : receipt.heads) {
     note(head.log, counted(channel, head.log, head.body, head.head, head.hash));
+    name_entry(head.log, head.head, head.hash);
   }
   note(receipt.control_log, receipt.control_head);
   // Equal digests: it holds all that is held here, whatever its earlier receipts said.
   if (receipt.frontier == channel.frontier.digest()) {
-    for (const auto& [log, leaf] : channel.frontier.leaves()) note(log, leaf.head);
+    for (const auto& [log, leaf] : channel.frontier.leaves()) {
+      note(log, leaf.head);
+      name_entry(log, leaf.head, leaf.hash);
+    }
   }
-  if (receipt.counter >= info.counter) {
+  if (newest) {
     info.counter = receipt.counter;
     info.created = receipt.created;
   }

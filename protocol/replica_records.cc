@@ -64,6 +64,9 @@ Bytes encode_proposal_record(const HeldProposal& held) {
     out.setSeen(held.seen.ms);
     out.setDecided(held.decided.value);
     out.setDecidedEpoch(held.decided_epoch.value);
+    out.setNeeded(static_cast<std::uint16_t>(held.needed));
+    out.setApproved(static_cast<std::uint16_t>(held.approved));
+    out.setLapsed(static_cast<std::uint16_t>(held.lapsed));
   });
 }
 
@@ -83,6 +86,10 @@ Result<HeldProposal> decode_proposal_record(ByteView bytes) {
         out.seen = {in.getSeen()};
         out.decided = {in.getDecided()};
         out.decided_epoch = {in.getDecidedEpoch()};
+        out.needed = in.getNeeded();
+        out.approved = in.getApproved();
+        if (in.getLapsed() > static_cast<std::uint16_t>(LapseCause::kStewardGone)) return damaged_record("a proposal");
+        out.lapsed = static_cast<LapseCause>(in.getLapsed());
         return out;
       });
 }
@@ -226,7 +233,12 @@ Bytes encode_receipt_info(const ReceiptInfo& info) {
     unsigned at = 0;
     for (const auto& [log, number] : info.heads) {
       heads[at].setLog(canonical::data(log));
-      heads[at++].setNumber(number.value);
+      heads[at].setNumber(number.value);
+      if (const auto named = info.named.find(log); named != info.named.end()) {
+        heads[at].setNamed(named->second.number.value);
+        heads[at].setHash(canonical::data(named->second.hash));
+      }
+      ++at;
     }
   });
 }
@@ -244,6 +256,10 @@ Result<ReceiptInfo> decode_receipt_info(const NodeId& node, ByteView bytes) {
           LogKey log;
           if (!take(log, head.getLog())) return damaged_record("a receipt");
           out.heads[log] = {head.getNumber()};
+          if (head.getHash().size() == 0) continue;
+          NamedEntry named{{head.getNamed()}, {}};
+          if (!take(named.hash, head.getHash())) return damaged_record("a receipt");
+          out.named[log] = named;
         }
         return out;
       });

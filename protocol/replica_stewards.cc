@@ -9,11 +9,67 @@ namespace {
 
 inline constexpr Code kNotSteward{"not_steward"};
 inline constexpr Code kBadChange{"bad_change"};
+inline constexpr Code kAlreadyProposed{"already_proposed"};
 
 // Open ones of one steward, and all that are remembered of a channel: the oldest that nobody waits for goes first.
 constexpr std::size_t kProposalsPerOrgMax = 32;
 constexpr std::size_t kProposalsMax = 512;
 constexpr std::size_t kAnswersPerOrgMax = 4;  // to one proposal
+
+// Of how many stewards the yes, where those decide now that it was made for; 0: others do.
+std::size_t needed_now(const Channel& channel, const Proposal& proposal) {
+  const ChannelState& state = channel.accepted;
+  const bool same = state.newest != nullptr && proposal.steward_set == steward_set_hash(state.id(), *state.newest);
+  return same ? state.newest->quorum : 0;
+}
+
+// Why that change can take effect no more. By the control log alone: each member that is as far says the same.
+LapseCause overtaken(const ChannelState& state, const ProposedChange& change) {
+  if (const auto* invite = std::get_if<InviteChange>(&change)) {
+    if (state.role_of(invite->member.org) != Role::kUnknown) return LapseCause::kMember;
+  } else if (const auto* remove = std::get_if<RemoveChange>(&change)) {
+    if (state.role_of(remove->org) == Role::kUnknown) return LapseCause::kNotMember;
+  } else if (const auto* next = std::get_if<StewardsChange>(&change)) {
+    const auto gone = [&](const OrgId& org) { return !may_write(state.role_of(org)); };
+    if (std::ranges::any_of(next->stewards, gone)) return LapseCause::kStewardGone;
+    if (std::ranges::find(next->stewards, state.chair_org()) == next->stewards.end()) return LapseCause::kStewardGone;
+  } else if (const auto* grant = std::get_if<GrantChange>(&change)) {
+    if (!may_read(state.role_of(grant->org))) return LapseCause::kNotMember;
+    const auto granted = state.grants.find(grant->org);
+    if (granted != state.grants.end() && granted->second.from <= grant->from) return LapseCause::kDone;
+  } else if (const auto* pin = std::get_if<PinChange>(&change)) {
+    const auto held = state.pins.find(pin->pin.feed);
+    if (held != state.pins.end() && held->second.last <= pin->pin.last) return LapseCause::kDone;
+  }
+  return LapseCause::kNone;
+}
+
+// Do both ask for the same?
+bool same_change(const ProposedChange& a, const ProposedChange& b) {
+  if (a.index() != b.index()) return false;
+  if (const auto* invite = std::get_if<InviteChange>(&a)) {
+    const auto& other = std::get<InviteChange>(b);
+    return invite->member.org == other.member.org && invite->member.role == other.member.role;
+  }
+  if (const auto* remove = std::get_if<RemoveChange>(&a)) return remove->org == std::get<RemoveChange>(b).org;
+  if (const auto* next = std::get_if<StewardsChange>(&a)) {
+    const auto& other = std::get<StewardsChange>(b);
+    return next->stewards == other.stewards && next->quorum == other.quorum;
+  }
+  if (const auto* chair = std::get_if<ChairChange>(&a)) {
+    const auto& other = std::get<ChairChange>(b);
+    return chair->term == other.term && chair->org == other.org && chair->node == other.node;
+  }
+  if (const auto* grant = std::get_if<GrantChange>(&a)) {
+    const auto& other = std::get<GrantChange>(b);
+    return grant->org == other.org && grant->from == other.from;
+  }
+  if (const auto* pin = std::get_if<PinChange>(&a)) {
+    const auto& other = std::get<PinChange>(b);
+    return pin->pin.feed == other.pin.feed && pin->pin.last == other.pin.last && pin->pin.hash == other.pin.hash;
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -68,6 +124,7 @@ void ReplicaCore::take_proposal(Change& change, Channel& channel, const FeedOwne
   HeldProposal* held = held_proposal(change, channel, id);
   if (held->proposal) return;
   held->proposal = std::move(*proposal);
+  held->needed = needed_now(channel, *held->proposal);
   put_proposal(change, channel, id);
   change.channels.push_back(channel.accepted.id());
 }
@@ -96,28 +153,62 @@ void ReplicaCore::take_answer(Change& change, Channel& channel, const FeedOwner&
 
 // ---- How it stands
 
-ProposalState ReplicaCore::state_of(const Channel& channel, const HeldProposal& held) const {
+std::pair<ProposalState, LapseCause> ReplicaCore::standing_of(const Channel& channel, const HeldProposal& held) const {
+  constexpr std::pair kIsOpen{ProposalState::kOpen, LapseCause::kNone};
+  constexpr std::pair kIsDecided{ProposalState::kDecided, LapseCause::kNone};
+  const auto lapsed = [](LapseCause cause) { return std::pair(ProposalState::kLapsed, cause); };
   const ChannelState& state = channel.accepted;
   const Proposal& proposal = *held.proposal;
-  if (held.decided.value != 0) return ProposalState::kDecided;
+  if (held.decided.value != 0) return kIsDecided;
   const auto same = [&](const Proposal& decided) { return decided.id == proposal.id; };
-  if (std::any_of(state.decisions.begin(), state.decisions.end(), same)) return ProposalState::kDecided;
-  if (state.newest == nullptr) return ProposalState::kOpen;
+  if (std::any_of(state.decisions.begin(), state.decisions.end(), same)) return kIsDecided;
+  if (state.newest == nullptr) return kIsOpen;
   const auto& decided = state.newest->decided;
-  if (std::binary_search(decided.begin(), decided.end(), proposal.id)) return ProposalState::kDecided;
+  if (std::binary_search(decided.begin(), decided.end(), proposal.id)) return kIsDecided;
+  if (held.lapsed != LapseCause::kNone) return lapsed(held.lapsed);
   if (const auto* chair = std::get_if<ChairChange>(&proposal.change)) {
     const Term now = state.term();
-    if (chair->term == now.number && chair->node == now.chair_node) return ProposalState::kDecided;
-    if (chair->term <= now.number) return ProposalState::kLapsed;
+    if (chair->term == now.number && chair->node == now.chair_node) return kIsDecided;
+    if (chair->term <= now.number) return lapsed(LapseCause::kTerm);
   }
-  if (proposal.steward_set != steward_set_hash(state.id(), *state.newest)) return ProposalState::kLapsed;
+  if (proposal.steward_set != steward_set_hash(state.id(), *state.newest)) return lapsed(LapseCause::kStewards);
+  if (const auto cause = overtaken(state, proposal.change); cause != LapseCause::kNone) return lapsed(cause);
   std::set<OrgId> no;
   for (const auto& [node, bytes] : held.answers) {
     const auto answer = decode_approval(bytes);
     if (answer && !answer->approve && state.newest->is_steward(answer->org)) no.insert(answer->org);
   }
-  return no.size() + state.newest->quorum > state.newest->stewards.size() ? ProposalState::kRejected
-                                                                          : ProposalState::kOpen;
+  const bool rejected = no.size() + state.newest->quorum > state.newest->stewards.size();
+  return rejected ? std::pair(ProposalState::kRejected, LapseCause::kNone) : kIsOpen;
+}
+
+void ReplicaCore::note_lapsed(Change& change, Channel& channel) const {
+  for (auto& [id, held] : channel.proposals) {
+    if (!held.proposal || held.lapsed != LapseCause::kNone) continue;
+    const auto [state, cause] = standing_of(channel, held);
+    // Other stewards and later terms never go back to what was.
+    if (state != ProposalState::kLapsed || cause == LapseCause::kStewards || cause == LapseCause::kTerm) continue;
+    held.lapsed = cause;
+    put_proposal(change, channel, id);
+    change.channels.push_back(channel.accepted.id());
+  }
+}
+
+Result<void> ReplicaCore::check_new_change(const Channel& channel, const ProposedChange& wanted) const {
+  for (const auto& [id, held] : channel.proposals) {
+    if (!held.proposal || !same_change(held.proposal->change, wanted)) continue;
+    if (state_of(channel, held) != ProposalState::kOpen) continue;
+    const bool answered = std::ranges::any_of(held.answers, [&](const auto& entry) {
+      const auto answer = decode_approval(entry.second);
+      return answer && answer->org == own_org;
+    });
+    const auto shown = to_hex(id.view()).substr(0, 16);
+    return caller_error(kAlreadyProposed, "the same is proposed already, as " + shown + ", and open; " +
+                                              (answered ? "see who has answered: tocsin proposal show "
+                                                        : "say yes to that one: tocsin proposal approve ") +
+                                              shown);
+  }
+  return kOk;
 }
 
 std::vector<Bytes> ReplicaCore::approvals_of(const Channel& channel, const HeldProposal& held,
@@ -152,17 +243,21 @@ std::vector<ProposalInfo> Replica::proposals(const std::optional<ChannelId>& id)
       if (!held.proposal) continue;
       ProposalInfo info;
       info.proposal = *held.proposal;
-      info.state = impl_->state_of(*channel, held);
-      info.needed = channel->accepted.newest->quorum;
+      std::tie(info.state, info.cause) = impl_->standing_of(*channel, held);
+      info.needed = held.needed != 0 ? held.needed : channel->accepted.newest->quorum;
       info.seen = held.seen;
+      // Those that are over are not counted by who decides now.
+      const bool others = needed_now(*channel, *held.proposal) == 0;
       std::set<OrgId> yes;
       for (const auto& [node, bytes] : held.answers) {
         auto answer = decode_approval(bytes);
         if (!answer) continue;
-        if (answer->approve && channel->accepted.newest->is_steward(answer->org)) yes.insert(answer->org);
+        const bool counts = answer->steward_set == held.proposal->steward_set &&
+                            (others || channel->accepted.newest->is_steward(answer->org));
+        if (answer->approve && counts) yes.insert(answer->org);
         info.answers.push_back(std::move(*answer));
       }
-      info.approved = yes.size();
+      info.approved = info.state == ProposalState::kDecided && held.approved != 0 ? held.approved : yes.size();
       std::ranges::sort(info.answers, {}, [](const Approval& answer) { return std::pair(answer.org, answer.node); });
       out.push_back(std::move(info));
     }
@@ -260,6 +355,7 @@ Result<ProposalId> Replica::propose(const ChannelId& id, ProposedChange wanted, 
                                     Done<ProposalId> done) {
   TOCSIN_ASSIGN(channel, decided_by(*impl_, id));
   TOCSIN_TRY(impl_->check_change(*channel, wanted));
+  TOCSIN_TRY(impl_->check_new_change(*channel, wanted));
   Proposal proposal;
   proposal.channel = id;
   proposal.steward_set = steward_set_hash(id, *channel->accepted.newest);
@@ -283,6 +379,7 @@ Result<ProposalId> Replica::propose(const ChannelId& id, ProposedChange wanted, 
   const FeedItem items[] = {{FeedKind::kProposal, proposal.message}, {FeedKind::kApproval, answer}};
   TOCSIN_TRY(impl_->append_items(change, *channel, items, nullptr));
   held->proposal = proposal;
+  held->needed = needed_now(*channel, proposal);
   held->answers.emplace(impl_->own_node, answer);
   impl_->put_proposal(change, *channel, proposal.id);
   change.channels.push_back(id);
@@ -298,8 +395,9 @@ Result<void> Replica::answer_proposal(const ProposalId& proposal, bool approve, 
     if (found == held_channel->proposals.end() || !found->second.proposal) continue;
     TOCSIN_ASSIGN(channel, decided_by(*impl_, id));
     HeldProposal& held = found->second;
-    if (impl_->state_of(*channel, held) != ProposalState::kOpen) {
-      return caller_error("not_open", "the proposal is " + std::string(to_string(impl_->state_of(*channel, held))));
+    if (const ProposalState now = impl_->state_of(*channel, held); now != ProposalState::kOpen) {
+      return caller_error("not_open", "the proposal is " + std::string(to_string(now)) +
+                                          "; see: tocsin proposal show " + to_hex(proposal.view()).substr(0, 16));
     }
     for (const auto& [node, bytes] : held.answers) {
       const auto answer = decode_approval(bytes);
@@ -362,7 +460,8 @@ Result<void> ReplicaCore::enact(Change& change, Channel& channel, HeldProposal& 
 bool ReplicaCore::enact_approved(Change& change, Channel& channel) {
   const ChannelState& state = channel.accepted;
   if (!state.joined() || state.newest == nullptr || secrets.locked()) return false;
-  bool done = false;
+  note_lapsed(change, channel);
+  bool done = !change.batch.empty();
   std::vector<ProposalId> ids;
   for (const auto& [id, held] : channel.proposals) ids.push_back(id);
   for (const ProposalId& id : ids) {

@@ -137,6 +137,13 @@ Result<void> ReplicaCore::take_term(Change& change, Channel& channel, std::span<
     channel.accepted = std::move(before);
     return added;
   }
+  if (const auto held = channel.proposals.find(certificate.proposal.id);
+      held != channel.proposals.end() && held->second.decided.value == 0) {
+    held->second.decided = channel.accepted.head;
+    held->second.decided_epoch = channel.accepted.head_epoch;
+    held->second.needed = held->second.approved = certificate.approvals.size();
+    put_proposal(change, channel, certificate.proposal.id);
+  }
   channel.short_logs.erase(certificate.last_log);  // it grows no more
   channel.named_log = {};
   channel.rival_term = 0;
@@ -236,6 +243,7 @@ Result<void> ReplicaCore::take_chair(Change& change, Channel& channel, HeldPropo
   }
   held.decided = channel.accepted.head;
   held.decided_epoch = channel.accepted.head_epoch;
+  held.needed = held.approved = certificate.approvals.size();
   put_proposal(change, channel, certificate.proposal.id);
   return kOk;
 }

@@ -256,6 +256,26 @@ std::string_view to_string(ProposalState state) {
   return "unknown";
 }
 
+std::string_view to_string(LapseCause cause) {
+  switch (cause) {
+    case LapseCause::kNone:
+      return "";
+    case LapseCause::kStewards:
+      return "stewards_changed";
+    case LapseCause::kTerm:
+      return "term_over";
+    case LapseCause::kNotMember:
+      return "not_a_member";
+    case LapseCause::kMember:
+      return "already_member";
+    case LapseCause::kDone:
+      return "already_in_force";
+    case LapseCause::kStewardGone:
+      return "steward_gone";
+  }
+  return "unknown";
+}
+
 // ---- Terms
 
 Bytes sign_control_certificate(const ControlCertificate& certificate, const crypto::SigningKey& node_key) {

@@ -123,16 +123,27 @@ enum class ProposalState : std::uint8_t {
   kOpen = 1,
   kDecided = 2,   // it stands in the chair's log
   kRejected = 3,  // so many said no that it cannot be approved any more
-  kLapsed = 4,    // the stewards, or the term, changed before it was decided
+  kLapsed = 4,    // it cannot take effect any more; LapseCause says why
+};
+enum class LapseCause : std::uint8_t {
+  kNone = 0,
+  kStewards = 1,     // others decide now
+  kTerm = 2,         // that term, or a later one, began meanwhile
+  kNotMember = 3,    // whom it is about has left or was removed
+  kMember = 4,       // whom it invites is in the channel
+  kDone = 5,         // what it asks for, or more, is in force
+  kStewardGone = 6,  // one of the stewards that it names is no member that may write, or the chair is not among them
 };
 std::string_view to_string(ProposalState state);
+std::string_view to_string(LapseCause cause);  // "stewards_changed", ...; empty for kNone
 struct ProposalInfo {
   Proposal proposal;
   ProposalState state = ProposalState::kOpen;
-  std::vector<Approval> answers;  // one for each node that answered; by rising organisation
-  std::size_t needed = 1;         // of how many stewards the yes
-  std::size_t approved = 0;       // stewards that said yes
-  Time seen;                      // when it came here
+  LapseCause cause = LapseCause::kNone;  // of a lapsed one
+  std::vector<Approval> answers;         // one for each node that answered; by rising organisation
+  std::size_t needed = 1;                // of how many stewards the yes
+  std::size_t approved = 0;              // stewards that said yes; of a decided one: that stand in the decision
+  Time seen;                             // when it came here
 };
 
 // ---- Terms

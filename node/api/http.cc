@@ -77,6 +77,7 @@ constexpr CodeStatus kStatuses[] = {
     {"private_stays", 409},
     {"unknown_token", 404},
     {"user_exists", 409},
+    {"name_too_alike", 409},
     {"user_ambiguous", 409},
     {"users_full", 409},
     {"too_many_tokens", 409},
@@ -96,6 +97,7 @@ constexpr CodeStatus kStatuses[] = {
     {"operation_running", 409},
     {"no_alert_channel", 409},
     {"already_answered", 409},
+    {"already_proposed", 409},
 };
 
 }  // namespace

@@ -47,6 +47,32 @@ std::optional<OrgId> org_of(const ProposedChange& change) {
   return std::nullopt;
 }
 
+// Why it can take effect no more, for people.
+std::string lapse_text(App& app, const ProposalInfo& info) {
+  const auto org = org_of(info.proposal.change);
+  const std::string who = org ? app.desk.org_name(*org) : std::string("that organisation");
+  switch (info.cause) {
+    case LapseCause::kNone:
+      break;
+    case LapseCause::kStewards:
+      return "other stewards decide now than those that it was made for; propose it again where it is still wanted";
+    case LapseCause::kTerm:
+      return "that term of the chair, or a later one, has begun";
+    case LapseCause::kNotMember:
+      return who +
+             " has left the channel meanwhile, or was removed; where it comes back, this is not meant: propose "
+             "it again";
+    case LapseCause::kMember:
+      return who + " is in the channel already";
+    case LapseCause::kDone:
+      return "what it asks for, or more, is in force already";
+    case LapseCause::kStewardGone:
+      return "who is to decide left the channel meanwhile or may not write there, or the chair is not among them; "
+             "propose others";
+  }
+  return {};
+}
+
 Json proposal_json(App& app, const ProposalInfo& info) {
   const Proposal& proposal = info.proposal;
   Json answers = Json::array();
@@ -68,6 +94,8 @@ Json proposal_json(App& app, const ProposalInfo& info) {
           {"what", what_of(app, proposal.change)},
           {"org_id", org ? Json(hex(*org)) : Json(nullptr)},
           {"state", to_string(info.state)},
+          {"code", info.cause == LapseCause::kNone ? Json(nullptr) : Json(to_string(info.cause))},
+          {"detail", info.cause == LapseCause::kNone ? Json(nullptr) : Json(lapse_text(app, info))},
           {"approved", info.approved},
           {"needed", info.needed},
           {"proposed_by", {{"org_id", hex(proposal.org)}, {"name", app.desk.org_name(proposal.org)}}},

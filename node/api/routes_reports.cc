@@ -184,6 +184,7 @@ void show_report(App& app, const Request& request, ResponderPtr responder) {
       out["author_name"] = app.desk.org_name(row.author);
       out["channels"] = hex_list(channels);
       out["state"] = standing_json(app, row);
+      if (auto waiting = waiting_of(app, *loaded); !waiting.empty()) out["waiting"] = std::move(waiting);
       const auto entry = app.replica().read_entry(row.location.log, row.location.number);
       Json place{{"log", hex(row.location.log)},
                  {"number", row.location.number.value},

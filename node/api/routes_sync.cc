@@ -1,5 +1,6 @@
 // sync.
 #include <algorithm>
+#include <set>
 
 #include "node/api/router.h"
 #include "node/api/views.h"
@@ -71,10 +72,24 @@ Json explained(std::string_view state, std::string_view code, std::string detail
   return {{"state", state}, {"code", code}, {"detail", std::move(detail)}};
 }
 
+// A receipt names the head of each feed by number and hash: is that head, and so all below it, what is held here?
+// Nothing: it cannot be compared, since that entry is not here, or an earlier version kept its number alone.
+std::optional<bool> same_history(App& app, const ReceiptInfo& receipt, const LogKey& feed) {
+  const auto named = receipt.named.find(feed);
+  if (named == receipt.named.end()) return std::nullopt;
+  const auto held = app.replica().entry_hash(feed, named->second.number);
+  if (!held) return std::nullopt;
+  return *held == named->second.hash;
+}
+
 // Best news of all copies and all nodes of the peer.
 Json explain(App& app, const std::vector<index::Location>& copies, const OrgId& org) {
   const auto name = app.desk.org_name(org);
-  bool member_somewhere = false, removed_somewhere = false;
+  bool member_somewhere = false, removed_somewhere = false, other_history = false;
+  // Where two histories are known to part, a receipt counts up to there and no further.
+  std::set<LogKey> forked;
+  for (const auto& fork : app.replica().forks())
+    if (fork.parted) forked.insert(fork.log);
   for (const auto& copy : copies) {
     const auto channel = app.replica().channel(copy.channel);
     if (!channel) continue;
@@ -89,11 +104,20 @@ Json explain(App& app, const std::vector<index::Location>& copies, const OrgId& 
     member_somewhere = true;
     for (const auto& receipt : app.replica().receipts(copy.channel)) {
       const auto head = receipt.heads.find(copy.log);
-      if (receipt.org == org && head != receipt.heads.end() && head->second >= copy.number)
-        return contributes ? explained("held", "seen", name + " was seen to hold this report")
-                           : explained("held", "receipt",
-                                       name + " has signed that it holds this report, at " +
-                                           time_text(receipt.created) + " by its own clock");
+      if (receipt.org != org || head == receipt.heads.end() || head->second < copy.number) continue;
+      if (contributes) return explained("held", "seen", name + " was seen to hold this report");
+      const auto same = forked.contains(copy.log) ? true : same_history(app, receipt, copy.log);
+      if (same == false) {
+        other_history = true;
+        continue;
+      }
+      const auto when = "at " + time_text(receipt.created) + " by its own clock";
+      return explained("held", "receipt",
+                       same ? name + " has signed that it holds this report, " + when
+                            : name + " has signed, " + when +
+                                  ", that it holds an entry of this number. By the number alone: where the writer of "
+                                  "that feed showed two histories, and nobody has found out yet, it may be another "
+                                  "report");
     }
   }
   if (!member_somewhere && removed_somewhere)
@@ -107,7 +131,7 @@ Json explain(App& app, const std::vector<index::Location>& copies, const OrgId& 
   for (const auto& sync : app.hub.sync_status()) {
     const bool concerns = sync.org == org && std::any_of(copies.begin(), copies.end(),
                                                          [&](const auto& c) { return c.channel == sync.channel; });
-    if (!concerns) continue;
+    if (!concerns || (other_history && sync.state != engine::SyncState::kEqual)) continue;
     if (sync.state == engine::SyncState::kEqual)
       return explained("held", "session_equal",
                        "the connected node of " + name + " holds the same; its signed receipt follows within a minute");
@@ -118,6 +142,12 @@ Json explain(App& app, const std::vector<index::Location>& copies, const OrgId& 
                        "connected, but the channel is not shared there as it is here: either " + name +
                            " does not hold its newest key yet, or it has removed this organisation");
   }
+  if (other_history)
+    return explained("forked", "other_history",
+                     name +
+                         " has signed that it holds another entry of this feed than this node: its writer showed two "
+                         "histories, and whether this report is in both is not known yet. Once the two nodes have "
+                         "met, all members are told; see: tocsin fork list");
   for (const auto& link : app.hub.connections()) {
     if (link.org != org || link.connected) continue;
     const std::string why = link.last_error ? std::string(link.last_error->code.text()) : std::string("not_connected");

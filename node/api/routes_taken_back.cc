@@ -16,6 +16,8 @@ struct NodeWord {
   std::size_t confirmed = 0;
   ErasureOutcome outcome = ErasureOutcome::kNotHeld;
   Time at;
+  bool had = false;    // at least one of them
+  bool never = false;  // the report itself came after it was taken back: an entry without its text
 };
 
 // Held weighs more than erased, and that more than nothing held.
@@ -162,12 +164,14 @@ Json withdrawal_json(App& app, const index::ReportRow& row, const index::Withdra
       std::map<NodeId, index::Confirmed> newest;  // of each node, for this entry
       for (const auto& said : withdrawal.confirmed) {
         if (!orders.contains(said.order)) continue;
+        words[said.node].had |= said.outcome != ErasureOutcome::kNotHeld;
         const auto [at, first] = newest.emplace(said.node, said);
         if (!first && at->second.at <= said.at) at->second = said;
       }
       for (const auto& [node, said] : newest) {
         NodeWord& word = words[node];
         ++word.confirmed;
+        word.never |= said.outcome == ErasureOutcome::kNotHeld && asked.subject.value_or(entry) == entry;
         if (weight(said.outcome) >= weight(word.outcome)) word.outcome = said.outcome;
         word.at = std::max(word.at, said.at);
       }
@@ -179,9 +183,10 @@ Json withdrawal_json(App& app, const index::ReportRow& row, const index::Withdra
         const bool whole = word.confirmed == asked.entries.size();
         const auto since = whole ? std::nullopt : unreachable_since(app, id, node, asked.at);
         const bool cannot = !whole && !may_write(member.role);
-        bool delivered = node == app.replica().own_node() || word.confirmed > 0;
+        // A receipt names the entry, with its text or without: what the node itself says comes first.
+        bool delivered = word.had || (node == app.replica().own_node() && !word.never);
         for (const auto& receipt : receipts) {
-          if (receipt.node != node || !asked.subject) continue;
+          if (receipt.node != node || !asked.subject || word.never) continue;
           const auto head = receipt.heads.find(asked.subject->first);
           delivered |= head != receipt.heads.end() && head->second >= asked.subject->second;
         }

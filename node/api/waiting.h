@@ -12,6 +12,8 @@ struct WaitingRow {
 // With the rows of their reports, oldest first; those whose report was withdrawn are left out.
 void load_waiting(App& app, protocol::Done<std::vector<WaitingRow>> done);
 Json waiting_json(App& app, const WaitingRow& waiting);
+// What of one report waits, the report itself or what somebody wants to say of it: to which channels, and who wants it.
+Json waiting_of(App& app, const desk::Loaded& loaded);
 void list_waiting(App& app, const ResponderPtr& responder);
 
 }  // namespace tocsin::api

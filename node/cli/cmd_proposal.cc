@@ -14,9 +14,9 @@ constexpr Column kProposalColumns[] = {{"what", "WHAT", Show::kText, 0, true},
                                        {"answered", "ANSWERED", Show::kYesNo},
                                        {"created", "SINCE", Show::kDay},
                                        {"proposal_id", "PROPOSAL", Show::kId}};
-constexpr Field kProposalFields[] = {{"what", "what"},       {"channel", "channel"},     {"state", "state"},
-                                     {"approved", "yes"},    {"needed", "needed"},       {"reason", "reason"},
-                                     {"created", "created"}, {"proposal_id", "proposal"}};
+constexpr Field kProposalFields[] = {{"what", "what"},      {"channel", "channel"}, {"state", "state"},
+                                     {"detail", "because"}, {"approved", "yes"},    {"needed", "needed"},
+                                     {"reason", "reason"},  {"created", "created"}, {"proposal_id", "proposal"}};
 constexpr Column kAnswerColumns[] = {
     {"name", "STEWARD", Show::kText, 0, true}, {"answer", "ANSWER"}, {"reason", "REASON"}};
 

@@ -1,5 +1,7 @@
 // report, but for import and export.
+#include <algorithm>
 #include <cstdio>
+#include <map>
 
 #include "node/cli/context.h"
 #include "node/cli/json_file.h"
@@ -103,6 +105,44 @@ int report_list(Context& c) {
   return c.has("count") ? c.show_object(*answer, count) : c.show_list(*answer, kReportColumns, "No reports.");
 }
 
+// Of what waits, for a table: for what, to go where, and who wants it. Gives true where a person may release it.
+bool add_waiting(Context& c, Json& answer) {
+  if (c.mode() != OutputMode::kTable || !answer.contains("waiting")) return false;
+  static const std::map<std::string, std::string, std::less<>> kWhat = {{"report", "this report"},
+                                                                        {"correct", "a correction"},
+                                                                        {"dispute", "a dispute"},
+                                                                        {"corroborate", "a corroboration"}};
+  Json what = Json::array(), channels = Json::array(), by = Json::array();
+  const auto add = [](Json& list, const Json& value) {
+    if (std::ranges::find(list, value) == list.end()) list.push_back(value);
+  };
+  bool person = false;
+  for (const auto& record : answer["waiting"]) {
+    const auto found = kWhat.find(record.value("what", std::string()));
+    add(what, found == kWhat.end() ? std::string("a statement") : found->second);
+    for (const auto& channel : record.value("waiting_for", Json::array())) add(channels, channel);
+    std::string who = record.value("asked_by", std::string());
+    std::string before;
+    for (const auto& name : record.value("asked_before_by", Json::array()))
+      if (name != record.value("asked_by", Json())) before += (before.empty() ? "" : ", ") + name.get<std::string>();
+    add(by, before.empty() ? who : who + " (before: " + before + ")");
+    person |= record.value("until", std::string()) == "released";
+  }
+  answer["waits"] = {{"what", what},
+                     {"until", person ? "a second person, who releases it" : "this home to be confirmed"},
+                     {"channels", channels},
+                     {"by", by},
+                     {"since", answer["waiting"].front().value("asked_at", Json())}};
+  name_channels(c, answer["waits"]);
+  return person;
+}
+
+constexpr Field kWaitsFields[] = {{"waits/what", "what waits", Show::kList},
+                                  {"waits/until", "waits for"},
+                                  {"waits/channels", "is to go to", Show::kList},
+                                  {"waits/by", "wanted by", Show::kList},
+                                  {"waits/since", "wanted since", Show::kTime}};
+
 int report_show(Context& c) {
   auto answer = c.call("GET", report_path(c));
   if (!answer) return c.exit_code();
@@ -111,6 +151,11 @@ int report_show(Context& c) {
                                      {"kind", "kind"},
                                      {"status", "status"},
                                      {"state/current", "state"},
+                                     kWaitsFields[0],
+                                     kWaitsFields[1],
+                                     kWaitsFields[2],
+                                     kWaitsFields[3],
+                                     kWaitsFields[4],
                                      {"state/disputed", "disputed by", Show::kSome},
                                      {"state/corroborated", "corroborated by", Show::kSome},
                                      {"state/acknowledged", "acknowledged by", Show::kSome},
@@ -136,7 +181,14 @@ int report_show(Context& c) {
                                      {"hold/reason", "kept because"},
                                      {"text", "text"}};
   name_channels(c, answer->json);
+  const bool release = add_waiting(c, answer->json);
   const int shown = c.show_object(*answer, fields);
+  if (release) {
+    const auto id = answer->json.value("id", std::string()).substr(0, 12);
+    c.say("");
+    c.say("Who would read it: tocsin report release " + id +
+          " --dry-run. Without --dry-run that releases it, by another person than those who want it.");
+  }
   if (c.mode() == OutputMode::kTable && answer->json.contains("withdrawal"))
     show_withdrawal(c, answer->json["withdrawal"]);
   return shown;
@@ -212,12 +264,29 @@ int report_release(Context& c) {
   if (c.has("readers-changed")) body["confirm_readers"] = c.get("readers-changed");
   auto answer = c.call("POST", report_path(c, "/release"), body);
   if (!answer) return c.exit_code();
+  if (c.mode() != OutputMode::kTable) return c.show_object(*answer, {});
+  const bool nowhere = answer->json.value("channels", Json::array()).empty();
   name_channels(c, answer->json);
-  static constexpr Field fields[] = {{"id", "report"},
+  add_waiting(c, answer->json);
+  static constexpr Field fields[] = {{"title", "title"},
+                                     {"id", "report"},
                                      {"channels", "shared in", Show::kList},
                                      {"asked_by", "wanted by"},
                                      {"released_by", "released by"}};
-  return c.show_object(*answer, fields);
+  static constexpr Field would[] = {{"title", "title"}, {"id", "report"},
+                                    kWaitsFields[0],    {"channels", "would go to", Show::kList},
+                                    kWaitsFields[3],    kWaitsFields[4]};
+  if (c.dry_run()) c.say("Nothing was released. This would go:");
+  c.dry_run() ? c.show_object(*answer, would) : c.show_object(*answer, fields);
+  if (nowhere) {
+    c.say(c.dry_run() ? "It is in those channels already: nothing would go out."
+                      : "It was in those channels already: nothing went out, and it waits no more.");
+    return answer->status == 207 ? kExitPartial : kExitOk;
+  }
+  c.say("");
+  c.say(c.dry_run() ? "These would read it:" : "These read it now:");
+  show_readers(c, answer->json);
+  return answer->status == 207 ? kExitPartial : kExitOk;
 }
 
 // withdraw, corroborate, dispute: one sentence about another report.
@@ -343,7 +412,7 @@ void add_report_commands(std::vector<Command>& out) {
       {"report", "correct", "Replace an own report by a corrected one", {report}, corrected, "", report_correct});
   out.push_back({"report",
                  "release",
-                 "Release what another person wants to share, where a second one has to (four_eyes)",
+                 "Release what waits for a second person; --dry-run lists who will read it",
                  {report},
                  {{"seen", "VERSION", "the version that was read, where it was corrected while it waited"},
                   {"readers-changed", "HASH", "yes to who reads there now, as the refusal names them"},

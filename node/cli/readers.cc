@@ -25,11 +25,11 @@ int show_readers(Context& c, const Json& answer) {
   return kExitOk;
 }
 
-void name_channels(Context& c, Json& answer) {
-  if (c.mode() != OutputMode::kTable || !answer.is_object() || !answer.contains("channels")) return;
+void name_channels(Context& c, Json& answer, std::string_view list) {
+  if (c.mode() != OutputMode::kTable || !answer.is_object() || !answer.contains(list)) return;
   const auto known = c.ask("/channels");
   if (!known.is_object()) return;
-  for (auto& id : answer["channels"])
+  for (auto& id : answer[std::string(list)])
     for (const auto& channel : known.value("items", Json::array()))
       if (id.is_string() && channel.value("channel_id", std::string()) == id.get<std::string>()) {
         id = channel.value("class", std::string()) == "private"

@@ -9,8 +9,8 @@ namespace tocsin::cli {
 int show_readers(Context& context, const Json& answer);
 // As a table: which nodes were asked to erase a report, and what each has said.
 void show_withdrawal(const Context& context, const Json& withdrawal);
-// In a table: the channel ids in `channels` become names. The other modes keep the ids.
-void name_channels(Context& context, Json& answer);
+// In a table: the channel ids in that list become names. The other modes keep the ids.
+void name_channels(Context& context, Json& answer, std::string_view list = "channels");
 // Adds `warnings` (rule 53) to an answer with `readers`, from what sharing would say of the channels that they read.
 // False when the node gave a problem, which has been printed.
 bool add_reader_warnings(Context& context, const std::string& report, Json& answer);

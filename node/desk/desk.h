@@ -145,9 +145,11 @@ class Desk {
   // Shares what waits, by the word of a second person. Where the report was withdrawn meanwhile, that is the answer,
   // and it waits no more. What was corrected while it waited goes only where `seen` names that version. Errors:
   // nothing_waits, same_person, changed_since, readers_changed, already_withdrawn, government_named; those of may_share
-  // and append.
+  // and append. With `dry_run` nothing is written: `channels` says where it would go, `held` whom rule 53 would ask
+  // about.
   void release(const protocol::ReportId& report, AllowedGovernments allowed, const Actor& by,
-               Done<std::pair<Made, std::vector<protocol::WaitingRecord>>> done, const Seen& seen = {});
+               Done<std::pair<Made, std::vector<protocol::WaitingRecord>>> done, const Seen& seen = {},
+               bool dry_run = false);
 
   // Does it wait for this home to be confirmed (rule 21)? Never an alert (rule 52).
   bool waits_for_home(const protocol::Report& report, const protocol::ChannelId& channel) const;
@@ -292,8 +294,9 @@ class Desk {
   // Writes the correction to the private channel, and has the report erased in those.
   void narrow(const Loaded& loaded, Bytes correction, std::vector<protocol::ChannelId> outside, bool dry_run,
               Done<Made> done);
+  enum class Release { kShow, kLook, kShare };  // a dry run; before anything is shared; share it
   // `readers`: the hash of those that were allowed to read it.
-  void release_one(protocol::WaitingRecord record, AllowedGovernments allowed, Actor by, Seen seen,
+  void release_one(protocol::WaitingRecord record, Release what, AllowedGovernments allowed, Actor by, Seen seen,
                    const crypto::Hash& readers, Done<Made> done);
   void release_next(std::shared_ptr<std::vector<protocol::WaitingRecord>> waiting, std::size_t at,
                     std::function<void()> done);

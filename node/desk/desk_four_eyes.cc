@@ -141,7 +141,7 @@ crypto::Hash Desk::readers_hash(const std::vector<protocol::ChannelId>& channels
 }
 
 void Desk::release(const protocol::ReportId& report, AllowedGovernments allowed, const Actor& by,
-                   Done<std::pair<Made, std::vector<protocol::WaitingRecord>>> done, const Seen& seen) {
+                   Done<std::pair<Made, std::vector<protocol::WaitingRecord>>> done, const Seen& seen, bool dry_run) {
   std::vector<protocol::WaitingRecord> waiting;
   if (users_) waiting = users_->waiting();
   std::erase_if(waiting, [&](const auto& each) { return each.subject != report && each.correction != report; });
@@ -168,7 +168,8 @@ void Desk::release(const protocol::ReportId& report, AllowedGovernments allowed,
         caller_error(kReadersChanged, "other organisations read there than when this was asked for; now: " + names +
                                           ". If they may: --readers-changed " + to_hex(now.view()).substr(0, 16)));
   }
-  // One after the other: a report before its corrections.
+  // First all of it is looked at, so that a refusal leaves nothing half released. Then one after the other: a report
+  // before its corrections.
   std::vector<std::size_t> order;
   for (const bool corrections : {false, true})
     for (std::size_t i = 0; i < waiting.size(); ++i)
@@ -177,19 +178,38 @@ void Desk::release(const protocol::ReportId& report, AllowedGovernments allowed,
     std::vector<protocol::WaitingRecord> waiting;
     std::vector<crypto::Hash> readers;
     std::vector<std::size_t> order;
+    Release what = Release::kLook;
     std::size_t next = 0;
     Made made;
   };
-  auto run =
-      std::make_shared<Run>(Run{std::move(waiting), std::move(readers), std::move(order), 0, {report, {}, {}, {}}});
+  auto run = std::make_shared<Run>(Run{std::move(waiting),
+                                       std::move(readers),
+                                       std::move(order),
+                                       dry_run ? Release::kShow : Release::kLook,
+                                       0,
+                                       {report, {}, {}, {}}});
   auto step = std::make_shared<std::function<void()>>();
-  *step = [this, run, allowed = std::move(allowed), by, seen, done = std::move(done), step] {
+  *step = [this, run, report, allowed = std::move(allowed), by, seen, done = std::move(done), step] {
+    if (run->next == run->waiting.size() && run->what == Release::kLook) {
+      if (!run->made.held.empty()) {
+        auto again = std::exchange(*step, nullptr);
+        std::vector<reports::Reader> governments;
+        for (const auto& held : run->made.held)
+          for (const auto& reader : held.readers)
+            if (std::ranges::find(governments, reader.org, &reports::Reader::org) == governments.end())
+              governments.push_back(reader);
+        return done(government_error(governments));
+      }
+      run->what = Release::kShare;
+      run->next = 0;
+      run->made = {report, {}, {}, {}};
+    }
     if (run->next == run->waiting.size()) {
       auto again = std::exchange(*step, nullptr);  // it holds itself
       return done(std::pair(std::move(run->made), std::move(run->waiting)));
     }
     const auto at = run->order[run->next];
-    release_one(run->waiting[at], allowed, by, seen, run->readers[at], [run, done, step](Result<Made> made) {
+    release_one(run->waiting[at], run->what, allowed, by, seen, run->readers[at], [run, done, step](Result<Made> made) {
       if (!made) {
         auto again = std::exchange(*step, nullptr);
         return done(made.error());
@@ -205,10 +225,10 @@ void Desk::release(const protocol::ReportId& report, AllowedGovernments allowed,
   (*step)();
 }
 
-void Desk::release_one(protocol::WaitingRecord record, AllowedGovernments allowed, Actor by, Seen seen,
+void Desk::release_one(protocol::WaitingRecord record, Release what, AllowedGovernments allowed, Actor by, Seen seen,
                        const crypto::Hash& readers, Done<Made> done) {
-  load(record.subject, [this, record, allowed = std::move(allowed), by = std::move(by), seen = std::move(seen), readers,
-                        done = std::move(done)](Result<Loaded> loaded) mutable {
+  load(record.subject, [this, record, what, allowed = std::move(allowed), by = std::move(by), seen = std::move(seen),
+                        readers, done = std::move(done)](Result<Loaded> loaded) mutable {
     if (!loaded) return done(loaded.error());
     auto decided = [this, record, by](protocol::WaitingState state) {
       auto out = record;
@@ -221,7 +241,10 @@ void Desk::release_one(protocol::WaitingRecord record, AllowedGovernments allowe
       items.emplace_back(replica_.private_channel(), std::move(of));
       return items;
     };
-    if (loaded->state.withdrawn || loaded->found.row.erased)
+    const bool gone = loaded->state.withdrawn || loaded->found.row.erased;
+    if (gone && what == Release::kShow)
+      return done(caller_error(reports::kAlreadyWithdrawn, "it was withdrawn meanwhile: nothing would be shared"));
+    if (gone)
       return write_items(decided(protocol::WaitingState::kDropped), {}, [done](Result<Made> written) {
         done(written ? caller_error(reports::kAlreadyWithdrawn,
                                     "it was withdrawn meanwhile: nothing is shared, and it "
@@ -275,7 +298,7 @@ void Desk::release_one(protocol::WaitingRecord record, AllowedGovernments allowe
       write_items(std::move(items), {},
                   [shared, done](Result<Made> written) { written ? done(std::move(shared)) : done(written.error()); });
     };
-    auto go = [this, record, note, finish, done, canonical = std::move(canonical), allowed = std::move(allowed),
+    auto go = [this, record, what, note, finish, done, canonical = std::move(canonical), allowed = std::move(allowed),
                held = std::make_shared<Loaded>(std::move(*loaded))](const std::vector<index::Location>& sent) {
       std::vector<protocol::ChannelId> channels;
       for (const auto& channel : record.channels) {
@@ -285,11 +308,14 @@ void Desk::release_one(protocol::WaitingRecord record, AllowedGovernments allowe
         if (report_there == record.correction.has_value() && std::ranges::none_of(sent, is_there))
           channels.push_back(channel);
       }
+      Made would{record.subject, channels, {}, {}};
       for (const auto& channel : channels) {
         if (auto may = note ? replica_.may_append(channel) : may_share(*held, channel); !may) return done(may.error());
-        if (auto against = governments_against(shared_countries(*held), channel, allowed); !against.empty())
-          return done(government_error(against));
+        auto against = governments_against(shared_countries(*held), channel, allowed);
+        if (!against.empty() && what == Release::kShare) return done(government_error(against));
+        if (!against.empty()) would.held.push_back({channel, kGovernmentNamed, std::move(against)});
       }
+      if (what != Release::kShare) return done(std::move(would));
       if (channels.empty()) return finish(Made{record.subject, {}, {}, {}});
       write(canonical, channels, {record.subject, {}, {}, {}}, finish);
     };

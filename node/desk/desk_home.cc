@@ -56,7 +56,7 @@ void Desk::release_next(std::shared_ptr<std::vector<protocol::WaitingRecord>> wa
   AllowedGovernments allowed;
   for (const auto& reader : readers_of(record.channels)) allowed.insert(reader.country);
   const auto shown = (record.correction ? record.correction : record.version).value_or(record.subject);
-  release_one(record, std::move(allowed), owner_actor(), {to_hex(shown.view()), {}}, readers, next);
+  release_one(record, Release::kShare, std::move(allowed), owner_actor(), {to_hex(shown.view()), {}}, readers, next);
 }
 
 std::vector<std::string> Desk::home_warnings() const {

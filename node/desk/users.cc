@@ -1,11 +1,15 @@
 #include "node/desk/users.h"
 
+#include <locale.h>
+#include <wctype.h>
+
 #include <algorithm>
 
 #include "crypto/hash.h"
 #include "crypto/text_code.h"
 #include "node/desk/id_prefix.h"
 #include "protocol/names.h"
+#include "protocol/report.h"
 
 namespace tocsin::desk {
 
@@ -25,6 +29,26 @@ Error bad_token() {
       kUnauthorised,
       "this token is not good here: it is mistyped, expired or revoked, or its user was removed; an admin "
       "makes another: tocsin user token NAME");
+}
+
+// As somebody reads it who does not look at capitals. Character by character; in the C library's own UTF-8 locale, so
+// that it does not depend on how the machine is set up.
+std::u32string without_case(std::string_view utf8) {
+  static const locale_t kLocale = newlocale(LC_CTYPE_MASK, "C.UTF-8", locale_t{});
+  std::u32string out;
+  for (std::size_t at = 0; at < utf8.size();) {
+    const auto bytes = std::max<std::size_t>(utf8_length(utf8, at), 1);
+    const auto lead = static_cast<unsigned char>(utf8[at]);
+    char32_t c = bytes == 1 ? lead : lead & (0xFFU >> (bytes + 1));
+    for (std::size_t i = 1; i < bytes; ++i) c = c << 6 | (static_cast<unsigned char>(utf8[at + i]) & 0x3F);
+    at += bytes;
+    if (kLocale != locale_t{})  // up first: several small letters may be one letter, such as both forms of sigma
+      c = static_cast<char32_t>(towlower_l(towupper_l(static_cast<wint_t>(c), kLocale), kLocale));
+    else if (c >= 'A' && c <= 'Z')
+      c += 'a' - 'A';
+    out.push_back(c);
+  }
+  return out;
 }
 
 }  // namespace
@@ -264,8 +288,19 @@ std::vector<TokenRecord> Users::tokens_of(const UserId& user) const {
 Result<void> Users::check_new(const std::string& name) const {
   if (name.empty() || !is_line(name, kUserNameBytesMax) || name.front() == ' ' || name.back() == ' ')
     return caller_error(kBadUserName, "a user's name is one line of 1 to 200 bytes without blanks at its ends");
-  if (name == kOwnerName || named(name))
-    return caller_error(kUserExists, "there is a user of that name; see: tocsin user list");
+  if (name == kOwnerName)
+    return caller_error(kUserExists, "owner is whoever owns the home of a node; give another name");
+  if (named(name)) return caller_error(kUserExists, "there is a user of that name; see: tocsin user list");
+  // People read the audit, and take such names for one. Those that stand already stay, and go on by their exact name.
+  const auto read = without_case(name);
+  if (read == without_case(kOwnerName))
+    return caller_error(kNameTooAlike,
+                        "that is too much like owner, whoever owns the home of a node; give another name");
+  for (const auto& user : list())
+    if (read == without_case(user.name))
+      return caller_error(kNameTooAlike, "there is a user " + user.name +
+                                             ", and this differs by capitals alone; add what tells " +
+                                             "the two apart, such as a family name");
   if (list().size() >= kUsersMax) return caller_error(kUsersFull, "there are 1,000 users; remove those who have left");
   return kOk;
 }

@@ -24,6 +24,7 @@ namespace tocsin::desk {
 inline constexpr Code kUnknownUser{"unknown_user"};           // caller: no such name or id
 inline constexpr Code kUserAmbiguous{"user_ambiguous"};       // caller: several ids begin like that
 inline constexpr Code kUserExists{"user_exists"};             // caller: the name is taken
+inline constexpr Code kNameTooAlike{"name_too_alike"};        // caller: it differs by capitals alone
 inline constexpr Code kBadUserName{"bad_user_name"};          // caller
 inline constexpr Code kUsersFull{"users_full"};               // caller: remove some first
 inline constexpr Code kWeakPassword{"weak_password"};         // caller
@@ -77,8 +78,8 @@ class Users final : public protocol::ReplicaListener {
   Result<protocol::UserRecord> find(std::string_view text) const;
   std::vector<protocol::TokenRecord> tokens_of(const protocol::UserId& user) const;  // that are good now, newest first
 
-  // Errors: user_exists, bad_user_name, weak_password, users_full, busy (another password is being worked on),
-  // out_of_memory; those of Replica::append.
+  // Errors: user_exists, name_too_alike, bad_user_name, weak_password, users_full, busy (another password is being
+  // worked on), out_of_memory; those of Replica::append.
   void add(std::string name, protocol::UserRole role, std::optional<crypto::SecretBuffer> password, const Actor& by,
            protocol::Done<protocol::UserRecord> done);
   // Its tokens are worth nothing from then on. Errors: unknown_user; those of Replica::append.

@@ -75,6 +75,12 @@ struct Stewards : testing::Test {
     }
     return {};
   }
+  ProposalInfo shown(Party& party, const ProposalId& proposal) {
+    for (const ProposalInfo& each : party.replica().proposals(id)) {
+      if (each.proposal.id == proposal) return each;
+    }
+    return {};
+  }
   ChairChange chair_of(Party& party) {
     return {must(party.replica().next_term_of(id, party.org())), party.org(), party.node()};
   }
@@ -160,6 +166,90 @@ TEST_F(Stewards, rule_22_proposals_lapse_with_the_stewards_that_they_were_made_f
   EXPECT_EQ(info(d).stewards, (std::vector<OrgId>{b.org(), a.org(), c.org()}));
   EXPECT_EQ(state_of(a, lapses), ProposalState::kLapsed);
   EXPECT_EQ(members(a).count("Delta"), 1u);
+}
+
+TEST_F(Stewards, rule_22_what_can_take_effect_no_more_lapses_for_good) {
+  // Approved, but the chair does not know yet when the member leaves by itself.
+  const ProposalId remove = propose(c, RemoveChange{d.org()});
+  sync_once(c, b);
+  answer(b, remove);
+  const ProposalId wanted = propose(b, StewardsChange{{a.org(), b.org(), d.org()}, 2});
+  must(d.replica().leave(id, nullptr));
+  d.store.sync();
+  sync_once(d, a);
+  sync_all({&a, &b, &c, &d});
+  ASSERT_EQ(members(a).count("Delta"), 0u);
+  for (Party* party : {&a, &b, &c}) {
+    EXPECT_EQ(shown(*party, remove).state, ProposalState::kLapsed) << party->name();
+    EXPECT_EQ(shown(*party, remove).cause, LapseCause::kNotMember) << party->name();
+    EXPECT_EQ(shown(*party, wanted).state, ProposalState::kLapsed) << party->name();
+    EXPECT_EQ(shown(*party, wanted).cause, LapseCause::kStewardGone) << party->name();
+  }
+  EXPECT_EQ(code_of(a.replica().answer_proposal(remove, true, "", nullptr)), "not_open");
+  // Who comes back later is not meant by what was approved before.
+  a.crash();
+  invite(d);
+  accept(d);
+  sync_all({&a, &b, &c, &d});
+  EXPECT_EQ(members(c).count("Delta"), 1u);
+  for (Party* party : {&a, &b, &c}) {
+    EXPECT_EQ(state_of(*party, remove), ProposalState::kLapsed) << party->name();
+    EXPECT_EQ(state_of(*party, wanted), ProposalState::kLapsed) << party->name();
+  }
+}
+
+TEST_F(Stewards, rule_22_one_change_is_proposed_once_at_a_time) {
+  test::introduce(c, e);
+  const ProposalId first = propose(b, RemoveChange{d.org()});
+  sync_all({&a, &b, &c, &d});
+  for (Party* party : {&b, &c}) {
+    const auto again = party->replica().propose(id, RemoveChange{d.org()}, "", nullptr);
+    ASSERT_EQ(code_of(again), "already_proposed") << party->name();
+    EXPECT_NE(again.error().detail.find(to_hex(first.view()).substr(0, 16)), std::string::npos);
+  }
+  const ProposalId other = propose(c, InviteChange{as_member(e)});
+  EXPECT_EQ(code_of(c.replica().propose(id, InviteChange{as_member(e)}, "", nullptr)), "already_proposed");
+  // Of those that met nobody meanwhile both stand; the second lapses with the first.
+  const ProposalId same = propose(a, InviteChange{as_member(e)});
+  sync_all({&a, &b, &c});
+  answer(b, other);
+  sync_all({&a, &b, &c});
+  accept(e);
+  sync_all({&a, &b, &c});
+  EXPECT_EQ(shown(c, other).state, ProposalState::kDecided);
+  EXPECT_EQ(shown(c, same).state, ProposalState::kLapsed);
+  EXPECT_EQ(shown(c, same).cause, LapseCause::kMember);
+  // What was rejected may be asked for again.
+  for (Party* party : {&a, &c}) answer(*party, first, false);
+  sync_all({&a, &b, &c});
+  ASSERT_EQ(state_of(b, first), ProposalState::kRejected);
+  EXPECT_EQ(state_of(b, propose(b, RemoveChange{d.org()})), ProposalState::kOpen);
+}
+
+TEST_F(Stewards, rule_22_what_was_decided_keeps_its_count) {
+  const ProposalId change = propose(c, StewardsChange{{a.org(), b.org(), d.org()}, 2});
+  sync_all({&a, &b, &c, &d});
+  answer(a, change);
+  sync_all({&a, &b, &c, &d});
+  ASSERT_EQ(info(c).own_role, Role::kMember) << "who proposed it decides no more";
+  b.crash();
+  for (Party* party : {&a, &b, &c}) {
+    EXPECT_EQ(shown(*party, change).approved, 2u) << party->name();
+    EXPECT_EQ(shown(*party, change).needed, 2u) << party->name();
+  }
+  // A term that has followed since does not make the one before it lapse.
+  const ProposalId lead = propose(b, chair_of(b));
+  sync_all({&a, &b, &c, &d});
+  answer(d, lead);
+  sync_all({&a, &b, &c, &d});
+  const ProposalId next = propose(d, chair_of(d));
+  sync_all({&a, &b, &c, &d});
+  answer(a, next);
+  sync_all({&a, &b, &c, &d});
+  for (Party* party : {&a, &b, &c, &d}) {
+    EXPECT_EQ(state_of(*party, next), ProposalState::kDecided) << party->name();
+    EXPECT_EQ(state_of(*party, lead), ProposalState::kDecided) << party->name();
+  }
 }
 
 TEST_F(Stewards, rule_22_what_does_not_fit_is_not_proposed) {

@@ -1,6 +1,7 @@
 """Four eyes: what one person wants to share waits for a second, where that is configured; an alert never does."""
 import json
 import os
+import subprocess
 
 from support import NodesTestCase, introduce, join, wait_until
 
@@ -29,6 +30,11 @@ class FourEyes(NodesTestCase):
         self.assertEqual(done.returncode, exit, f"{words}: {done.stdout[:300]} {done.stderr[:300]}")
         return json.loads(done.stdout or done.stderr)
 
+    def as_table(self, node, name, *words):
+        done = subprocess.run([node.program, "--output", "table", *words], env=dict(node.environment, **self.users[name]), text=True, capture_output=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
     def new(self, title, *more):
         return ("report", "new", "--kind", "incident", "--title", title, "--channel", self.channel, *more)
 
@@ -53,8 +59,20 @@ class FourEyes(NodesTestCase):
         self.assertEqual([(i["report_id"], i["reason"]) for i in inbox], [(severe, "release"), (marked, "release")])
         self.assertEqual(self.as_user(a, "Ada", "inbox", "list")["items"], [], "not to who wants to share it")
         self.assertEqual(self.as_user(a, "Ada", "report", "release", severe, exit=4)["code"], "same_person")
+        shown = a.run("report", "show", severe)["waiting"]
+        self.assertEqual([(w["what"], w["waiting_for"], w["asked_by"], w["asked_before_by"], w["until"]) for w in shown],
+                         [("report", [self.channel], "Ada", [], "released")])
+        self.assertNotIn("waiting", a.run("report", "show", free))
+        self.assertRegex(self.as_table(a, "Bob", "report", "show", severe), r"(?m)^what waits +this report\nwaits for +a second person, who releases it\nis to go to +all \([0-9a-f]{12}\)\nwanted by +Ada$")
+        would = self.as_user(a, "Bob", "report", "release", severe, "--dry-run")
+        self.assertEqual((would["title"], would["channels"], [r["name"] for r in would["readers"]], would["warnings"], would["waiting"]),
+                         ("Massacre", [self.channel], ["Watch", "Region"], [], shown))
+        self.assertIn("These would read it:", self.as_table(a, "Bob", "report", "release", severe, "--dry-run"))
+        self.assertEqual(self.as_user(a, "Ada", "report", "release", severe, "--dry-run", exit=4)["code"], "same_person")
+        self.assertEqual(self.waiting(a), [(severe, "Ada"), (marked, "Ada")], "a dry run releases nothing")
         self.assertEqual(b.count(), 1)
         released = self.as_user(a, "Bob", "report", "release", severe)
+        self.assertEqual([r["name"] for r in released["readers"]], ["Watch", "Region"])
         self.assertEqual((released["asked_by"], released["released_by"]), ("Ada", "Bob"))
         wait_until("it arrives", lambda: b.count() == 2, 20)
         # The owner counts as one person.
@@ -62,6 +80,7 @@ class FourEyes(NodesTestCase):
         wait_until("the other arrives", lambda: b.count() == 3, 20)
         self.assertEqual(self.waiting(a), [])
         self.problem(a, "report", "release", marked, exit=1, code="nothing_waits")
+        self.problem(a, "report", "release", marked, "--dry-run", exit=1, code="nothing_waits")
         said = [(i["user"], i["names"]) for i in a.run("audit", "list")["items"] if i["act"].startswith("Release")]
         self.assertEqual(said, [("owner", [marked, "asked by Ada"]), ("Bob", [severe, "asked by Ada"])])
         # The owner's own waits, too.
@@ -105,17 +124,42 @@ class FourEyes(NodesTestCase):
             self.assertEqual(self.as_user(a, name, "report", "release", severe, exit=4)["code"], "same_person")
             self.assertEqual(self.as_user(a, name, "inbox", "list")["items"], [])
         self.problem(a, "report", "release", severe, exit=1, code="changed_since")
+        shown = a.run("report", "show", severe)["waiting"]
+        self.assertEqual([(w["asked_by"], w["asked_before_by"]) for w in shown], [("Bob", ["Ada"])])
         version = a.run("report", "list", "--state", "waiting")["items"][0]["version"]
         self.assertEqual(b.count(), 0)
         released = a.run("report", "release", severe, "--seen", version)
         self.assertEqual((released["asked_by"], released["released_by"]), ("Bob", "owner"))
         wait_until("it arrives", lambda: [r["title"] for r in b.run("report", "list")["items"]] == ["Anything"], 20)
 
+    def test_rule_53_a_release_asks_about_governments_before_any_of_it_goes(self):
+        a, b = self.two()
+        gov = self.node("Ministry", "government", country="MMR")
+        introduce(a, gov, self.folder)
+        second = a.run("channel", "create", "second")["channel_id"]
+        join(a, second, b)
+        severe = self.as_user(a, "Ada", *self.new("Massacre", "--severity", "Severe", "--country", "MMR"), exit=3)["id"]
+        self.as_user(a, "Ada", "report", "share", severe, "--channel", second, exit=3)
+        join(a, second, gov)  # it reads there from now on; it did not when Ada asked
+        changed = self.as_user(a, "Bob", "report", "release", severe, exit=1)
+        self.assertEqual(changed["code"], "readers_changed")
+        yes = ("--readers-changed", changed["detail"].rsplit(" ", 1)[1])
+        would = self.as_user(a, "Bob", "report", "release", severe, *yes, "--dry-run")
+        self.assertEqual((sorted(would["channels"]), would["warnings"]),
+                         (sorted((self.channel, second)), ["Ministry is a government of MMR, which the report names"]))
+        problem = self.as_user(a, "Bob", "report", "release", severe, *yes, exit=1)
+        self.assertEqual((problem["code"], [r["name"] for r in problem["readers"]]), ("government_named", ["Ministry"]))
+        self.assertEqual(len(self.waiting(a)), 2, "the channel without that government did not get it either")
+        self.as_user(a, "Bob", "report", "release", severe, *yes, "--allow-government", "MMR")
+        for node in (b, gov):
+            wait_until("it arrives", lambda: node.count() == 1, 30)
+
     def test_what_is_withdrawn_meanwhile_is_dropped(self):
         a, b = self.two()
         severe = a.run(*self.new("Massacre", "--severity", "Severe"), allowed=(3,))["id"]
         a.run("report", "withdraw", severe, "--reason", "untrue")
         self.assertEqual(self.waiting(a), [])
+        self.assertEqual(self.as_user(a, "Bob", "report", "release", severe, "--dry-run", exit=1)["code"], "already_withdrawn")
         self.assertEqual(self.as_user(a, "Bob", "report", "release", severe, exit=1)["code"], "already_withdrawn")
         self.assertEqual(self.as_user(a, "Bob", "report", "release", severe, exit=1)["code"], "nothing_waits")
         self.assertEqual(b.count(), 0)

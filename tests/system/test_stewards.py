@@ -44,6 +44,8 @@ class Stewards(NodesTestCase):
         asked = self.alpha.run("channel", "add", self.channel, self.member.org_id, "--reason", "works in the north", allowed=(3,))
         self.assertEqual((asked["state"], asked["approved"], asked["needed"]), ("proposed", 1, 2))
         self.assertIsNone(self.state(self.member))
+        twice = self.problem(self.alpha, "channel", "add", self.channel, self.member.org_id, exit=1, code="already_proposed")
+        self.assertIn(asked["proposal_id"][:16], twice["detail"])
         self.problem(self.alpha, "proposal", "approve", asked["proposal_id"], exit=1, code="already_answered")
         seen = self.approve(self.charlie, asked["proposal_id"])
         self.assertEqual(seen["reason"], "works in the north")
@@ -66,10 +68,16 @@ class Stewards(NodesTestCase):
         for node in (self.bravo, self.charlie, self.member):
             wait_until(f"{node.name} follows Charlie", lambda: (self.shown(node)["term"], self.shown(node)["chair"]["name"]) == (2, "Charlie"), 30)
         self.assertEqual(self.shown(self.member)["epoch"], before + 1)
+        lapses = self.bravo.run("channel", "stewards", self.channel, "--steward", self.bravo.org_id, "--steward", self.charlie.org_id,
+                                "--steward", self.member.org_id, "--quorum", "2", allowed=(3,))["proposal_id"]
         asked = self.bravo.run("channel", "remove", self.channel, self.member.org_id, allowed=(3,))
         self.assertIn("keeps every report", asked["still_has"])
         self.approve(self.charlie, asked["proposal_id"])
         wait_until("it is removed", lambda: self.members(self.bravo) == ["Alpha", "Bravo", "Charlie"], 30)
+        gone = self.bravo.run("proposal", "show", lapses)
+        self.assertEqual((gone["state"], gone["code"]), ("lapsed", "steward_gone"))
+        self.assertIn("propose others", gone["detail"])
+        self.assertEqual(self.bravo.run("proposal", "list")["items"], [])
         self.bravo.run("report", "new", "--kind", "incident", "--title", "after it left", "--channel", self.channel)
         wait_until("the others have it", lambda: self.charlie.count() == 2, 30)
         self.assertEqual(self.member.count(), 1)

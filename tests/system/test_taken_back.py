@@ -93,6 +93,9 @@ class TakenBack(NodesTestCase):
         wait_until("the rest arrives", lambda: self.titles(late) == ["Second"], 40)
         a.start(a.listen)
         wait_until("nothing was held", lambda: self.states(a, first)[("Late", "all")] == ("confirmed", "not_held"), 60)
+        for node in (a, late):
+            had = {i["name"]: i["delivered"] for i in node.run("report", "withdrawal", first)["items"]}
+            self.assertEqual(had, {"Author": True, "Bravo": True, "Late": False})
         self.assertEqual(late.run("report", "show", first)["state"]["current"], "withdrawn")
 
     def test_a_recall_takes_back_the_copy_in_one_channel_alone(self):

@@ -1,6 +1,7 @@
 // Calls without sockets: which are let in, what is wrong with them, dry runs, and answers given once.
 #include "node/api/router.h"
 
+#include "protocol/receipt.h"
 #include "tests/node/desk/desk_world.h"
 
 namespace tocsin::api {
@@ -106,6 +107,44 @@ TEST_F(RouterTest, what_is_not_there_and_what_takes_another_method_is_said) {
   EXPECT_EQ(call("GET", "/api/v1/nothing").type, "application/problem+json");
 }
 
+TEST_F(RouterTest, rule_13_a_receipt_of_another_history_is_not_said_to_be_held) {
+  Party region{"Region", 2, clock};
+  test::introduce(party, region);
+  const auto channel = test::make_channel(party, {&region});
+  const auto made = test::must(world.create(desk::incident("Village burnt"), channel));
+  world.settle();
+  const auto copies = test::must(world.await<std::vector<index::Location>>(
+      [&](auto done) { world.index.ask([id = made.id](index::Index& i) { return i.copies(id); }, done); }));
+  ASSERT_EQ(copies.size(), 1u);
+  std::uint64_t counter = 1'000'000;
+  const auto said = [&](protocol::Number head, const protocol::EntryHash& hash) {
+    protocol::Receipt receipt;
+    receipt.channel = channel;
+    receipt.node = region.node();
+    receipt.counter = ++counter;
+    receipt.heads = {{copies[0].log, head, hash, head}};
+    const auto info = *party.replica().channel(channel);
+    const auto key = party.table().epoch_key(info.pseudonym, info.epoch);
+    test::must(party.replica().handle_receipt(
+        channel, info.epoch, region.node(), receipt.counter,
+        protocol::seal_receipt(receipt, info.epoch, *key, region.secrets().tier2->signing, random)));
+    party.store.sync();
+    return call("GET", "/api/v1/sync/explain?report=" + to_hex(made.id.view()) + "&peer=Region").json;
+  };
+  const auto here = copies[0].number;
+  const auto own = *party.replica().entry_hash(copies[0].log, here);
+  const auto other = crypto::random_fixed<protocol::EntryHash>(random);
+  auto answer = said(here, other);
+  EXPECT_EQ(answer["state"], "forked") << answer;
+  EXPECT_EQ(answer["code"], "other_history");
+  answer = said(here.next(), other);
+  EXPECT_EQ(answer["state"], "held") << "that entry is not here to compare";
+  EXPECT_NE(answer["detail"].get<std::string>().find("number alone"), std::string::npos) << answer;
+  answer = said(here, own);
+  EXPECT_EQ(answer["code"], "receipt") << answer;
+  EXPECT_EQ(answer["detail"].get<std::string>().find("number alone"), std::string::npos) << answer;
+}
+
 TEST_F(RouterTest, who_may_call_is_decided_before_anything_is_read) {
   const Caller owner{.owner = true}, stranger{}, tcp{.tcp = true, .host = "127.0.0.1:80"};
   EXPECT_EQ(admit("GET", "/api/v1/reports", owner), "ok");
@@ -171,7 +210,7 @@ TEST_F(RouterTest, each_role_may_make_the_calls_of_its_row_and_of_those_before) 
   const std::pair<char, std::string> tokens[] = {{'r', user("r", UserRole::kReader).second},
                                                  {'t', user("t", UserRole::kTrainee).second},
                                                  {'a', user("a", UserRole::kAnalyst).second},
-                                                 {'A', user("A", UserRole::kAdmin).second}};
+                                                 {'A', user("admin", UserRole::kAdmin).second}};
   for (const auto& row : rows) {
     std::string may;
     for (const auto& [letter, text] : tokens) {

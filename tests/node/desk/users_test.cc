@@ -73,6 +73,11 @@ TEST_F(UsersTest, a_user_is_found_by_name_or_id_and_a_name_is_given_once) {
   EXPECT_EQ(code_of(here.users.find("ada")), "unknown_user");
   EXPECT_EQ(code_of(here.add("Ada", UserRole::kReader)), "user_exists");
   EXPECT_EQ(code_of(here.add("owner", UserRole::kReader)), "user_exists");
+  for (const auto* alike : {"ada", "ADA", "Owner", "OWNER"})
+    EXPECT_EQ(code_of(here.add(alike, UserRole::kReader)), "name_too_alike") << alike;
+  must(here.add("Émile Σωκράτης", UserRole::kReader));
+  EXPECT_EQ(code_of(here.add("ÉMILE ΣΩΚΡΆΤΗΣ", UserRole::kReader)), "name_too_alike");
+  must(here.add("Emile", UserRole::kReader));
   for (const auto* bad : {"", " Ada", "two\nlines"})
     EXPECT_EQ(code_of(here.add(bad, UserRole::kReader)), "bad_user_name");
   EXPECT_EQ(code_of(here.add("Bob", UserRole::kReader, "short")), "weak_password");
