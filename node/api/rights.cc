@@ -85,7 +85,8 @@ constexpr std::string_view kNoActs[] = {
 
 // Of the owner of the home, too, though users below an admin may do them. What else the owner does there is an entry
 // that says so itself.
-constexpr std::string_view kOwnersActs[] = {"/reports/{report}/withdraw", "/reports/{report}/recall"};
+constexpr std::string_view kOwnersActs[] = {"/reports/{report}/withdraw", "/reports/{report}/recall", "/holds",
+                                            "/holds/{report}"};
 
 Least of_role(UserRole role) {
   switch (role) {

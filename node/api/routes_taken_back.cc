@@ -40,13 +40,6 @@ std::optional<Time> unreachable_since(App& app, const ChannelId& channel, const 
   return seen.value_or(asked);
 }
 
-void audit_of_owner(App& app, const Request& request, std::string act, std::vector<std::string> names,
-                    std::function<void()> then) {
-  // What users do is written down by the router.
-  if (request.actor.user) return then();
-  audit(app, request.actor, std::move(act), std::move(names), AuditOutcome::kDone, std::move(then));
-}
-
 Json hold_json(App& app, const HoldRecord& hold) {
   Json out{{"report_id", hex(hold.report)},
            {"state", "under hold"},
@@ -78,24 +71,20 @@ void add_hold(App& app, const Request& request, ResponderPtr responder) {
   if (!text) return responder->problem(text.error());
   auto reason = text_field(*body, "reason");
   if (!reason) return responder->problem(reason.error());
-  app.desk.index().ask(
-      [text = *text](index::Index& i) { return i.resolve(text); },
-      [&app, request, responder, reason = *reason](Result<ReportId> id) {
-        if (!id) return responder->problem(id.error());
-        app.desk.hold(*id, reason, request.actor.name, [&app, request, responder](Result<HoldRecord> hold) {
-          if (!hold) return responder->problem(hold.error());
-          audit_of_owner(app, request, "Keep an evidence copy", {hex(hold->report)},
-                         [&app, responder, hold = *hold] { responder->json(hold_json(app, hold), 201); });
-        });
-      });
+  app.desk.index().ask([text = *text](index::Index& i) { return i.resolve(text); },
+                       [&app, request, responder, reason = *reason](Result<ReportId> id) {
+                         if (!id) return responder->problem(id.error());
+                         app.desk.hold(*id, reason, request.actor.name, [&app, responder](Result<HoldRecord> hold) {
+                           if (!hold) return responder->problem(hold.error());
+                           responder->json(hold_json(app, *hold), 201);
+                         });
+                       });
 }
 
 void remove_hold(App& app, const Request& request, ResponderPtr responder) {
-  app.desk.end_hold(request.params[0], request.actor.name, [&app, request, responder](Result<HoldRecord> hold) {
+  app.desk.end_hold(request.params[0], request.actor.name, [responder](Result<HoldRecord> hold) {
     if (!hold) return responder->problem(hold.error());
-    audit_of_owner(app, request, "Keep an evidence copy no longer", {hex(hold->report)}, [responder, hold = *hold] {
-      responder->json({{"report_id", hex(hold.report)}, {"removed", true}});
-    });
+    responder->json({{"report_id", hex(hold->report)}, {"removed", true}});
   });
 }
 

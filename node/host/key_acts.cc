@@ -1,10 +1,11 @@
 #include "node/host/key_acts.h"
 
 #include <charconv>
-#include <chrono>
+#include <optional>
 #include <string>
 
 #include "node/api/views.h"
+#include "node/engine/system_clock.h"
 #include "node/store/files.h"
 
 namespace tocsin::host {
@@ -43,12 +44,10 @@ std::optional<Note> read_note(std::string_view name) {
 }  // namespace
 
 Result<fs::path> note_key_act(const fs::path& keys, KeyAct act) {
-  const auto now =
-      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
-          .count();
+  engine::SystemClock clock;
   for (const Kind& kind : kKinds) {
     if (kind.act != act) continue;
-    auto file = keys / (std::string(kNotePrefix) + std::string(kind.name) + "-" + std::to_string(now));
+    auto file = keys / (std::string(kNotePrefix) + std::string(kind.name) + "-" + std::to_string(clock.now().ms));
     TOCSIN_TRY(store::write_file(file, {}));
     return file;
   }

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <filesystem>
-#include <memory>
 
 #include "crypto/result.h"
 #include "node/desk/users.h"

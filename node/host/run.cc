@@ -222,7 +222,6 @@ void Node::home_confirmed(const std::optional<protocol::NodeId>& by) {
 
 // What nobody could write down while the node was locked or not running.
 void Node::audit_beginning() {
-  if (secrets_.locked()) return;
   if (was_locked_)
     users_->record(desk::owner_actor(), "Unlock this node", {}, protocol::AuditOutcome::kDone, [](Result<void>) {});
   take_key_acts(home_.keys(), *users_);
