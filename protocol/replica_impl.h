@@ -477,8 +477,8 @@ struct ReplicaCore {
   ProposalState state_of(const Channel& channel, const HeldProposal& held) const {
     return standing_of(channel, held).first;
   }
-  // Notes which proposals can take effect no more, by the control log as it is here.
-  void note_lapsed(Change& change, Channel& channel) const;
+  // Notes which proposals can take effect no more, by the control log as it is here; true: there was one.
+  bool note_lapsed(Change& change, Channel& channel) const;
   // Error: already_proposed, with the open one of the same change.
   Result<void> check_new_change(const Channel& channel, const ProposedChange& wanted) const;
   // The signed yes of each steward, by a node that is certified now; at most `count`.

@@ -182,7 +182,8 @@ std::pair<ProposalState, LapseCause> ReplicaCore::standing_of(const Channel& cha
   return rejected ? std::pair(ProposalState::kRejected, LapseCause::kNone) : kIsOpen;
 }
 
-void ReplicaCore::note_lapsed(Change& change, Channel& channel) const {
+bool ReplicaCore::note_lapsed(Change& change, Channel& channel) const {
+  bool noted = false;
   for (auto& [id, held] : channel.proposals) {
     if (!held.proposal || held.lapsed != LapseCause::kNone) continue;
     const auto [state, cause] = standing_of(channel, held);
@@ -191,7 +192,9 @@ void ReplicaCore::note_lapsed(Change& change, Channel& channel) const {
     held.lapsed = cause;
     put_proposal(change, channel, id);
     change.channels.push_back(channel.accepted.id());
+    noted = true;
   }
+  return noted;
 }
 
 Result<void> ReplicaCore::check_new_change(const Channel& channel, const ProposedChange& wanted) const {
@@ -460,8 +463,7 @@ Result<void> ReplicaCore::enact(Change& change, Channel& channel, HeldProposal& 
 bool ReplicaCore::enact_approved(Change& change, Channel& channel) {
   const ChannelState& state = channel.accepted;
   if (!state.joined() || state.newest == nullptr || secrets.locked()) return false;
-  note_lapsed(change, channel);
-  bool done = !change.batch.empty();
+  bool done = note_lapsed(change, channel);
   std::vector<ProposalId> ids;
   for (const auto& [id, held] : channel.proposals) ids.push_back(id);
   for (const ProposalId& id : ids) {

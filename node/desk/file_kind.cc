@@ -172,7 +172,7 @@ Seen look(ByteView file, std::string_view text) {
   std::string solid(text.substr(0, kBeginningBytes));
   std::erase_if(solid, [](char c) { return std::string_view(" \t\r\n").find(c) != std::string_view::npos; });
   for (const auto& [prefix, kind] : kTextKinds)
-    if (solid.starts_with(prefix)) return {kind};
+    if (find_code(solid, prefix) == 0) return {kind};
   return {FileKind::kUnknown};
 }
 
