@@ -325,6 +325,8 @@ class Replica {
   // Is this node certified, and not revoked? A further node is not until its organisation's roots have signed and it
   // has heard so.
   bool is_certified() const;
+  // Error (caller): not_certified, with what to do.
+  Result<void> check_certified() const;
   // Requests are signed by root keys, which are not here (org_request.h). Errors of each: home_unconfirmed (an
   // older copy would fork the log); those of the store.
   // Where a feed of a node is to end, where that is not the head held here; 0: nothing of it counts (rule 20).
@@ -385,6 +387,9 @@ class Replica {
   // unknown.
   std::optional<std::pair<OrgId, NodeId>> identify(const crypto::TransportPublic& key,
                                                    std::span<const Bytes> newer_log);
+  // Whose transport key it was that was revoked, and is nobody's now: a node of an unblocked organisation that is known
+  // here. Nothing else.
+  std::optional<std::pair<OrgId, NodeId>> revoked_holder(const crypto::TransportPublic& key) const;
   // May a session that this key began go on? As long as identify knew the node by it, and after that while it is the
   // transport key before the one that the node's newest certificate names: a new one interrupts nothing (rule 18).
   bool still_speaks_for(const crypto::TransportPublic& key, const OrgId& org, const NodeId& node) const;
@@ -442,8 +447,9 @@ class Replica {
   Result<std::uint32_t> next_term_of(const ChannelId& channel, const OrgId& steward) const;
 
   // ---- writing
-  // May this organisation write there now? Errors: unknown_channel, not_a_writer, needs_newer; home_unconfirmed: while
-  // the home is in doubt the private channel and alerts alone are written, in new feeds.
+  // May this organisation write there now? Errors: unknown_channel, not_a_writer, needs_newer; not_certified: nobody
+  // would take it, and the private channel alone is written; home_unconfirmed: while the home is in doubt the private
+  // channel and alerts alone are written, in new feeds.
   Result<void> may_append(const ChannelId& channel, Haste haste = Haste::kOrdinary) const;
   // Appends to the own feed of the channel, as one batch: all or nothing. `done` gets the references in order. The
   // first entry of an epoch carries the certificate; checkpoints are put in between as rule 13 says. Errors (caller):
@@ -650,6 +656,7 @@ class Replica {
   void handle_tick();
 
  private:
+  Result<void> check_writer(const ChannelId& channel) const;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

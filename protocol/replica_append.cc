@@ -201,16 +201,26 @@ Result<void> ReplicaCore::append_items(Change& change, Channel& channel, std::sp
   return kOk;
 }
 
+// Before a node has a part in its organisation no channel is here, and afterwards nobody takes what it writes: said at
+// once, not after it was written.
+Result<void> Replica::check_writer(const ChannelId& id) const {
+  if (impl_->find_channel(id) != nullptr) return id == impl_->private_channel ? Result<void>(kOk) : check_certified();
+  TOCSIN_TRY(check_certified());
+  return caller_error(kUnknownChannel,
+                      id.is_zero() ? "this node has not joined its organisation's private channel yet: it does when it "
+                                     "meets another node of it; see: tocsin status"
+                                   : "no such channel is known here");
+}
+
 Result<void> Replica::may_append(const ChannelId& id, Haste haste) const {
-  const Channel* channel = impl_->find_channel(id);
-  if (channel == nullptr) return caller_error(kUnknownChannel, "no such channel is known here");
-  return impl_->may_append(*channel, haste);
+  TOCSIN_TRY(check_writer(id));
+  return impl_->may_append(*impl_->find_channel(id), haste);
 }
 
 Result<void> Replica::append(const ChannelId& id, std::span<const FeedItem> items, Done<std::vector<EntryRef>> done,
                              Haste haste) {
+  TOCSIN_TRY(check_writer(id));
   Channel* channel = impl_->find_channel(id);
-  if (channel == nullptr) return caller_error(kUnknownChannel, "no such channel is known here");
   Change change;
   std::vector<EntryRef> refs;
   refs.reserve(items.size());

@@ -53,11 +53,7 @@ Result<Channel*> ReplicaCore::found_channel(Change& change, const NewChannel& wa
 
 Result<ChannelId> Replica::create_channel(const NewChannel& wanted, Done<ChannelId> done) {
   TOCSIN_TRY(impl_->check_home());
-  // Nobody could ever take an invitation to it.
-  if (!is_certified()) {
-    return caller_error(kNotCertified,
-                        "this node is not certified, or not any more: nobody takes it for its organisation");
-  }
+  TOCSIN_TRY(check_certified());  // else nobody could ever take an invitation to it
   if (wanted.channel_class != ChannelClass::kShared && wanted.channel_class != ChannelClass::kAlert &&
       wanted.channel_class != ChannelClass::kPublic) {
     return caller_error("bad_channel_class", "a new channel is shared, alert or public");

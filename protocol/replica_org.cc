@@ -34,6 +34,21 @@ crypto::Hash revocation_pin(const ChannelId& channel, const LogKey& feed, Number
 
 bool Replica::is_certified() const { return impl_->own_log().live_node(impl_->own_node) != nullptr; }
 
+Result<void> Replica::check_certified() const {
+  if (is_certified()) return kOk;
+  const OrgLog& log = impl_->own_log();
+  const auto no = [](const char* why) -> Result<void> { return caller_error(kNotCertified, why); };
+  if (log.ended())
+    return no("this organisation has ended: its roots were replaced twice, and nobody takes anything new of it; found "
+              "another, and have peers compare its words");
+  if (impl_->is_superseded(impl_->own_org, impl_->own_node))
+    return no("this node's certificate was superseded when the organisation's roots were replaced: nobody takes "
+              "anything new of it; see: tocsin org show");
+  if (log.nodes().contains(impl_->own_node)) return no("this node is revoked: nobody takes anything new of it");
+  return no("this node is not certified yet: have its request signed on another node of the organisation, with tocsin "
+            "org certify, and let it reach that node");
+}
+
 Result<OrgRequest> Replica::request_certify(const NodeRequest& node) const {
   const OrgLog& own = impl_->own_log();
   if (node.certificate.org != own.id()) {

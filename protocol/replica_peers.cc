@@ -434,6 +434,19 @@ std::optional<std::pair<OrgId, NodeId>> Replica::identify(const crypto::Transpor
   return found;
 }
 
+std::optional<std::pair<OrgId, NodeId>> Replica::revoked_holder(const crypto::TransportPublic& key) const {
+  std::optional<std::pair<OrgId, NodeId>> found;
+  for (const auto& [id, org] : impl_->orgs) {
+    if (impl_->is_blocked(id) || (id != impl_->own_org && !impl_->peers.contains(id))) continue;
+    for (const auto& [node, certified] : org.accepted.nodes()) {
+      if (certified.certificate.transport != key && certified.transport_before != key) continue;
+      if (!certified.revoked || node == impl_->own_node) return std::nullopt;
+      found.emplace(id, node);
+    }
+  }
+  return found;
+}
+
 bool Replica::still_speaks_for(const crypto::TransportPublic& key, const OrgId& org, const NodeId& node) const {
   const OrgState* state = impl_->find_org(org);
   if (state == nullptr || impl_->is_blocked(org)) return false;

@@ -263,18 +263,8 @@ ReplicaStatus Replica::status() const {
   }
   const Time now = impl_->clock.now();
   const auto warn = [&](std::string text) { out.warnings.push_back(std::move(text)); };
-  if (!impl_->own_org.is_zero() && impl_->own_log().live_node(impl_->own_node) == nullptr) {
-    warn(impl_->own_log().ended() ? "this organisation has ended: its roots were replaced twice, and nobody takes "
-                                    "anything new of it; found another, and have peers compare its words"
-         : impl_->is_superseded(impl_->own_org, impl_->own_node)
-             ? "this node's certificate was superseded when the organisation's roots were replaced: nobody takes "
-               "anything new of it; see: tocsin org show"
-         : impl_->own_log().nodes().contains(impl_->own_node)
-             ? "this node is revoked: nobody takes anything new of it"
-             : "this node is not certified yet: have its request signed "
-               "on another node of the organisation, with tocsin "
-               "org certify, and let it reach that node");
-  }
+  if (!impl_->own_org.is_zero())
+    if (const auto certified = check_certified(); !certified) warn(certified.error().detail);
   for (const auto& [id, org] : impl_->orgs) {
     if (id != impl_->own_org && !impl_->peers.contains(id)) continue;
     for (const auto& [node, certified] : org.accepted.nodes()) {

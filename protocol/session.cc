@@ -129,6 +129,7 @@ bool Session::Impl::poll_frame(Bytes& out) {
   }
   wire::FrameWriter writer(out);
   if (bye_due) {
+    put_hello(writer);  // whatever comes first: the peer reads nothing before it
     wire::put_bye(writer, *bye_due);
     bye_due.reset();
   } else {

@@ -222,6 +222,7 @@ struct Session::Impl {
   wire::Equality equality(const ChannelId& channel, std::uint8_t role, std::uint32_t round,
                           const TrieDigest& digest) const;
   wire::Seen seen(const ChannelId& channel, std::uint8_t role, std::uint32_t round, std::uint64_t counter) const;
+  void put_hello(wire::FrameWriter& out);
   void put_opening(wire::FrameWriter& out);
   wire::Slots make_slots();
   void drop_channel(const ChannelId& id);

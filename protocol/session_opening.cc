@@ -54,19 +54,22 @@ wire::Seen Session::Impl::seen(const ChannelId& channel, std::uint8_t role, std:
 
 // ---- Out
 
+void Session::Impl::put_hello(wire::FrameWriter& out) {
+  if (hello_sent) return;
+  wire::Hello hello;
+  hello.sender = replica.own_node();
+  hello.receiver = config.peer_node;
+  hello.org_log_head = replica.own_org().head();
+  hello.prekeys_held = replica.prekey_month_of(config.peer_node).value_or(0);
+  if (!wire::put(out, hello)) return;
+  hello_sent = true;
+  stats.round_trips = 1;
+}
+
 void Session::Impl::put_opening(wire::FrameWriter& out) {
   if (channels_due && hello_sent) check_channels();
-  if (!hello_sent) {
-    wire::Hello hello;
-    hello.sender = replica.own_node();
-    hello.receiver = config.peer_node;
-    hello.org_log_head = replica.own_org().head();
-    hello.prekeys_held = replica.prekey_month_of(config.peer_node).value_or(0);
-    if (!wire::put(out, hello)) return;
-    hello_sent = true;
-    stats.round_trips = 1;
-  }
-  if (!slots_due) return;
+  put_hello(out);
+  if (!hello_sent || !slots_due) return;
   const wire::Slots slots = make_slots();
   if (!wire::put(out, slots)) return;
   slots_due = false;

@@ -29,7 +29,8 @@ enum class ByeReason : std::uint16_t {
   kTooMuch = 5,
   kBusy = 6,
   kRenewed = 7,
-  kStopping = 8
+  kStopping = 8,
+  kRevoked = 9
 };
 std::string_view to_string(ByeReason reason);  // "done", …; "unknown" for one of a later version
 

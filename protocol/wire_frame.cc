@@ -8,8 +8,9 @@
 namespace tocsin::protocol {
 
 std::string_view to_string(ByeReason reason) {
-  static constexpr std::array<std::string_view, 9> kNames = {
-      "done", "bad_message", "bad_entry", "wrong_node", "unknown_peer", "too_much", "busy", "renewed", "stopping"};
+  static constexpr std::array<std::string_view, 10> kNames = {"done",         "bad_message", "bad_entry", "wrong_node",
+                                                              "unknown_peer", "too_much",    "busy",      "renewed",
+                                                              "stopping",     "revoked"};
   const auto index = static_cast<std::size_t>(reason);
   return index < kNames.size() ? kNames[index] : "unknown";
 }

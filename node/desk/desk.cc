@@ -47,8 +47,10 @@ Result<protocol::ChannelId> Desk::find_channel(std::string_view text) const {
     joined_by_name |= joined;
   }
   const auto& found = by_id.empty() ? by_name : by_id;
-  if (found.empty())
+  if (found.empty()) {
+    TOCSIN_TRY(replica_.check_certified());  // there are none, whatever they are called
     return caller_error(kUnknownChannel, "no channel is called or begins with that; see: tocsin channel list");
+  }
   if (found.size() > 1) return caller_error(kChannelAmbiguous, "several channels fit; give more of the id");
   return found.front();
 }

@@ -233,7 +233,7 @@ void Hub::Impl::refresh_peers() {
   for (const auto& [node, id] : by_node) plan.connected(node);
   for (auto& [id, link] : links) {
     if (link.session->closed() || still_welcome(link)) continue;
-    link.session->close(ByeReason::kUnknownPeer);
+    link.session->close(replica.revoked_holder(link.remote) ? ByeReason::kRevoked : ByeReason::kUnknownPeer);
     ready(id);
   }
 }

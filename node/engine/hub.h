@@ -54,6 +54,7 @@ inline constexpr Code kPeerBlocked{"peer_blocked"};      // caller: unblock it f
 inline constexpr Code kNoPeers{"no_peers"};              // caller: nobody to sync with: add a peer first
 inline constexpr Code kUnreachable{"unreachable"};       // none of the peers asked for could be reached (exit code 5)
 inline constexpr Code kPartial{"partial"};               // some were not reached, or did not finish (exit code 3)
+inline constexpr Code kSaysRevoked{"peer_says_revoked"};  // peer: it holds the word of the organisation that revoked us
 inline constexpr Code kPeerSilent{"peer_silent"};        // peer: no frame for so long that the link is given up
 inline constexpr Code kStalled{"stalled"};               // peer: no progress for kSyncStallMs
 

@@ -69,6 +69,8 @@ struct Hub::Impl {
   }
 
   Result<std::pair<protocol::OrgId, protocol::NodeId>> welcome(const EstablishedLink& link);
+  LinkState& new_link(const EstablishedLink& facts, const protocol::OrgId& org, const protocol::NodeId& node);
+  std::optional<LinkId> tell_revoked(const EstablishedLink& facts);
   bool keeps_old(const LinkState& old, const EstablishedLink& link) const;
   void drop_old(LinkState& old);
   void heard(LinkState& link);

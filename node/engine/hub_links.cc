@@ -39,6 +39,8 @@ std::optional<Error> error_of(ByeReason reason) {
       return peer_error(Code("peer_says_busy"), "the peer has no room for this link now, or keeps another one");
     case ByeReason::kStopping:
       return peer_error(Code("peer_says_stopping"), "the peer is shutting down");
+    case ByeReason::kRevoked:
+      return peer_error(kSaysRevoked, "the peer says that this node's own organisation has revoked it");
   }
   return peer_error(Code("peer_says_unknown_reason"));
 }
@@ -91,27 +93,45 @@ void Hub::Impl::drop_old(LinkState& old) {
   ready(old.id);
 }
 
+// A node that was revoked is told so, and nothing else: it would go on as if it shared. Whoever it may be now holds the
+// key that this organisation's log named, so that it learns nothing of strangers.
+std::optional<LinkId> Hub::Impl::tell_revoked(const EstablishedLink& facts) {
+  const auto who = replica.revoked_holder(facts.remote);
+  if (!who || links.size() >= kLinksMax) return std::nullopt;
+  const auto of_node = std::ranges::count_if(links, [&](const auto& held) { return held.second.node == who->second; });
+  if (of_node > 0) return std::nullopt;  // it is being told
+  LinkState& link = new_link(facts, who->first, who->second);
+  link.session->close(ByeReason::kRevoked);
+  return link.id;
+}
+
+Hub::Impl::LinkState& Hub::Impl::new_link(const EstablishedLink& facts, const protocol::OrgId& org,
+                                          const NodeId& node) {
+  const LinkId id{++last_link};
+  LinkState link{id, org, node, facts.role, facts.remote, facts.address};
+  link.up_ms = clock.steady_ms();
+  link.up_at = clock.now();
+  protocol::Session::Config config{facts.role, facts.handshake_hash, org, node};
+  config.wakeup = [this, id] { ready(id); };
+  config.refused = [this, who_sent = node](const Error& error) { count(error, &who_sent); };
+  link.session = std::make_unique<protocol::Session>(replica, wants, clock, random, std::move(config));
+  return links.emplace(id, std::move(link)).first->second;
+}
+
 Result<LinkId> Hub::add_link(const EstablishedLink& facts) {
   Impl& hub = *impl_;
   const auto who = hub.welcome(facts);
   if (!who) {
     hub.count(who.error(), facts.dialled ? &*facts.dialled : nullptr);
     if (facts.dialled) dial_failed(*facts.dialled, who.error());
+    if (const auto told = who.error().code == kUnknownPeer ? hub.tell_revoked(facts) : std::nullopt) return *told;
     return who.error();
   }
   const auto& [org, node] = *who;
   if (facts.dialled && node != *facts.dialled) dial_failed(*facts.dialled, peer_error(kUnknownPeer));
   if (Impl::LinkState* old = hub.find(node)) hub.drop_old(*old);
 
-  const LinkId id{++hub.last_link};
-  Impl::LinkState link{id, org, node, facts.role, facts.remote, facts.address};
-  link.up_ms = hub.clock.steady_ms();
-  link.up_at = hub.clock.now();
-  protocol::Session::Config config{facts.role, facts.handshake_hash, org, node};
-  config.wakeup = [impl = impl_.get(), id] { impl->ready(id); };
-  config.refused = [impl = impl_.get(), who_sent = node](const Error& error) { impl->count(error, &who_sent); };
-  link.session = std::make_unique<protocol::Session>(hub.replica, hub.wants, hub.clock, hub.random, std::move(config));
-  hub.links.emplace(id, std::move(link));
+  const LinkId id = hub.new_link(facts, org, node).id;
   hub.by_node[node] = id;
   hub.plan.connected(node);
   hub.watch.link_up(node, hub.clock.steady_ms());

@@ -46,7 +46,7 @@ TEST_F(FurtherNode, rule_18_it_is_nobody_until_the_roots_have_signed) {
   EXPECT_EQ(second.replica().addresses_of(b.node()), std::vector<std::string>{"first.example.org:7447"});
   sync_all({&a, &b, &second});
   EXPECT_TRUE(second.replica().channels().empty());
-  EXPECT_EQ(code_of(second.replica().append(id, {}, nullptr)), "unknown_channel");
+  EXPECT_EQ(code_of(second.replica().append(id, {}, nullptr)), "not_certified") << "what to do, not a riddle";
   EXPECT_EQ(code_of(second.replica().create_channel({"of nobody"}, nullptr)), "not_certified");
   EXPECT_TRUE(second.replica().channels().empty());
   certify();

@@ -124,8 +124,8 @@ TEST(WireTable, TypesStandInOrderWithBoundsThatFitAFrame) {
 
 TEST(WireTable, ReasonsHaveNames) {
   EXPECT_EQ(to_string(ByeReason::kDone), "done");
-  EXPECT_EQ(to_string(ByeReason::kStopping), "stopping");
-  EXPECT_EQ(to_string(static_cast<ByeReason>(9)), "unknown");
+  EXPECT_EQ(to_string(ByeReason::kRevoked), "revoked");
+  EXPECT_EQ(to_string(static_cast<ByeReason>(10)), "unknown");
 }
 
 // ---- Frames

@@ -278,6 +278,10 @@ class Trust(NodesTestCase):
         self.assertEqual(second.org_id, first.org_id)
         self.assertTrue(any("not certified yet" in w for w in second.run("status")["warnings"]))
         self.assertEqual(second.run("channel", "list")["items"], [])
+        report = ("report", "new", "--kind", "incident", "--title", "early")
+        for words in (report, (*report, "--channel", channel), ("user", "add", "Amal", "--role", "admin")):
+            early = self.problem(second, *words, exit=1, code="not_certified")
+            self.assertIn("org certify", early["detail"])
         self.problem(region, "org", "certify", self.file("request", second.request), exit=1, code="wrong_organisation")
         self.certified(first, second)
         self.problem(first, "org", "certify", self.file("request", second.request), exit=1, code="bad_request")
@@ -302,7 +306,11 @@ class Trust(NodesTestCase):
         new(first, "after the loss", "--channel", channel)
         wait_until("the partner has it", lambda: region.count() == 4, 30)
         second.raw("report", "new", "--kind", "incident", "--title", "by the thief", "--channel", channel)
-        time.sleep(2)
+        told = lambda: [w for w in second.run("status")["warnings"] if "was revoked by its own organisation" in w]
+        wait_until("both tell it", lambda: told() and told()[0].startswith(("Watch, Region say", "Region, Watch say")), 60)
+        doctor = second.run("doctor")["checks"]
+        self.assertTrue(any(told()[0] == c["detail"] for c in doctor))
+        self.assertTrue(any("peer_says_revoked" in c["detail"] for c in doctor))
         for node, expected in ((second, 0), (first, 1), (region, 1)):
             titles = [r["title"] for r in node.run("report", "list")["items"]]
             self.assertEqual(titles.count("after the loss"), expected, node.name)

@@ -136,6 +136,27 @@ TEST_F(Hubs, a_stranger_is_refused_and_counted) {
   EXPECT_LE(b.dials - before, 40u) << "a peer that shuts the door is not knocked at for ever";
 }
 
+TEST_F(Hubs, a_revoked_node_is_told_whenever_it_calls) {
+  Member &a = world.add("alpha"), &b = world.add("bravo");
+  world.introduce(a, b);
+  ASSERT_TRUE(world.run_until([&] { return connection(a, b).connected && connection(b, a).connected; }));
+  b.party->revoke(b.node());
+  std::vector<Bytes> entries;
+  for (const auto& entry : b.party->org_log) entries.push_back(protocol::encode_entry(entry.view()));
+  EXPECT_FALSE(a.replica().identify(crypto::TransportPublic{}, entries));
+  a.party->store.sync();
+  ASSERT_TRUE(world.run_until([&] { return !connection(b, a).connected; }));
+  EXPECT_EQ(last_error(b, a), "peer_says_revoked");
+
+  const std::uint64_t dials = b.dials;
+  world.run_for(3'600'000);
+  EXPECT_GT(b.dials, dials) << "it goes on calling";
+  EXPECT_EQ(last_error(b, a), "peer_says_revoked") << "and is told each time";
+  EXPECT_EQ(a.hub->refusals().at("unknown_peer"), b.dials - dials);
+  EXPECT_EQ(a.hub->link_count(), 0u);
+  EXPECT_TRUE(b.replica().is_certified()) << "it is told, not shown the entry";
+}
+
 TEST_F(Hubs, blocking_ends_the_link_and_keeps_the_peer_out) {
   Member &a = world.add("alpha"), &b = world.add("bravo");
   world.introduce(a, b);
