@@ -39,14 +39,17 @@ Result<void> Replica::check_certified() const {
   const OrgLog& log = impl_->own_log();
   const auto no = [](const char* why) -> Result<void> { return caller_error(kNotCertified, why); };
   if (log.ended())
-    return no("this organisation has ended: its roots were replaced twice, and nobody takes anything new of it; found "
-              "another, and have peers compare its words");
+    return no(
+        "this organisation has ended: its roots were replaced twice, and nobody takes anything new of it; found "
+        "another, and have peers compare its words");
   if (impl_->is_superseded(impl_->own_org, impl_->own_node))
-    return no("this node's certificate was superseded when the organisation's roots were replaced: nobody takes "
-              "anything new of it; see: tocsin org show");
+    return no(
+        "this node's certificate was superseded when the organisation's roots were replaced: nobody takes "
+        "anything new of it; see: tocsin org show");
   if (log.nodes().contains(impl_->own_node)) return no("this node is revoked: nobody takes anything new of it");
-  return no("this node is not certified yet: have its request signed on another node of the organisation, with tocsin "
-            "org certify, and let it reach that node");
+  return no(
+      "this node is not certified yet: have its request signed on another node of the organisation, with tocsin "
+      "org certify, and let it reach that node");
 }
 
 Result<OrgRequest> Replica::request_certify(const NodeRequest& node) const {

@@ -47,16 +47,16 @@ inline constexpr std::int64_t kLinkRaceMs = 30'000;
 inline constexpr Code kUnknownPeer{
     "unknown_peer"};                           // peer: not certified, revoked, or blocked here. caller: no such node
 inline constexpr Code kSelfDial{"self_dial"};  // peer: the other end is this node
-inline constexpr Code kDuplicateLink{"duplicate_link"};  // peer: another link to the same node stays
-inline constexpr Code kBusy{"busy"};                     // environment: kLinksMax reached
-inline constexpr Code kNoAddress{"no_address"};          // caller: nobody knows where that node listens
-inline constexpr Code kPeerBlocked{"peer_blocked"};      // caller: unblock it first
-inline constexpr Code kNoPeers{"no_peers"};              // caller: nobody to sync with: add a peer first
-inline constexpr Code kUnreachable{"unreachable"};       // none of the peers asked for could be reached (exit code 5)
-inline constexpr Code kPartial{"partial"};               // some were not reached, or did not finish (exit code 3)
+inline constexpr Code kDuplicateLink{"duplicate_link"};   // peer: another link to the same node stays
+inline constexpr Code kBusy{"busy"};                      // environment: kLinksMax reached
+inline constexpr Code kNoAddress{"no_address"};           // caller: nobody knows where that node listens
+inline constexpr Code kPeerBlocked{"peer_blocked"};       // caller: unblock it first
+inline constexpr Code kNoPeers{"no_peers"};               // caller: nobody to sync with: add a peer first
+inline constexpr Code kUnreachable{"unreachable"};        // none of the peers asked for could be reached (exit code 5)
+inline constexpr Code kPartial{"partial"};                // some were not reached, or did not finish (exit code 3)
 inline constexpr Code kSaysRevoked{"peer_says_revoked"};  // peer: it holds the word of the organisation that revoked us
-inline constexpr Code kPeerSilent{"peer_silent"};        // peer: no frame for so long that the link is given up
-inline constexpr Code kStalled{"stalled"};               // peer: no progress for kSyncStallMs
+inline constexpr Code kPeerSilent{"peer_silent"};         // peer: no frame for so long that the link is given up
+inline constexpr Code kStalled{"stalled"};                // peer: no progress for kSyncStallMs
 
 // A node that this one may talk with, for `peer list`. Times are of Clock::now.
 struct PeerConnection {

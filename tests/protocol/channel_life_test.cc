@@ -806,7 +806,7 @@ TEST_F(ChannelLife, rule_13_receipts_tell_what_each_node_holds_at_most_once_a_mi
   EXPECT_EQ(b.replica().own_receipt(id)->counter, idle->counter) << "nothing changed, nothing new is said";
   a.crash();
   EXPECT_EQ(told_of_b(), Number{2}) << "what was said is kept";
-  const auto& named = a.replica().receipts(id).front().named;
+  const auto named = a.replica().receipts(id).front().named;
   ASSERT_TRUE(named.contains(feed));
   EXPECT_EQ(named.at(feed).hash, *a.replica().entry_hash(feed, {2})) << "and by which hash";
 }
