@@ -365,6 +365,10 @@ TEST_F(Stewards, rule_22_a_decision_takes_effect_once_and_only_with_signatures_o
   Bytes forged = yes_of(b, fresh);
   forged[3] ^= 1;
   EXPECT_EQ(give({fresh.message, {yes_of(a, fresh), forged}}), "not_approved") << "not signed";
+  Proposal lapsed = fresh;
+  lapsed.steward_set = crypto::random_fixed<crypto::Hash>(a.random());
+  lapsed = make_proposal(lapsed);
+  EXPECT_EQ(give({lapsed.message, {yes_of(a, lapsed), yes_of(c, lapsed)}}), "not_approved") << "for other stewards";
   EXPECT_EQ(give({fresh.message, {yes_of(a, fresh), yes_of(c, fresh)}}), "ok");
 }
 
