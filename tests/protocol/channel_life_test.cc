@@ -925,6 +925,17 @@ TEST_F(ChannelLife, rule_13_a_checkpoint_that_names_another_entry_than_the_one_h
   EXPECT_FALSE(warned());
   must(give(c, id, {feed.next(info(a, id).epoch, as_text(payload), feed.signed_certificate(), FeedKind::kCheckpoint)}));
   EXPECT_TRUE(warned());
+  // Of a long range whoever reads all arrivals brings it again.
+  c.crash();
+  EXPECT_FALSE(warned());
+  OpenedEntry opened;
+  opened.channel = id;
+  opened.org = a.org();
+  opened.node = a.node();
+  opened.kind = FeedKind::kCheckpoint;
+  opened.payload = payload;
+  c.replica().handle_opened(opened);
+  EXPECT_TRUE(warned());
 }
 
 }  // namespace

@@ -187,12 +187,23 @@ TEST_F(ContributorWorld, rule_24_a_contributor_learns_nothing_by_naming_another_
   Bytes told;
   Pair::Connection& link = net.connect(a, c);
   record_frames(link.end_of(a), told);
+  ASSERT_TRUE(net.run());
+  // It says that it holds more of what it may not know of: nobody asks it for that.
+  const wire::Heads heads{0,
+                          {{of_b, LogType::kFeed, {9}, crypto::random_fixed<EntryHash>(c.random())},
+                           {info(a).control_log, LogType::kControl, {9}, {}}}};
   bool named = false;
   link.end_of(c).alter = [&](Bytes& frame) {
-    if (named || !types_in(frame).contains(wire::MessageType::kSlots)) return;
-    named = true;
+    if (std::exchange(named, true)) return;
+    frame.clear();
+    wire::FrameWriter writer(frame);
+    for (auto named_in = heads; named_in.slot < wire::kSlotsMin; ++named_in.slot)
+      ASSERT_TRUE(wire::put(writer, named_in));
+    writer.finish();
   };
+  write(c, "news");
   ASSERT_TRUE(net.run());
+  EXPECT_FALSE(holds(told, info(a).control_log.view()));
   // What it asks for in the channel's name is answered as anything that nobody holds.
   EXPECT_FALSE(a.replica().may_serve(c.node(), id, of_b));
   EXPECT_FALSE(a.replica().may_serve(c.node(), id, info(a).control_log));

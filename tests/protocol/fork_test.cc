@@ -367,6 +367,21 @@ TEST_F(ForkPinned, rule_12_live_sessions_end_equal_without_another_word) {
   expect_equal(texts_of({"said to Charlie", "and more"}, 3));
 }
 
+TEST_F(ForkPinned, rule_12_sessions_that_began_in_dispute_bring_the_branch_once_it_is_chosen) {
+  fork({"said to Bravo", "again"}, {"said to Charlie", "and more"}, 3, {&d});
+  sync(b, c);
+  sync(b, d);
+  sync(c, d);
+  expect_parted(d, {4});
+  net.connect(c, d);
+  ASSERT_TRUE(net.run());
+  ASSERT_EQ(head_of(d), Number{3}) << "nothing above is told of, or taken";
+  must(d.replica().pin_feed(channel, feed, head_of(c), last_of(c), nullptr));
+  ASSERT_TRUE(net.run());
+  EXPECT_EQ(d.text_set(channel), texts_of({"said to Charlie", "and more"}, 3));
+  EXPECT_EQ(digest(c), digest(d));
+}
+
 TEST_F(ForkPinned, rule_12_a_pin_below_the_fork_leaves_both_branches_out) {
   fork({"said to Bravo"}, {"said to Charlie"}, 3, {&d});
   sync(b, c);

@@ -433,6 +433,14 @@ TEST_F(CopiedHome, rule_21_a_chair_that_was_set_back_goes_on_behind_its_own_newe
   write(a, "later");
   meet(a, b);
   put_back(image);
+  // It is told before it is shown; nobody is in the channel under that id.
+  const auto waits = [&] { return code_of(a.replica().remove_member(channel, OrgId{}, nullptr)) == "behind_own_log"; };
+  EXPECT_FALSE(waits());
+  Pair::PipeOptions slow;
+  slow.latency_ms = 500;
+  Pair::Connection& link = net.connect(a, b, slow);
+  ASSERT_TRUE(net.run(60'000, waits));
+  net.cut(link);
   meet(a, b);
   must(a.replica().rotate(channel, nullptr));
   a.store.sync();

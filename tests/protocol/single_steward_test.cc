@@ -232,6 +232,35 @@ TEST_F(TwoToLeadOn, rule_22_a_lower_one_that_is_in_the_channel_leads_on_alone) {
   }
 }
 
+TEST_F(TwoToLeadOn, rule_22_a_term_of_a_node_that_was_lost_at_once_yields_to_the_one_that_leads_on) {
+  id = test::make_channel(a, {&b});
+  test::certify(a, low);
+  test::certify(a, high);
+  sync_all({&a, &b, &low, &high});
+  test::revoke(a, a, low);
+  sync_all({&low, &b});
+  wait(61'000, {&low, &b});
+  ASSERT_EQ(term(low), 2u);
+  ASSERT_EQ(b.replica().channel(id)->chair_node, low.node());
+  // The higher one was away; now it hears of both losses, and not of that term.
+  test::show_own_log(low, high);
+  test::revoke(a, low, high);
+  wait(1'000, {&high});
+  wait(61'000, {&high});
+  ASSERT_EQ(term(high), 2u);
+  wait(1'000, {&high, &b});
+  for (Party* party : {&high, &b}) {
+    EXPECT_EQ(term(*party), 2u) << party->name();
+    EXPECT_EQ(party->replica().channel(id)->chair_node, high.node()) << party->name();
+  }
+  b.write(id, "under the one that leads on");
+  b.store.sync();
+  wait(1'000, {&high, &b});
+  EXPECT_EQ(high.texts(id), std::vector<std::string>{"under the one that leads on"});
+  b.crash();
+  EXPECT_EQ(b.replica().channel(id)->chair_node, high.node());
+}
+
 TEST_F(SingleSteward, rule_34_who_was_out_while_a_term_ended_takes_the_feeds_that_began_meanwhile) {
   Party d{"Delta", 4, clock};
   const ChannelId id = test::make_channel(a, {&b, &c});
