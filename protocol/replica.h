@@ -447,9 +447,10 @@ class Replica {
   Result<std::uint32_t> next_term_of(const ChannelId& channel, const OrgId& steward) const;
 
   // ---- writing
-  // May this organisation write there now? Errors: unknown_channel, not_a_writer, needs_newer; not_certified: nobody
-  // would take it, and the private channel alone is written; home_unconfirmed: while the home is in doubt the private
-  // channel and alerts alone are written, in new feeds.
+  // May this organisation write there now? Errors: unknown_channel (not_certified where that is why there is none),
+  // not_a_writer, needs_newer; home_unconfirmed: while the home is in doubt the private channel and alerts alone are
+  // written, in new feeds. A node that is certified no more may: what it takes back is erased here, and a rotation may
+  // undo the revocation (rule 19). Who writes for people asks check_certified first.
   Result<void> may_append(const ChannelId& channel, Haste haste = Haste::kOrdinary) const;
   // Appends to the own feed of the channel, as one batch: all or nothing. `done` gets the references in order. The
   // first entry of an epoch carries the certificate; checkpoints are put in between as rule 13 says. Errors (caller):
@@ -656,7 +657,7 @@ class Replica {
   void handle_tick();
 
  private:
-  Result<void> check_writer(const ChannelId& channel) const;
+  Result<void> check_here(const ChannelId& channel) const;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

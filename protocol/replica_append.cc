@@ -201,10 +201,9 @@ Result<void> ReplicaCore::append_items(Change& change, Channel& channel, std::sp
   return kOk;
 }
 
-// Before a node has a part in its organisation no channel is here, and afterwards nobody takes what it writes: said at
-// once, not after it was written.
-Result<void> Replica::check_writer(const ChannelId& id) const {
-  if (impl_->find_channel(id) != nullptr) return id == impl_->private_channel ? Result<void>(kOk) : check_certified();
+// Before a node has a part in its organisation no channel is here: what to do, and no riddle.
+Result<void> Replica::check_here(const ChannelId& id) const {
+  if (impl_->find_channel(id) != nullptr) return kOk;
   TOCSIN_TRY(check_certified());
   return caller_error(kUnknownChannel,
                       id.is_zero() ? "this node has not joined its organisation's private channel yet: it does when it "
@@ -213,13 +212,13 @@ Result<void> Replica::check_writer(const ChannelId& id) const {
 }
 
 Result<void> Replica::may_append(const ChannelId& id, Haste haste) const {
-  TOCSIN_TRY(check_writer(id));
+  TOCSIN_TRY(check_here(id));
   return impl_->may_append(*impl_->find_channel(id), haste);
 }
 
 Result<void> Replica::append(const ChannelId& id, std::span<const FeedItem> items, Done<std::vector<EntryRef>> done,
                              Haste haste) {
-  TOCSIN_TRY(check_writer(id));
+  TOCSIN_TRY(check_here(id));
   Channel* channel = impl_->find_channel(id);
   Change change;
   std::vector<EntryRef> refs;

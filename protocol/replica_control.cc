@@ -44,11 +44,13 @@ Result<void> ReplicaCore::add_control(Change& change, Channel& channel, std::spa
     std::size_t quorum;
   };
   std::map<ProposalId, Decided> decided;
+  std::map<ProposalId, LapseCause> lapsed;  // whom one is about may be out, and in again, within these entries
   for (const Entry& entry : entries) {
     const std::size_t before = next.decisions.size();
     TOCSIN_TRY(apply_control(next, entry.view(), control_context(channel)));
     if (next.decisions.size() > before)
       decided[next.decisions.back().id] = {next.head, next.head_epoch, next.newest->quorum};
+    note_overtaken(channel, next, lapsed);
   }
   LogState* log = find_log(next.control_log());
   if (log == nullptr) log = &add_log(next.control_log(), LogType::kControl, next.id());
@@ -76,6 +78,12 @@ Result<void> ReplicaCore::add_control(Change& change, Channel& channel, std::spa
     held->second.decided = place.number;
     held->second.decided_epoch = place.epoch;
     held->second.needed = held->second.approved = place.quorum;
+    put_proposal(change, channel, id);
+  }
+  for (const auto& [id, cause] : lapsed) {
+    HeldProposal& held = channel.proposals.at(id);
+    if (held.lapsed != LapseCause::kNone || state_of(channel, held) != ProposalState::kOpen) continue;
+    held.lapsed = cause;
     put_proposal(change, channel, id);
   }
   note_lapsed(change, channel);

@@ -477,9 +477,13 @@ struct ReplicaCore {
   ProposalState state_of(const Channel& channel, const HeldProposal& held) const {
     return standing_of(channel, held).first;
   }
+  // Which of them the control log, as far as `at`, leaves nothing to decide of.
+  static void note_overtaken(const Channel& channel, const ChannelState& at, std::map<ProposalId, LapseCause>& lapsed);
   // Notes which proposals can take effect no more, by the control log as it is here; true: there was one.
   bool note_lapsed(Change& change, Channel& channel) const;
-  // Error: already_proposed, with the open one of the same change.
+  std::optional<bool> own_word(const HeldProposal& held) const;
+  bool may_still_pass(const Channel& channel, const HeldProposal& held) const;
+  // Error: already_proposed, with the open one of the same change that may still pass.
   Result<void> check_new_change(const Channel& channel, const ProposedChange& wanted) const;
   // The signed yes of each steward, by a node that is certified now; at most `count`.
   std::vector<Bytes> approvals_of(const Channel& channel, const HeldProposal& held, std::size_t count) const;

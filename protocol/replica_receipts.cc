@@ -152,7 +152,9 @@ void ReplicaCore::merge_receipt(Change& change, Channel& channel, const OrgId& o
   if (receipt.frontier == channel.frontier.digest()) {
     for (const auto& [log, leaf] : channel.frontier.leaves()) {
       note(log, leaf.head);
-      name_entry(log, leaf.head, leaf.hash);
+      // In dispute a leaf names where histories part, and no entry.
+      const LogState* held = find_log(log);
+      if (held != nullptr && !held->fork && !held->durable_fork) name_entry(log, leaf.head, leaf.hash);
     }
   }
   if (newest) {

@@ -88,8 +88,9 @@ Result<HeldProposal> decode_proposal_record(ByteView bytes) {
         out.decided_epoch = {in.getDecidedEpoch()};
         out.needed = in.getNeeded();
         out.approved = in.getApproved();
-        if (in.getLapsed() > static_cast<std::uint16_t>(LapseCause::kStewardGone)) return damaged_record("a proposal");
-        out.lapsed = static_cast<LapseCause>(in.getLapsed());
+        // Of a later version: it lapsed, whyever.
+        constexpr auto kKnown = static_cast<std::uint16_t>(LapseCause::kStewardGone);
+        out.lapsed = in.getLapsed() > kKnown ? LapseCause::kDone : static_cast<LapseCause>(in.getLapsed());
         return out;
       });
 }

@@ -23,7 +23,7 @@ std::size_t needed_now(const Channel& channel, const Proposal& proposal) {
   return same ? state.newest->quorum : 0;
 }
 
-// Why that change can take effect no more. By the control log alone: each member that is as far says the same.
+// Why that change can take effect no more, by the control log alone.
 LapseCause overtaken(const ChannelState& state, const ProposedChange& change) {
   if (const auto* invite = std::get_if<InviteChange>(&change)) {
     if (state.role_of(invite->member.org) != Role::kUnknown) return LapseCause::kMember;
@@ -39,7 +39,9 @@ LapseCause overtaken(const ChannelState& state, const ProposedChange& change) {
     if (granted != state.grants.end() && granted->second.from <= grant->from) return LapseCause::kDone;
   } else if (const auto* pin = std::get_if<PinChange>(&change)) {
     const auto held = state.pins.find(pin->pin.feed);
-    if (held != state.pins.end() && held->second.last <= pin->pin.last) return LapseCause::kDone;
+    // A pin of another node's ends nothing of this feed.
+    const bool ends = held != state.pins.end() && (held->second.node == pin->pin.node || held->second.node.is_zero());
+    if (ends && held->second.last <= pin->pin.last) return LapseCause::kDone;
   }
   return LapseCause::kNone;
 }
@@ -182,6 +184,15 @@ std::pair<ProposalState, LapseCause> ReplicaCore::standing_of(const Channel& cha
   return rejected ? std::pair(ProposalState::kRejected, LapseCause::kNone) : kIsOpen;
 }
 
+void ReplicaCore::note_overtaken(const Channel& channel, const ChannelState& at,
+                                 std::map<ProposalId, LapseCause>& lapsed) {
+  if (at.newest == nullptr) return;
+  for (const auto& [id, held] : channel.proposals) {
+    if (!held.proposal || held.lapsed != LapseCause::kNone || lapsed.contains(id)) continue;
+    if (const auto cause = overtaken(at, held.proposal->change); cause != LapseCause::kNone) lapsed.emplace(id, cause);
+  }
+}
+
 bool ReplicaCore::note_lapsed(Change& change, Channel& channel) const {
   bool noted = false;
   for (auto& [id, held] : channel.proposals) {
@@ -197,14 +208,38 @@ bool ReplicaCore::note_lapsed(Change& change, Channel& channel) const {
   return noted;
 }
 
+// What this organisation said to it, by a node that counts; nothing: another one may still speak.
+std::optional<bool> ReplicaCore::own_word(const HeldProposal& held) const {
+  std::optional<bool> out;
+  for (const auto& [node, bytes] : held.answers) {
+    const auto answer = decode_approval(bytes);
+    if (answer && answer->org == own_org && own_log().live_node(node) != nullptr)
+      out = out.value_or(false) || answer->approve;
+  }
+  return out;
+}
+
+// Answers stand for good. Where this organisation has said no, or a yes to another chair names a place in the log that
+// is on no branch here, a new proposal alone gets new answers.
+bool ReplicaCore::may_still_pass(const Channel& channel, const HeldProposal& held) const {
+  if (own_word(held) == false) return false;
+  if (!std::holds_alternative<ChairChange>(held.proposal->change)) return true;
+  const ChannelState& state = channel.accepted;
+  const LogState* log = find_log(state.control_log());
+  return std::ranges::all_of(held.answers, [&](const auto& entry) {
+    const auto answer = decode_approval(entry.second);
+    if (!answer || !answer->approve || !state.newest->is_steward(answer->org)) return true;
+    if (log == nullptr || answer->head_log != state.control_log()) return false;
+    if (answer->head > state.head) return log->accepted.frozen == 0;  // it may come
+    return stored_hash(*log, answer->head) == answer->head_hash;
+  });
+}
+
 Result<void> ReplicaCore::check_new_change(const Channel& channel, const ProposedChange& wanted) const {
   for (const auto& [id, held] : channel.proposals) {
     if (!held.proposal || !same_change(held.proposal->change, wanted)) continue;
-    if (state_of(channel, held) != ProposalState::kOpen) continue;
-    const bool answered = std::ranges::any_of(held.answers, [&](const auto& entry) {
-      const auto answer = decode_approval(entry.second);
-      return answer && answer->org == own_org;
-    });
+    if (state_of(channel, held) != ProposalState::kOpen || !may_still_pass(channel, held)) continue;
+    const bool answered = own_word(held).has_value();
     const auto shown = to_hex(id.view()).substr(0, 16);
     return caller_error(kAlreadyProposed, "the same is proposed already, as " + shown + ", and open; " +
                                               (answered ? "see who has answered: tocsin proposal show "
@@ -357,6 +392,7 @@ Approval ReplicaCore::own_answer(const Channel& channel, const Proposal& proposa
 Result<ProposalId> Replica::propose(const ChannelId& id, ProposedChange wanted, const std::string& reason,
                                     Done<ProposalId> done) {
   TOCSIN_ASSIGN(channel, decided_by(*impl_, id));
+  TOCSIN_TRY(check_certified());
   TOCSIN_TRY(impl_->check_change(*channel, wanted));
   TOCSIN_TRY(impl_->check_new_change(*channel, wanted));
   Proposal proposal;
@@ -397,17 +433,14 @@ Result<void> Replica::answer_proposal(const ProposalId& proposal, bool approve, 
     const auto found = held_channel->proposals.find(proposal);
     if (found == held_channel->proposals.end() || !found->second.proposal) continue;
     TOCSIN_ASSIGN(channel, decided_by(*impl_, id));
+    TOCSIN_TRY(check_certified());
     HeldProposal& held = found->second;
     if (const ProposalState now = impl_->state_of(*channel, held); now != ProposalState::kOpen) {
       return caller_error("not_open", "the proposal is " + std::string(to_string(now)) +
                                           "; see: tocsin proposal show " + to_hex(proposal.view()).substr(0, 16));
     }
-    for (const auto& [node, bytes] : held.answers) {
-      const auto answer = decode_approval(bytes);
-      if (answer && answer->org == impl_->own_org) {
-        return caller_error("already_answered", "this organisation has answered: an answer stands");
-      }
-    }
+    if (impl_->own_word(held))
+      return caller_error("already_answered", "this organisation has answered: an answer stands");
     const Bytes answer =
         sign_approval(impl_->own_answer(*channel, *held.proposal, approve, reason), impl_->secrets.tier2->signing);
     TOCSIN_TRY(decode_approval(answer));
@@ -481,13 +514,13 @@ bool ReplicaCore::enact_approved(Change& change, Channel& channel) {
     LogState* log = find_log(state.control_log());
     const LogRecord record = log == nullptr ? LogRecord{} : log->accepted;
     const Change change_before = change;
-    const HeldProposal held_before = held;
+    const auto proposals_before = channel.proposals;
     auto enacted = chair != nullptr ? take_chair(change, channel, held) : enact(change, channel, held);
     if (!enacted) {
       channel.accepted = before;
       if (log != nullptr) log->accepted = record;
       change = change_before;
-      held = held_before;
+      channel.proposals = proposals_before;
     }
     if (enacted) {
       done = true;

@@ -65,6 +65,8 @@ std::string lapse_text(App& app, const ProposalInfo& info) {
     case LapseCause::kMember:
       return who + " is in the channel already";
     case LapseCause::kDone:
+      if (std::holds_alternative<PinChange>(info.proposal.change))
+        return "that feed has an end already, there or below, or on its other branch";
       return "what it asks for, or more, is in force already";
     case LapseCause::kStewardGone:
       return "who is to decide left the channel meanwhile or may not write there, or the chair is not among them; "

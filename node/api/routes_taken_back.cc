@@ -17,7 +17,7 @@ struct NodeWord {
   ErasureOutcome outcome = ErasureOutcome::kNotHeld;
   Time at;
   bool had = false;    // at least one of them
-  bool never = false;  // the report itself came after it was taken back: an entry without its text
+  bool never = false;  // it says that it held no text of the report itself
 };
 
 // Held weighs more than erased, and that more than nothing held.
@@ -172,13 +172,15 @@ Json withdrawal_json(App& app, const index::ReportRow& row, const index::Withdra
         const bool whole = word.confirmed == asked.entries.size();
         const auto since = whole ? std::nullopt : unreachable_since(app, id, node, asked.at);
         const bool cannot = !whole && !may_write(member.role);
-        // A receipt names the entry, with its text or without: what the node itself says comes first.
-        bool delivered = word.had || (node == app.replica().own_node() && !word.never);
+        bool named = node == app.replica().own_node();
         for (const auto& receipt : receipts) {
-          if (receipt.node != node || !asked.subject || word.never) continue;
+          if (receipt.node != node || !asked.subject) continue;
           const auto head = receipt.heads.find(asked.subject->first);
-          delivered |= head != receipt.heads.end() && head->second >= asked.subject->second;
+          named |= head != receipt.heads.end() && head->second >= asked.subject->second;
         }
+        // A receipt names an entry that came without its text, too; and a node that says it holds none may have had it.
+        Json delivered = word.had || named;
+        if (!word.had && named && word.never) delivered = nullptr;
         Json item{{"org_id", hex(member.org)},
                   {"name", app.desk.org_name(member.org)},
                   {"node_id", hex(node)},
@@ -191,7 +193,7 @@ Json withdrawal_json(App& app, const index::ReportRow& row, const index::Withdra
                   {"outcome", whole ? Json(to_string(word.outcome)) : Json(nullptr)},
                   {"confirmed_at", whole ? Json(time_text(word.at)) : Json(nullptr)},
                   {"unreachable_since", since && !cannot ? Json(time_text(*since)) : Json(nullptr)},
-                  {"delivered", delivered}};
+                  {"delivered", std::move(delivered)}};
         items.push_back(std::move(item));
       }
     }

@@ -10,7 +10,7 @@ namespace {
 constexpr Column kWithdrawalColumns[] = {{"name", "ORGANISATION", Show::kText, 30, true},
                                          {"node_id", "NODE", Show::kId},
                                          {"channel", "CHANNEL", Show::kText, 20},
-                                         {"delivered", "HAD IT", Show::kYesNo},
+                                         {"had", "HAD IT"},
                                          {"state", "STATE"},
                                          {"outcome", "OUTCOME"},
                                          {"confirmed_at", "CONFIRMED", Show::kTime},
@@ -74,7 +74,11 @@ int hold_remove(Context& c) {
 }  // namespace
 
 void show_withdrawal(const Context& c, const Json& withdrawal) {
-  const auto items = withdrawal.value("items", Json::array());
+  auto items = withdrawal.value("items", Json::array());
+  for (auto& item : items) {
+    const auto had = item.value("delivered", Json());
+    item["had"] = had.is_null() ? "unclear" : had.get<bool>() ? "yes" : "no";
+  }
   if (items.empty()) return c.say("Nobody was asked to erase this report.");
   std::fputs(format_table(items, kWithdrawalColumns, terminal_width()).c_str(), stdout);
   if (withdrawal.contains("note") && withdrawal["note"].is_string()) c.say(withdrawal["note"].get<std::string>());

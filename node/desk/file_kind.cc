@@ -5,6 +5,7 @@
 #include "crypto/codes.h"
 #include "crypto/passphrase.h"
 #include "node/desk/org_change.h"
+#include "node/desk/users.h"
 #include "protocol/bundle_file.h"
 #include "protocol/card.h"
 #include "protocol/org_request.h"
@@ -22,7 +23,8 @@ constexpr TextKind kTextKinds[] = {{protocol::kCardPrefix, FileKind::kCard},
                                    {protocol::kOrgRequestPrefix, FileKind::kOrgRequest},
                                    {protocol::kOrgSignaturePrefix, FileKind::kOrgSignature},
                                    {protocol::kRootSetPrefix, FileKind::kRootSet},
-                                   {kRecoveryPrefix, FileKind::kRecoveryKey}};
+                                   {kRecoveryPrefix, FileKind::kRecoveryKey},
+                                   {kTokenPrefix, FileKind::kToken}};
 
 constexpr std::size_t kBeginningBytes = 256;
 
@@ -113,6 +115,9 @@ Known known(FileKind kind, std::string_view code) {
     case FileKind::kRecoveryKey:
       return {"a recovery key, which is secret and opens backups", "it",
               "tocsin backup restore BACKUP --recovery-key FILE"};
+    case FileKind::kToken:
+      return {"a token, which is secret: whoever has it acts in its user's name", "it",
+              "TOCSIN_TOKEN_FILE=FILE tocsin ..., by its user alone"};
     case FileKind::kBundle:
       return {"a bundle", "it", "tocsin bundle import FILE"};
     case FileKind::kBackup:
@@ -129,6 +134,7 @@ Wanted wanted_text(FileKind kind) {
   switch (kind) {
     case FileKind::kUnknown:
     case FileKind::kEmpty:
+    case FileKind::kToken:
       break;
     case FileKind::kCard:
       return {"a card is wanted, which tocsin card show prints", crypto::kBadPrefix};
@@ -188,7 +194,10 @@ Result<void> expect_kind(FileKind wanted, ByteView file) {
   const std::string here = "; here " + std::string(what);
   if (kind == FileKind::kEmpty) return caller_error(code, "this is empty" + here);
   if (kind == FileKind::kUnknown)
-    return caller_error(code, "this is nothing that Tocsin writes, or it was changed, or is of a later version" + here);
+    return caller_error(code,
+                        "this is none of the files that go from hand to hand between nodes, or it was changed, or is "
+                        "of a later version" +
+                            here);
   // The code reaches to the first letter that is none of its own; a line break may stand in it.
   std::size_t end = text.find_first_of("\"',", at);
   const auto empty_line = text.find("\n\n", at);

@@ -24,6 +24,7 @@ enum class FileKind : std::uint8_t {
   kRootSet,
   kRootKey,  // or another key file: from outside they are alike
   kRecoveryKey,
+  kToken,
   kBundle,
   kBackup,
 };

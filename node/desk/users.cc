@@ -31,9 +31,9 @@ Error bad_token() {
       "makes another: tocsin user token NAME");
 }
 
-// As somebody reads it who does not look at capitals. Character by character; in the C library's own UTF-8 locale, so
-// that it does not depend on how the machine is set up.
-std::u32string without_case(std::string_view utf8) {
+// As somebody reads it, who does not look at capitals and blanks. Character by character; in the C library's own UTF-8
+// locale, so that it does not depend on how the machine is set up.
+std::u32string as_read(std::string_view utf8) {
   static const locale_t kLocale = newlocale(LC_CTYPE_MASK, "C.UTF-8", locale_t{});
   std::u32string out;
   for (std::size_t at = 0; at < utf8.size();) {
@@ -42,6 +42,10 @@ std::u32string without_case(std::string_view utf8) {
     char32_t c = bytes == 1 ? lead : lead & (0xFFU >> (bytes + 1));
     for (std::size_t i = 1; i < bytes; ++i) c = c << 6 | (static_cast<unsigned char>(utf8[at + i]) & 0x3F);
     at += bytes;
+    // What takes no room, and blanks side by side or of another kind, nobody sees.
+    if (c == 0xAD || (c >= 0x200B && c <= 0x200F) || c == 0x2060 || c == 0xFEFF) continue;
+    if (c == 0xA0 || (c >= 0x2000 && c <= 0x200A) || c == 0x202F || c == 0x3000) c = ' ';
+    if (c == ' ' && !out.empty() && out.back() == ' ') continue;
     if (kLocale != locale_t{})  // up first: several small letters may be one letter, such as both forms of sigma
       c = static_cast<char32_t>(towlower_l(towupper_l(static_cast<wint_t>(c), kLocale), kLocale));
     else if (c >= 'A' && c <= 'Z')
@@ -292,15 +296,15 @@ Result<void> Users::check_new(const std::string& name) const {
     return caller_error(kUserExists, "owner is whoever owns the home of a node; give another name");
   if (named(name)) return caller_error(kUserExists, "there is a user of that name; see: tocsin user list");
   // People read the audit, and take such names for one. Those that stand already stay, and go on by their exact name.
-  const auto read = without_case(name);
-  if (read == without_case(kOwnerName))
+  const auto read = as_read(name);
+  if (read == as_read(kOwnerName))
     return caller_error(kNameTooAlike,
                         "that is too much like owner, whoever owns the home of a node; give another name");
   for (const auto& user : list())
-    if (read == without_case(user.name))
+    if (read == as_read(user.name))
       return caller_error(kNameTooAlike, "there is a user " + user.name +
-                                             ", and this differs by capitals alone; add what tells " +
-                                             "the two apart, such as a family name");
+                                             ", and this reads the same; add what tells the two apart, such as a " +
+                                             "family name");
   if (list().size() >= kUsersMax) return caller_error(kUsersFull, "there are 1,000 users; remove those who have left");
   return kOk;
 }

@@ -24,7 +24,7 @@ namespace tocsin::desk {
 inline constexpr Code kUnknownUser{"unknown_user"};           // caller: no such name or id
 inline constexpr Code kUserAmbiguous{"user_ambiguous"};       // caller: several ids begin like that
 inline constexpr Code kUserExists{"user_exists"};             // caller: the name is taken
-inline constexpr Code kNameTooAlike{"name_too_alike"};        // caller: it differs by capitals alone
+inline constexpr Code kNameTooAlike{"name_too_alike"};        // caller: it reads like another
 inline constexpr Code kBadUserName{"bad_user_name"};          // caller
 inline constexpr Code kUsersFull{"users_full"};               // caller: remove some first
 inline constexpr Code kWeakPassword{"weak_password"};         // caller

@@ -72,6 +72,7 @@ Result<void> mark_wiped(const fs::path& home) { return write_file(home / kWipedF
 Result<void> check_not_wiped(const fs::path& home) {
   std::error_code error;
   if (!fs::exists(fs::symlink_status(home / kWipedFile, error))) return kOk;
+  if (fs::exists(home / "keys" / "keyring", error)) return kOk;  // somebody has put keys back
   return caller_error(kHomeWiped,
                       "this home was wiped: no key is left in it, and what is stored here cannot be read again. Have "
                       "the organisation revoke its node, on another of its nodes: tocsin org revoke NODE; then remove "

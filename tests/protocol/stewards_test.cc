@@ -9,6 +9,7 @@
 #include "tests/support/expect.h"
 #include "tests/support/forged_control.h"
 #include "tests/support/forged_feed.h"
+#include "tests/support/further_nodes.h"
 
 namespace tocsin::protocol {
 namespace {
@@ -123,6 +124,63 @@ TEST_F(Stewards, rule_22_two_of_three_decide_and_the_chair_enters_it) {
   }
   EXPECT_EQ(info(d).standing, ChannelStanding::kRemoved) << "and it is told";
   EXPECT_EQ(code_of(b.replica().answer_proposal(proposal, true, "", nullptr)), "not_open");
+}
+
+TEST_F(Stewards, rule_22_who_said_no_and_thinks_better_of_it_proposes_it_again) {
+  const ProposalId first = propose(b, RemoveChange{d.org()});
+  sync_all({&a, &b, &c});
+  answer(c, first, false);
+  sync_all({&a, &b, &c});
+  ASSERT_EQ(state_of(b, first), ProposalState::kOpen) << "Alpha has said nothing";
+  EXPECT_EQ(code_of(b.replica().propose(id, RemoveChange{d.org()}, "", nullptr)), "already_proposed");
+  EXPECT_EQ(code_of(a.replica().propose(id, RemoveChange{d.org()}, "", nullptr)), "already_proposed")
+      << "it can say yes";
+  const ProposalId again = propose(c, RemoveChange{d.org()});
+  sync_all({&a, &b, &c});
+  answer(b, again);
+  sync_all({&a, &b, &c});
+  EXPECT_EQ(state_of(a, again), ProposalState::kDecided);
+  EXPECT_EQ(shown(a, first).cause, LapseCause::kNotMember);
+}
+
+TEST_F(Stewards, rule_22_another_node_answers_where_the_one_that_did_is_revoked) {
+  Party second{c, "Charlie 2", 13, clock};
+  test::certify(c, second);
+  sync_all({&a, &b, &c, &second});
+  const ProposalId proposal = propose(b, RemoveChange{d.org()});
+  sync_all({&b, &c, &second});
+  answer(second, proposal);
+  sync_once(second, c);
+  EXPECT_EQ(code_of(c.replica().answer_proposal(proposal, true, "", nullptr)), "already_answered");
+  test::revoke(c, second, c);
+  sync_all({&a, &b, &c});
+  ASSERT_EQ(state_of(a, proposal), ProposalState::kOpen);
+  EXPECT_EQ(code_of(c.replica().propose(id, RemoveChange{d.org()}, "", nullptr)), "already_proposed");
+  answer(c, proposal);
+  sync_all({&a, &b, &c});
+  EXPECT_EQ(state_of(a, proposal), ProposalState::kDecided);
+}
+
+TEST_F(Stewards, rule_22_who_was_out_and_in_again_within_one_answer_is_not_meant) {
+  const ProposalId late = propose(b, RemoveChange{d.org()}, "of the first time");
+  sync_all({&b, &c});
+  const ProposalId remove = propose(a, RemoveChange{d.org()});
+  b.store.sync();
+  sync_all({&a, &b});
+  answer(b, remove);
+  sync_all({&a, &b});
+  ASSERT_EQ(members(a).count("Delta"), 0u);
+  sync_all({&a, &b, &d});
+  const ProposalId back = propose(a, InviteChange{as_member(d)});
+  sync_all({&a, &b});
+  answer(b, back);
+  sync_all({&a, &b, &d});
+  accept(d);
+  sync_all({&a, &b, &d});
+  ASSERT_EQ(members(a).count("Delta"), 1u);
+  EXPECT_EQ(shown(b, late).cause, LapseCause::kNotMember);
+  sync_all({&a, &c});  // all of it at once
+  EXPECT_EQ(shown(c, late).cause, LapseCause::kNotMember);
 }
 
 TEST_F(Stewards, rule_22_a_majority_against_rejects_and_reasons_are_seen_by_all) {

@@ -86,7 +86,9 @@ TEST_F(FileKindTest, another_kind_is_named_with_the_command_that_takes_it) {
   has(FileKind::kCard, recovery, "a recovery key, which is secret and opens backups", "tocsin backup restore");
   has(FileKind::kCard, "tocsin backup 1\nx", "a backup", "tocsin backup verify FILE");
   has(FileKind::kBackup, "tocsinBBx", "a bundle", "tocsin bundle import FILE");
-  EXPECT_NE(said(FileKind::kCard, "{}").find("nothing that Tocsin writes"), std::string::npos);
+  EXPECT_NE(said(FileKind::kCard, "{}").find("none of the files that go from hand to hand"), std::string::npos);
+  EXPECT_NE(said(FileKind::kCard, std::string(kTokenPrefix) + "abcd").find("this is a token, which is secret"),
+            std::string::npos);
   EXPECT_NE(said(FileKind::kCard, "").find("this is empty; here a card is wanted"), std::string::npos);
 }
 
