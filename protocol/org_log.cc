@@ -208,7 +208,8 @@ struct OrgLog::Events {
     } else if (known->second.revoked) {
       return refused("the node was revoked; it needs a new id");
     } else if (certificate.serial <= known->second.certificate.serial) {
-      return refused("the serial is not above that of the certificate in force");
+      return refused(
+          "that node is certified already, by this request or a later one; new keys for it: tocsin key rotate");
     }
     TOCSIN_TRY(check_keys_unused(certificate));
     const bool same_transport =

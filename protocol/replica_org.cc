@@ -46,7 +46,10 @@ Result<void> Replica::check_certified() const {
     return no(
         "this node's certificate was superseded when the organisation's roots were replaced: nobody takes "
         "anything new of it; see: tocsin org show");
-  if (log.nodes().contains(impl_->own_node)) return no("this node is revoked: nobody takes anything new of it");
+  if (log.nodes().contains(impl_->own_node))
+    return no(
+        "this node is revoked: nobody takes anything new of it; begin anew in another home: tocsin --home DIR init "
+        "--join CARD");
   return no(
       "this node is not certified yet: have its request signed on another node of the organisation, with tocsin "
       "org certify, and let it reach that node");

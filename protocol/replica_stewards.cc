@@ -393,6 +393,15 @@ Result<ProposalId> Replica::propose(const ChannelId& id, ProposedChange wanted, 
                                     Done<ProposalId> done) {
   TOCSIN_ASSIGN(channel, decided_by(*impl_, id));
   TOCSIN_TRY(check_certified());
+  // Who comes later reads nothing from before (rule 34), and could not answer it.
+  const ControlState& now = *channel->accepted.newest;
+  const auto here = std::ranges::count_if(
+      now.stewards, [&](const OrgId& org) { return channel->accepted.role_of(org) != Role::kUnknown; });
+  if (static_cast<std::size_t>(here) < now.quorum)
+    return caller_error("stewards_missing",
+                        "only " + std::to_string(here) + " of the " + std::to_string(now.quorum) +
+                            " stewards that it takes have accepted so far, and who comes later does "
+                            "not see it: wait for them; see: tocsin channel show");
   TOCSIN_TRY(impl_->check_change(*channel, wanted));
   TOCSIN_TRY(impl_->check_new_change(*channel, wanted));
   Proposal proposal;

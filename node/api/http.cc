@@ -98,6 +98,7 @@ constexpr CodeStatus kStatuses[] = {
     {"no_alert_channel", 409},
     {"already_answered", 409},
     {"already_proposed", 409},
+    {"stewards_missing", 409},
 };
 
 }  // namespace

@@ -32,6 +32,12 @@ void answer_refused(App& app, const desk::ImportOutcome& outcome, Responder& res
                      "nothing was imported: " + rows + "name a country whose government reads " + "that channel; " +
                          outcome.refused.front().detail + ", or --partial to leave these rows out"),
         more);
+  if (outcome.read == 0 && !outcome.refused.empty())
+    return responder.problem(caller_error(Code{"import_refused"},
+                                          "nothing was imported: no row of that format is in "
+                                          "the file; " +
+                                              outcome.refused.front().detail),
+                             more);
   responder.problem(
       caller_error(Code{"import_refused"},
                    "nothing was imported: " + rows + "are refused; mend them, or say --partial to leave them out"),
@@ -77,7 +83,8 @@ void import_reports(App& app, const Request& request, ResponderPtr responder) {
   const auto target = import.dry_run ? import.channel : std::nullopt;
   app.importer->run(std::move(import), progress, [&app, responder, target](Result<desk::ImportOutcome> outcome) {
     if (!outcome) return responder->problem(outcome.error());
-    if (!outcome->done) return answer_refused(app, *outcome, *responder);
+    if (!outcome->done || (outcome->read == 0 && !outcome->refused.empty()))
+      return answer_refused(app, *outcome, *responder);
     if (outcome->cut_short) {
       auto partial = outcome_json(*outcome);
       const auto& why = *outcome->cut_short;

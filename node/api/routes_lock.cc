@@ -90,7 +90,7 @@ void add_lock_routes(std::vector<Route>& out) {
                  .audit_first = true});
   out.push_back({.method = "POST",
                  .path = "/unlock",
-                 .summary = "Give the signing and reading keys back; the body is the passphrase",
+                 .summary = "Give the signing and reading keys back",
                  .handler = post_unlock,
                  .when_locked = true,
                  .body_is_secret = true,
@@ -106,7 +106,7 @@ void add_lock_routes(std::vector<Route>& out) {
                  .when_locked = true});
   out.push_back({.method = "POST",
                  .path = "/backup",
-                 .summary = "A backup of everything that can be read here; the body is the passphrase",
+                 .summary = "A backup of everything that can be read here",
                  .handler = post_backup,
                  .body_is_secret = true,
                  .body_bytes_max = kPassphraseBytesMax,

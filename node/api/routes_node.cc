@@ -1,6 +1,4 @@
 // status, doctor, card, index, operations, health, metrics, openapi.
-#include <algorithm>
-
 #include "node/api/router.h"
 #include "node/api/views.h"
 
@@ -9,31 +7,10 @@ namespace {
 
 using namespace protocol;
 
-// By word of mouth, not by the signed entry: a revoked node gets no organisation log from anybody.
-std::optional<std::string> told_revoked(App& app) {
-  std::vector<std::string> by;
-  bool own = false;
-  for (const auto& link : app.hub.connections()) {
-    if (link.connected || !link.last_error || link.last_error->code != engine::kSaysRevoked) continue;
-    own |= link.org == app.replica().own_org().id();
-    const auto name = app.desk.org_name(link.org);
-    if (std::ranges::find(by, name) == by.end()) by.push_back(name);
-  }
-  if (by.empty()) return std::nullopt;
-  constexpr std::size_t kNamed = 3;
-  std::string who;
-  for (std::size_t i = 0; i < by.size() && i < kNamed; ++i) who += (i == 0 ? "" : ", ") + by[i];
-  if (by.size() > kNamed) who += " and " + std::to_string(by.size() - kNamed) + " more";
-  return who + (by.size() == 1 ? " says" : " say") +
-         " that this node was revoked by its own organisation: what is written here reaches nobody" +
-         (own ? "" : " of them") +
-         ". Ask whoever keeps the root keys, over another line; on another node of the organisation: tocsin org show";
-}
-
 std::vector<std::string> all_warnings(App& app) {
   auto out = app.warnings();
   if (app.replica().is_certified())
-    if (auto told = told_revoked(app)) out.push_back(std::move(*told));
+    if (auto told = reaches_nobody(app)) out.push_back(std::move(*told));
   for (auto& warning : app.replica().status().warnings) out.push_back(std::move(warning));
   return out;
 }
@@ -126,7 +103,10 @@ void add_peer_checks(App& app, std::vector<Check>& out) {
       out.push_back(
           {name, "warning",
            "not reached: " + std::string(error.code.text()) + (error.detail.empty() ? "" : ", " + error.detail),
-           "check its address and that its node runs; then: tocsin peer connect " + hex(link.org).substr(0, 12)});
+           error.code == engine::kSaysRevoked ? "see the warning"
+           : !app.replica().is_certified()
+               ? "it takes no node that is not certified"
+               : "check its address and that its node runs; then: tocsin peer connect " + hex(link.org).substr(0, 12)});
     } else {
       out.push_back({name, "warning",
                      link.address.empty() ? "no address known; it has to dial this node" : "not connected yet", ""});

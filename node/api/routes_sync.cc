@@ -152,6 +152,7 @@ Json explain(App& app, const std::vector<index::Location>& copies, const OrgId& 
     if (link.org != org || link.connected) continue;
     const std::string why = link.last_error ? std::string(link.last_error->code.text()) : std::string("not_connected");
     std::string detail = name + " is not connected";
+    if (link.last_error && link.last_error->code == engine::kSaysRevoked) detail += ": " + link.last_error->detail;
     if (link.last_seen) detail += ", last seen " + time_text(*link.last_seen);
     if (link.address.empty()) detail += "; no address is known, so it has to dial this node";
     return explained("waiting", why, detail);
@@ -162,15 +163,20 @@ Json explain(App& app, const std::vector<index::Location>& copies, const OrgId& 
 void explain_sync(App& app, const Request& request, ResponderPtr responder) {
   auto org = app.desk.find_org(request.get("peer"));
   if (!org) return responder->problem(org.error());
-  app.desk.index().ask(
-      [text = request.get("report")](index::Index& i) -> Result<std::vector<index::Location>> {
-        TOCSIN_ASSIGN(id, i.resolve(text));
-        return i.copies(id);
-      },
-      [&app, responder, org = *org](Result<std::vector<index::Location>> copies) {
-        if (!copies) return responder->problem(copies.error());
-        responder->json(explain(app, *copies, org));
-      });
+  app.desk.index().ask([text = request.get("report")](index::Index& i) { return i.resolve(text); },
+                       [&app, responder, org = *org](Result<ReportId> id) {
+                         if (!id) return responder->problem(id.error());
+                         app.desk.load(*id, [&app, responder, org](Result<desk::Loaded> loaded) {
+                           if (!loaded) return responder->problem(loaded.error());
+                           if (loaded->state.withdrawn || loaded->found.row.erased)
+                             return responder->json(explained(
+                                 "withdrawn", "withdrawn",
+                                 "it was withdrawn, and every node is asked to erase its text; what each says: "
+                                 "tocsin report withdrawal " +
+                                     hex(loaded->found.row.id).substr(0, 12)));
+                           responder->json(explain(app, loaded->found.copies, org));
+                         });
+                       });
 }
 
 }  // namespace

@@ -172,15 +172,20 @@ Json withdrawal_json(App& app, const index::ReportRow& row, const index::Withdra
         const bool whole = word.confirmed == asked.entries.size();
         const auto since = whole ? std::nullopt : unreachable_since(app, id, node, asked.at);
         const bool cannot = !whole && !may_write(member.role);
-        bool named = node == app.replica().own_node();
+        const auto owner =
+            asked.subject ? app.replica().reading_table().feed_owner(asked.subject->first) : std::nullopt;
+        bool named = owner && owner->node == node;  // it wrote it
         for (const auto& receipt : receipts) {
           if (receipt.node != node || !asked.subject) continue;
           const auto head = receipt.heads.find(asked.subject->first);
           named |= head != receipt.heads.end() && head->second >= asked.subject->second;
         }
-        // A receipt names an entry that came without its text, too; and a node that says it holds none may have had it.
-        Json delivered = word.had || named;
-        if (!word.had && named && word.never) delivered = nullptr;
+        for (const auto& sync : app.hub.sync_status())
+          named |= sync.node == node && sync.channel == id && sync.state == engine::SyncState::kEqual && !word.never;
+        // No receipt is no proof that it has nothing, and one names an entry that came without its text, too.
+        Json delivered = nullptr;
+        if (word.had || (named && !word.never)) delivered = true;
+        if (word.never && !named) delivered = false;
         Json item{{"org_id", hex(member.org)},
                   {"name", app.desk.org_name(member.org)},
                   {"node_id", hex(node)},

@@ -103,6 +103,36 @@ Json advice_json(const std::vector<reports::Problem>& advice) {
   return out;
 }
 
+namespace {
+
+// By word of mouth, not by the signed entry: a revoked node gets no organisation log from anybody.
+std::optional<std::string> told_revoked(App& app) {
+  std::vector<std::string> by;
+  bool own = false;
+  for (const auto& link : app.hub.connections()) {
+    if (link.connected || !link.last_error || link.last_error->code != engine::kSaysRevoked) continue;
+    own |= link.org == app.replica().own_org().id();
+    const auto name = app.desk.org_name(link.org);
+    if (std::ranges::find(by, name) == by.end()) by.push_back(name);
+  }
+  if (by.empty()) return std::nullopt;
+  constexpr std::size_t kNamed = 3;
+  std::string who;
+  for (std::size_t i = 0; i < by.size() && i < kNamed; ++i) who += (i == 0 ? "" : ", ") + by[i];
+  if (by.size() > kNamed) who += " and " + std::to_string(by.size() - kNamed) + " more";
+  return who + (by.size() == 1 ? " says" : " say") +
+         " that this node was revoked by its own organisation: what is written here reaches nobody" +
+         (own ? "" : " of them") +
+         ". Ask whoever keeps the root keys, over another line; on another node of the organisation: tocsin org show";
+}
+
+}  // namespace
+
+std::optional<std::string> reaches_nobody(App& app) {
+  if (const auto certified = app.replica().check_certified(); !certified) return certified.error().detail;
+  return told_revoked(app);
+}
+
 Json made_json(App& app, const desk::Made& made) {
   Json out{{"id", hex(made.id)}, {"channels", hex_list(made.channels)}};
   if (!made.held.empty()) {
@@ -115,6 +145,9 @@ Json made_json(App& app, const desk::Made& made) {
     out["held"] = held;
   }
   if (!made.advice.empty()) out["advice"] = advice_json(made.advice);
+  const auto shared = [&](const ChannelId& channel) { return channel != app.replica().private_channel(); };
+  if (std::ranges::any_of(made.channels, shared))
+    if (const auto nobody = reaches_nobody(app)) out["warnings"] = Json::array({*nobody});
   if (!made.waiting.empty()) {
     out["state"] = "waiting";
     out["code"] = made.until_home ? protocol::kHomeUnconfirmed.text() : "waiting";

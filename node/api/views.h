@@ -22,6 +22,8 @@ Json page_json(Json items, const std::string& next);
 Json readers_json(App& app, const std::vector<reports::Reader>& readers);
 // What rule 53 would ask about, in sentences.
 Json warnings_json(const std::vector<reports::Reader>& governments);
+// Why what is written here reaches nobody, as far as is known: not certified, or peers say that this node was revoked.
+std::optional<std::string> reaches_nobody(App& app);
 Json made_json(App& app, const desk::Made& made);
 // `whole`, or 207 where something waits for a second person.
 int made_status(const desk::Made& made, int whole);

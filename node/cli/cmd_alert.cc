@@ -64,7 +64,8 @@ int alert_raise(Context& c) {
   static constexpr Field fields[] = {{"id", "alert"},
                                      {"channels", "sent to", Show::kList},
                                      {"held", "held back", Show::kList},
-                                     {"advice", "advice", Show::kList}};
+                                     {"advice", "advice", Show::kList},
+                                     {"warnings", "mind", Show::kList}};
   if (!answer) return c.exit_code();
   if (c.dry_run()) return show_would_go(c, *answer);
   if (!left_out.empty())

@@ -77,7 +77,7 @@ void show_withdrawal(const Context& c, const Json& withdrawal) {
   auto items = withdrawal.value("items", Json::array());
   for (auto& item : items) {
     const auto had = item.value("delivered", Json());
-    item["had"] = had.is_null() ? "unclear" : had.get<bool>() ? "yes" : "no";
+    item["had"] = had.is_null() ? "not known" : had.get<bool>() ? "yes" : "no";
   }
   if (items.empty()) return c.say("Nobody was asked to erase this report.");
   std::fputs(format_table(items, kWithdrawalColumns, terminal_width()).c_str(), stdout);

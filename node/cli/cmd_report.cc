@@ -19,11 +19,9 @@ constexpr Column kReportColumns[] = {{"id", "REPORT", Show::kId},
                                      {"tlp", "TLP"},
                                      {"title", "TITLE", Show::kText, 0, true},
                                      {"state", "STATE", Show::kText, 0, false, "current"}};
-constexpr Field kMadeFields[] = {{"id", "report"},
-                                 {"channels", "channels", Show::kList},
-                                 {"channel_id", "channel"},
-                                 {"state", "state"},
-                                 {"detail", "detail"}};
+constexpr Field kMadeFields[] = {{"id", "report"},          {"channels", "channels", Show::kList},
+                                 {"channel_id", "channel"}, {"state", "state"},
+                                 {"detail", "detail"},      {"warnings", "mind", Show::kList}};
 std::string report_path(Context& c, const std::string& more = {}) {
   return "/reports/" + url_encode(c.get("report")) + more;
 }

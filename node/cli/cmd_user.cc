@@ -11,7 +11,7 @@ constexpr Column kUserColumns[] = {{"name", "NAME", Show::kText, 0, true},     {
                                    {"created", "CREATED", Show::kDay},         {"user_id", "ID", Show::kId}};
 constexpr Field kUserFields[] = {
     {"name", "name"}, {"role", "role"}, {"user_id", "id"}, {"has_password", "password", Show::kYesNo}};
-constexpr Column kAuditColumns[] = {{"at", "AT", Show::kTime},
+constexpr Column kAuditColumns[] = {{"at", "AT", Show::kTime, 0, false, {}, true},
                                     {"user", "USER"},
                                     {"act", "ACT", Show::kText, 30},
                                     {"names", "WHAT", Show::kList, 0, true},

@@ -241,7 +241,7 @@ std::string format_table(const Json& items, std::span<const Column> columns, std
   auto grid = grid_of(items, columns);
   for (const auto& [show, least] : {std::pair{Show::kId, kIdLeast}, std::pair{Show::kTime, kDayWidth}})
     for (std::size_t c = 0; c < grid.columns.size(); ++c)
-      if (grid.total() > width && grid.columns[c]->show == show)
+      if (grid.total() > width && grid.columns[c]->show == show && !grid.columns[c]->whole)
         grid.widths[c] = std::min(grid.widths[c], grid.least(c, least));
   grid.take(width, kTextLeast, [](const Column& c) { return is_text(c.show) && !c.room; });
   grid.take(width, kRoomLeast, [](const Column& c) { return c.room; });

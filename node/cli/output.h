@@ -33,6 +33,7 @@ struct Column {
   std::size_t width_max = 0;  // 0: as wide as needed
   bool room = false;          // the one that the others give way to
   std::string_view quiet{};   // what is usual and not worth a word: shown as "-"
+  bool whole = false;         // a time whose hour counts: never cut to its day
 };
 struct Field {
   std::string_view key;

@@ -308,6 +308,8 @@ class Trust(NodesTestCase):
         second.raw("report", "new", "--kind", "incident", "--title", "by the thief", "--channel", channel)
         told = lambda: [w for w in second.run("status")["warnings"] if "was revoked by its own organisation" in w]
         wait_until("both tell it", lambda: told() and told()[0].startswith(("Watch, Region say", "Region, Watch say")), 60)
+        late = second.run("report", "new", "--kind", "incident", "--title", "by the thief", "--channel", channel)
+        self.assertEqual(late["warnings"], told(), "nobody takes it for sent")
         doctor = second.run("doctor")["checks"]
         self.assertTrue(any(told()[0] == c["detail"] for c in doctor))
         self.assertTrue(any("peer_says_revoked" in c["detail"] for c in doctor))
