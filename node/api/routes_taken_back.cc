@@ -140,6 +140,7 @@ Json withdrawal_json(App& app, const index::ReportRow& row, const index::Withdra
     if (order.cause == ErasureCause::kWithdrawn) asked.cause = order.cause;
   }
   Json items = Json::array(), asked_in = Json::array();
+  const auto live = channels.empty() ? std::vector<engine::ChannelSync>{} : app.hub.sync_status();
   for (const auto& [id, asked] : channels) {
     const auto channel = app.replica().channel(id);
     const std::string name = channel ? channel->name : std::string();
@@ -180,7 +181,7 @@ Json withdrawal_json(App& app, const index::ReportRow& row, const index::Withdra
           const auto head = receipt.heads.find(asked.subject->first);
           named |= head != receipt.heads.end() && head->second >= asked.subject->second;
         }
-        for (const auto& sync : app.hub.sync_status())
+        for (const auto& sync : live)
           named |= sync.node == node && sync.channel == id && sync.state == engine::SyncState::kEqual && !word.never;
         // No receipt is no proof that it has nothing, and one names an entry that came without its text, too.
         Json delivered = nullptr;
