@@ -21,6 +21,9 @@ Json outcome_json(const desk::ImportOutcome& outcome) {
   return out;
 }
 
+// No row was found, and why.
+bool of_another_kind(const desk::ImportOutcome& outcome) { return outcome.read == 0 && !outcome.refused.empty(); }
+
 // Nothing was imported. Where rule 53 alone stands in the way the answer is the one of any other sharing.
 void answer_refused(App& app, const desk::ImportOutcome& outcome, Responder& responder) {
   auto more = outcome_json(outcome);
@@ -32,7 +35,7 @@ void answer_refused(App& app, const desk::ImportOutcome& outcome, Responder& res
                      "nothing was imported: " + rows + "name a country whose government reads " + "that channel; " +
                          outcome.refused.front().detail + ", or --partial to leave these rows out"),
         more);
-  if (outcome.read == 0 && !outcome.refused.empty())
+  if (of_another_kind(outcome))
     return responder.problem(caller_error(Code{"import_refused"},
                                           "nothing was imported: no row of that format is in "
                                           "the file; " +
@@ -83,8 +86,7 @@ void import_reports(App& app, const Request& request, ResponderPtr responder) {
   const auto target = import.dry_run ? import.channel : std::nullopt;
   app.importer->run(std::move(import), progress, [&app, responder, target](Result<desk::ImportOutcome> outcome) {
     if (!outcome) return responder->problem(outcome.error());
-    if (!outcome->done || (outcome->read == 0 && !outcome->refused.empty()))
-      return answer_refused(app, *outcome, *responder);
+    if (!outcome->done || of_another_kind(*outcome)) return answer_refused(app, *outcome, *responder);
     if (outcome->cut_short) {
       auto partial = outcome_json(*outcome);
       const auto& why = *outcome->cut_short;

@@ -98,8 +98,8 @@ void Hub::Impl::drop_old(LinkState& old) {
 std::optional<LinkId> Hub::Impl::tell_revoked(const EstablishedLink& facts) {
   const auto who = replica.revoked_holder(facts.remote);
   if (!who || links.size() >= kLinksMax) return std::nullopt;
-  const auto of_node = std::ranges::count_if(links, [&](const auto& held) { return held.second.node == who->second; });
-  if (of_node > 0) return std::nullopt;  // it is being told
+  const bool told = std::ranges::any_of(links, [&](const auto& held) { return held.second.node == who->second; });
+  if (told) return std::nullopt;
   LinkState& link = new_link(facts, who->first, who->second);
   link.session->close(ByeReason::kRevoked);
   return link.id;
